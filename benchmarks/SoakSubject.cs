@@ -108,7 +108,7 @@ internal static partial class SoakSubject
             Whole(["quantize", "--calibration", "32", "--draw", "1", "--sensitivity", "--out", older]);
             // All is trained, and nothing is packaged.
             var trained = Copy(older, "trained");
-            Start(Train(trained), Timeout.Infinite, killAt: "best weights of epoch");
+            Start(Train(trained), Timeout.Infinite, killAt: "the best weights are those of epoch");
             var ablated = Path.Combine(folder, "ablated");
             string[] Ablate(string place, int epochs) =>
                 [

@@ -4,20 +4,20 @@ using System.Text;
 namespace TorchBridge.Export;
 
 /// <summary>
-/// Whether a module exports, for people (<see cref="ToString"/>) and for programs. <see
-/// cref="OnnxExporter.Check(TorchSharp.torch.nn.Module, TorchSharp.torch.Tensor[], ExportOptions)"/> makes it.
+/// The result of <see cref="OnnxExporter.Check(TorchSharp.torch.nn.Module, TorchSharp.torch.Tensor[],
+/// ExportOptions)"/>: whether a module can be exported. <see cref="ToString"/> formats it for display.
 /// </summary>
-/// <param name="Report">What the export did; null where it was refused. Its file is gone.</param>
-/// <param name="Refusals">Everything that stands in the way, each with module path, method and line, cause and way
-/// out.</param>
+/// <param name="Report">What the export did; null if it was refused. The file itself has been deleted.</param>
+/// <param name="Refusals">Every reason why the module cannot be exported, each with the module path, method and line,
+/// cause and remedy.</param>
 public sealed record ExportCheck(ExportReport? Report, IReadOnlyList<ExportException> Refusals)
 {
-    /// <summary>Whether it exports.</summary>
+    /// <summary>Whether the module can be exported.</summary>
     public bool Exports => Report is not null;
 
     /// <summary>
-    /// The finding as people read it: every reason where it does not export; else free axes, nodes, notes and what
-    /// was compared.
+    /// Formats the result for display: every reason if the module cannot be exported; otherwise the free axes, nodes,
+    /// notes and what was compared.
     /// </summary>
     /// <returns>Several lines.</returns>
     public override string ToString()

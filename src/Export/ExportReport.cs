@@ -4,22 +4,22 @@ using TorchBridge.Onnx;
 
 namespace TorchBridge.Export;
 
-/// <summary>A BatchNorm that stayed as it was, and why.</summary>
+/// <summary>A BatchNorm that was not folded, and why.</summary>
 /// <param name="ModulePath">Path of the BatchNorm.</param>
-/// <param name="Reason">Why folding it was not right.</param>
+/// <param name="Reason">Why it was not folded.</param>
 public sealed record FoldRefusal(string ModulePath, string Reason);
 
-/// <summary>How an output of the file compares with the module's, over all runs of the verification.</summary>
+/// <summary>How one output of the file compares with the module's output, over all verification runs.</summary>
 /// <param name="Output">Name of the output.</param>
 /// <param name="LargestAbsolute">Largest absolute difference between file and module.</param>
 /// <param name="LargestRelative">Largest difference relative to the module's value, for values above 1 % of the
 /// largest.</param>
-/// <param name="LargestValue">Largest absolute value of the module's output, which the differences are to be seen
-/// against.</param>
-/// <param name="Tolerance">What the absolute difference was allowed to be.</param>
+/// <param name="LargestValue">Largest absolute value of the module's output, as the scale for judging the
+/// differences.</param>
+/// <param name="Tolerance">The largest absolute difference that was allowed.</param>
 /// <param name="Rows">Rows (samples along axis 0) compared, over all runs.</param>
-/// <param name="TopOneAgreement">Rows whose largest element is the same, for outputs of two axes; ties within the
-/// tolerance agree.</param>
+/// <param name="TopOneAgreement">Number of rows whose largest element is at the same index, for outputs with two
+/// axes; ties within the tolerance count as equal.</param>
 public sealed record OutputParity(
     string Output,
     double LargestAbsolute,
@@ -30,33 +30,34 @@ public sealed record OutputParity(
     long? TopOneAgreement
 );
 
-/// <summary>What the verification measured, over all runs of the file beside the module.</summary>
+/// <summary>What the verification measured over all runs of the file and the module.</summary>
 /// <param name="Outputs">One entry per output.</param>
-/// <param name="Runs">What was run: variant, optimization, sizes.</param>
+/// <param name="Runs">A description of each run: variant, optimization level, sizes.</param>
 /// <param name="Environment">Operating system, processor, versions.</param>
 public sealed record ParityReport(IReadOnlyList<OutputParity> Outputs, IReadOnlyList<string> Runs, string Environment)
 {
-    /// <summary>Sizes that forward itself does not take, with what it throws there.</summary>
+    /// <summary>Sizes that <c>forward</c> itself rejects, with the exception it throws there.</summary>
     public IReadOnlyList<string> LeftOut { get; init; } = [];
 
-    /// <summary>What a user of the file should know: axes that are one or fixed, modules that are not registered,
-    /// state that is not kept.</summary>
+    /// <summary>What a user of the file should know: axes that share one size or are fixed, modules that are not
+    /// registered, state that is not kept.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 }
 
 /// <summary>
-/// A value inside the model, in the file and in the module: one line of <see cref="ExportOptions.Explain"/>.
+/// An intermediate value as computed by the file and by the module: one line of the comparison that <see
+/// cref="ExportOptions.Explain"/> asks for.
 /// </summary>
-/// <param name="ModulePath">Path of the module that makes it.</param>
+/// <param name="ModulePath">Path of the module that computes it.</param>
 /// <param name="Operation">The operation.</param>
-/// <param name="Place">Method and source line, where known.</param>
+/// <param name="Place">Method and source line, if known.</param>
 /// <param name="Value">Its name in the file.</param>
-/// <param name="Inputs">What the operation reads, with shapes and statistics.</param>
+/// <param name="Inputs">The operation's inputs, with shapes and statistics.</param>
 /// <param name="Expected">Statistics of the module's value.</param>
 /// <param name="Actual">Statistics of the file's value.</param>
 /// <param name="LargestAbsolute">Largest absolute difference.</param>
-/// <param name="LargestValue">Largest absolute value of the module's.</param>
-/// <param name="Difference">What is wrong, or null where it is within tolerance.</param>
+/// <param name="LargestValue">Largest absolute value that the module computes.</param>
+/// <param name="Difference">What is wrong, or null if the difference is within tolerance.</param>
 public sealed record ValueParity(
     string ModulePath,
     string Operation,
@@ -71,8 +72,8 @@ public sealed record ValueParity(
 );
 
 /// <summary>
-/// What an export did, for people (<see cref="ToString"/>) and for programs. It is there only if the file is, and is
-/// right.
+/// What an export did; <see cref="ToString"/> formats it for display. A report exists only if the file was written
+/// and passed verification.
 /// </summary>
 public sealed class ExportReport
 {
@@ -80,24 +81,25 @@ public sealed class ExportReport
     public required string Path { get; init; }
 
     /// <summary>
-    /// Operations captured in <c>forward</c>, before lowering: a module with a lowering of its own counts once.
+    /// Number of operations captured in <c>forward</c>, before lowering. A module that has its own lowering counts
+    /// once.
     /// </summary>
     public required int CapturedOps { get; init; }
 
     /// <summary>Nodes in the file, by ONNX operator.</summary>
     public required IReadOnlyDictionary<string, int> Nodes { get; init; }
 
-    /// <summary>Tensors in the file.</summary>
+    /// <summary>Number of tensors (initializers) in the file.</summary>
     public required int Initializers { get; init; }
 
-    /// <summary>Bytes of these tensors.</summary>
+    /// <summary>Total size of these tensors in bytes.</summary>
     public required long InitializerBytes { get; init; }
 
-    /// <summary>Free axes: <c>input[0] = batch</c>.</summary>
+    /// <summary>Free axes, each as <c>input[0] = batch</c>.</summary>
     public required IReadOnlyList<string> FreeAxes { get; init; }
 
-    /// <summary>What a user of the file should know: axes that are one or fixed, modules that are not registered,
-    /// state that is not kept.</summary>
+    /// <summary>What a user of the file should know: axes that share one size or are fixed, modules that are not
+    /// registered, state that is not kept.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
     /// <summary>Module paths of the BatchNorms that were folded.</summary>
@@ -107,19 +109,20 @@ public sealed class ExportReport
     public required IReadOnlyList<FoldRefusal> NotFolded { get; init; }
 
     /// <summary>
-    /// Time of each phase, added up over its repetitions: capture, lower, fold, infer shapes, write, verify, explain.
+    /// Time spent in each phase, summed over its repetitions: capture, lower, fold, infer shapes, write, verify,
+    /// explain.
     /// </summary>
     public required IReadOnlyDictionary<string, TimeSpan> Phases { get; init; }
 
-    /// <summary>What the verification measured; null where it was switched off.</summary>
+    /// <summary>What the verification measured; null if verification was turned off.</summary>
     public ParityReport? Parity { get; init; }
 
-    /// <summary>Every value inside the model compared, where <see cref="ExportOptions.Explain"/> asks for it; empty
+    /// <summary>The comparison of every intermediate value if <see cref="ExportOptions.Explain"/> is set; empty
     /// otherwise.</summary>
     public IReadOnlyList<ValueParity> Values { get; init; } = [];
 
-    /// <summary>The report as people read it.</summary>
-    /// <returns>Several lines, one fact each.</returns>
+    /// <summary>Formats the report for display.</summary>
+    /// <returns>Several lines, one fact per line.</returns>
     public override string ToString()
     {
         var text = new StringBuilder();
@@ -150,7 +153,7 @@ public sealed class ExportReport
         foreach (var size in (Parity?.LeftOut ?? []).Take(3))
             Row("left out", size);
         if (Parity?.LeftOut.Count > 3)
-            Row("left out", $"{Parity.LeftOut.Count - 3} more sizes that forward does not take");
+            Row("left out", $"{Parity.LeftOut.Count - 3} more sizes that forward rejects");
         foreach (var value in Values)
             Row(
                 value.Difference is null ? "same" : "DIFFERS",

@@ -15,27 +15,27 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export;
 
 /// <summary>One export: capture, lower, fold, write under a temporary name, verify, rename.</summary>
-/// <param name="model">Any module; afterwards it is as it was.</param>
+/// <param name="model">Any module; its state is restored afterwards.</param>
 /// <param name="examples">One tensor per tensor argument of forward.</param>
-/// <param name="path">Where to write.</param>
-/// <param name="options">How.</param>
+/// <param name="path">Path of the file to write.</param>
+/// <param name="options">Options of the export.</param>
 internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path, ExportOptions options)
 {
     /// <summary>Time of each phase so far, for the report.</summary>
     private readonly Dictionary<string, TimeSpan> phases = new(StringComparer.Ordinal);
 
-    /// <summary>Traces that may be made to decide between formulas.</summary>
+    /// <summary>Most additional traces that are run to decide between candidate formulas of sizes.</summary>
     private const int FurtherTraces = 16;
 
-    /// <summary>BatchNorms that folding would make inexact, by node name, with the reason.</summary>
+    /// <summary>BatchNorms that are kept because folding would make them inexact: the reason by node name.</summary>
     private readonly Dictionary<string, string> keep = new(StringComparer.Ordinal);
 
-    /// <summary>Share of its scale by which a number may differ; the twin's condition may ask for more than
-    /// usual.</summary>
+    /// <summary>Relative tolerance for a value, as a share of its scale; ill-conditioned layers of the unfolded graph
+    /// may need more than usual.</summary>
     private double tolerance = Tolerance.Usual;
 
-    /// <summary>Does the whole export.</summary>
-    /// <returns>What was captured, folded and measured; the file is in its place then.</returns>
+    /// <summary>Runs the whole export.</summary>
+    /// <returns>What was captured, folded and measured; the file has been written by then.</returns>
     /// <exception cref="ExportException">Something in forward cannot be exported, or the file cannot be
     /// written.</exception>
     /// <exception cref="ParityException">The file would not compute what the module computes.</exception>
@@ -55,13 +55,14 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     }
 
     /// <summary>
-    /// Exports with every free axis on its own. Where that fails though forward runs, and axes of different inputs
-    /// have one size in the example, they are tied and tried once more, and the report says so.
+    /// Exports with every free axis varying independently. If that fails although forward runs, and axes of different
+    /// inputs have the same size in the example, these axes are tied to each other and the export is retried once;
+    /// the report says so.
     /// </summary>
     /// <param name="tracer">Runs forward.</param>
     /// <param name="inputs">Examples with their names.</param>
     /// <exception cref="ExportException">It fails with the axes tied as well, or there is nothing to tie; the first
-    /// error counts.</exception>
+    /// error is thrown.</exception>
     private ExportReport RunIndependentOrTied(ModelTracer tracer, (string Name, Tensor Tensor)[] inputs)
     {
         var symbols = SizeSymbols.Name(inputs, options.FreeAxes.AsReadOnly(), options.AxisNames.AsReadOnly());
@@ -85,10 +86,10 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         }
     }
 
-    /// <summary>Lowers and writes; where a formula of sizes is undecided, or wrong at a size that was not traced,
-    /// once more with a further trace.</summary>
+    /// <summary>Lowers and writes; if a formula of sizes is undecided, or wrong at a size that was not traced,
+    /// repeats both with one more trace.</summary>
     /// <param name="tracer">Runs forward.</param>
-    /// <param name="capture">Gets the further traces.</param>
+    /// <param name="capture">Runs the additional traces.</param>
     private ExportReport WriteDecided(ModelTracer tracer, ModelCapture capture)
     {
         string? wrongGraph = null;
@@ -113,7 +114,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
             }
             catch (UntracedSizeException wrong)
             {
-                // A further trace that changes no formula cannot mend what is wrong.
+                // An additional trace that changes no formula cannot fix the failure.
                 var graph = GraphText.Of(unfolded!);
                 if (graph == wrongGraph)
                     throw wrong.Difference;
@@ -124,7 +125,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         }
     }
 
-    /// <summary>Whether a graph computes with sizes, beyond reading them.</summary>
+    /// <summary>Whether a graph does arithmetic on sizes, beyond reading them.</summary>
     /// <param name="graph">The lowered graph.</param>
     private static bool HasFormulas(OnnxGraph graph)
     {
@@ -144,18 +145,18 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     }
 
     /// <summary>
-    /// Whether a module is recorded as one operation, by a lowering of the caller's or ours; else its forward is
-    /// entered.
+    /// Whether a module is recorded as a single operation because the caller or the exporter has a lowering for it;
+    /// otherwise its forward is entered.
     /// </summary>
     /// <param name="module">Any.</param>
     private bool IsLeaf(nn.Module module) =>
         options.Lowerings.Modules.ContainsKey(module.GetType()) || OperatorTable.Default.Find(module) is not null;
 
-    /// <summary>Writes the nodes of a captured graph, computes constants, and drops what nothing reads.</summary>
+    /// <summary>Lowers a captured graph to nodes, folds constants, and removes nodes that nothing reads.</summary>
     /// <param name="traced">What forward does at every size.</param>
     private OnnxGraph Lower(TracedGraph traced)
     {
-        // In eval mode, because lowerings may run a module to find an option that TorchSharp keeps to itself.
+        // In eval mode, because lowerings may run a module to find an option that TorchSharp does not expose.
         using var mode = new EvalMode(new ModelMap(model).Paths.Keys);
         var graph = new GraphBuilder(traced, options.Opset, options.ModuleOptions)
         {
@@ -167,19 +168,20 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     }
 
     /// <summary>
-    /// Folds, writes and verifies; where folding makes a layer inexact, once more without it. Only a verified file is
-    /// put into its place.
+    /// Folds, writes and verifies; if folding makes a layer inexact, repeats this without folding that layer. Only a
+    /// verified file is moved to its final path.
     /// </summary>
     /// <param name="tracer">Runs forward.</param>
     /// <param name="capture">Gives the sizes at which the file is compared.</param>
     /// <param name="traced">The merged traces.</param>
-    /// <param name="unfolded">Their graph; it stays as it is.</param>
+    /// <param name="unfolded">Their graph; it is not changed.</param>
     /// <exception cref="ParityException">The file does not compute what the module computes.</exception>
     private ExportReport WriteVerified(ModelTracer tracer, ModelCapture capture, TracedGraph traced, OnnxGraph unfolded)
     {
         var operations = new IsolatedOperations(tracer, traced);
         var draws = RandomDraws.In(traced, unfolded);
-        // What draws cannot be compared: the same graph is, given the numbers that the module drew.
+        // A graph that draws random numbers cannot be compared, so the same graph is compared with the module's
+        // numbers fed as inputs.
         OnnxGraph Given(OnnxGraph graph) => draws.Count == 0 ? graph : RandomDraws.AsInputs(graph, traced, draws);
         using var verifier = options.Verify
             ? Timed("verify", () => Verifier(tracer, capture, traced, operations, draws, HasFormulas(unfolded)))
@@ -204,7 +206,8 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
                 MemoryRelief.Release();
                 if (fold.Layers.Count > 0 && !twinIsVerified)
                 {
-                    // The twin first: a tolerance that its layers need is the folded file's as well.
+                    // The unfolded graph first: a wider tolerance that its layers need applies to the folded file as
+                    // well.
                     Timed("verify", () => VerifyTwin(verifier, Given(unfolded), fold));
                     twinIsVerified = true;
                 }
@@ -214,7 +217,8 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
                     continue;
                 if (draws.Count > 0)
                     Timed("verify", () => verifier.CheckShapes(file.ModelPath));
-                // Last: its float64 tensors would stand beside ONNX Runtime's copies of the weights.
+                // Last, because otherwise its float64 tensors would be in memory together with ONNX Runtime's copies
+                // of the weights.
                 MemoryRelief.Release();
                 Timed("verify", () => check.Check(file.ModelPath));
             }
@@ -226,7 +230,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
                     )
                     : [];
             var report = Report(tracer, capture, traced, graph, fold, file, verifier, values);
-            // What was measured goes into the metadata only: the graph's bytes are those that were verified.
+            // Measurements are added to the metadata only, so the graph's bytes are the ones that were verified.
             file.Commit(options.LateMetadata?.Invoke(report));
             return report;
         }
@@ -244,14 +248,15 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return (graph, result);
     }
 
-    /// <summary>What compares files with the module.</summary>
+    /// <summary>Creates the verifier that compares files with the module.</summary>
     /// <param name="tracer">Runs forward.</param>
-    /// <param name="capture">Gives the sizes and makes the inputs.</param>
+    /// <param name="capture">Provides the sizes and generates the inputs.</param>
     /// <param name="traced">The merged traces.</param>
     /// <param name="operations">Compares single operations.</param>
-    /// <param name="draws">Values that forward draws at random, with the names of the inputs that stand for
+    /// <param name="draws">Values that forward draws at random, with the names of the inputs that replace
     /// them.</param>
-    /// <param name="hasFormulas">Whether the graph computes with sizes, and more of them are to be tried.</param>
+    /// <param name="hasFormulas">Whether the graph does arithmetic on sizes, so that more sizes must be
+    /// tried.</param>
     /// <returns>Disposed by the caller.</returns>
     private ModelVerifier Verifier(
         ModelTracer tracer,
@@ -270,7 +275,8 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return new ModelVerifier(reference, capture, traced, operations, options, hasFormulas);
     }
 
-    /// <summary>Verifies the graph before folding, with the tolerance that its layers' condition needs.</summary>
+    /// <summary>Verifies the graph before folding, with the tolerance that the conditioning of its layers
+    /// requires.</summary>
     /// <param name="verifier">Compares with TorchSharp.</param>
     /// <param name="unfolded">The lowered graph.</param>
     /// <param name="fold">What was folded.</param>
@@ -284,8 +290,8 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         }
         catch (ParityException)
         {
-            // A wider tolerance is for what an ill-conditioned layer makes of roundings: each operation by itself
-            // must hold the usual one.
+            // The wider tolerance only allows for rounding errors that an ill-conditioned layer amplifies: each
+            // operation by itself must meet the usual tolerance.
             var needed = FoldConditioning.Tolerance(tolerance, Conditions(unfolded, fold, verifier));
             if (needed <= tolerance || !verifier.AgreesByOperation(unfolded, twin.ModelPath))
                 throw;
@@ -294,8 +300,8 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         }
     }
 
-    /// <summary>Verifies the final file. False where it misses what its twin meets, by roundings alone: then the
-    /// BatchNorms to blame are kept from now on.</summary>
+    /// <summary>Verifies the final file. False if it misses a tolerance that the unfolded graph meets, because of
+    /// rounding alone; the BatchNorms responsible are then kept from now on.</summary>
     /// <param name="verifier">Compares.</param>
     /// <param name="unfolded">The graph before folding.</param>
     /// <param name="graph">The graph that was written.</param>
@@ -323,7 +329,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     }
 
     /// <summary>
-    /// How ill-conditioned the folded layers are; nothing where the graph does not run.
+    /// How ill-conditioned the folded layers are; empty if the graph does not run.
     /// </summary>
     private static IReadOnlyList<LayerCondition> Conditions(OnnxGraph unfolded, FoldResult fold, ModelVerifier verifier)
     {
@@ -340,7 +346,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     }
 
     /// <summary>
-    /// Keeps the BatchNorms of the layers that folding makes worst; false where folding makes none worse.
+    /// Marks the BatchNorms of the layers that folding degrades most to be kept; false if folding degrades none.
     /// </summary>
     /// <param name="unfolded">The lowered graph.</param>
     /// <param name="fold">What was folded.</param>
@@ -349,9 +355,8 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     {
         var conditions = Conditions(unfolded, fold, verifier);
         var worst = conditions.Select(condition => condition.Error).DefaultIfEmpty(0).Max();
-        // A fold that is right moves roundings only; one that is wrong is a fault of the exporter, and must not be
-        // hidden by leaving it out. And one that hardly moves anything is not what the outputs miss their tolerance
-        // by.
+        // A correct fold changes only rounding errors; a wrong one is a bug in the exporter and must not be hidden by
+        // leaving it out. And a fold that changes almost nothing cannot be why the outputs miss their tolerance.
         if (worst < tolerance / 10 || conditions.Any(condition => !condition.IsRounding))
             return false;
         var kept = 0;
@@ -372,7 +377,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
     }
 
     /// <summary>
-    /// Parameters and buffers by state-dict key: what the file's tensors are compared with, bit by bit.
+    /// Parameters and buffers by state-dict key: the file's tensors are compared with them bit for bit.
     /// </summary>
     private Dictionary<string, Tensor> ModuleTensors()
     {
@@ -384,15 +389,15 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return tensors;
     }
 
-    /// <summary>Puts together what the caller is told.</summary>
+    /// <summary>Builds the report.</summary>
     /// <param name="tracer">Knows unregistered modules and changed state.</param>
     /// <param name="capture">Knows what was traced and left out.</param>
     /// <param name="traced">The merged traces.</param>
     /// <param name="graph">The graph that was written.</param>
     /// <param name="fold">What folding did.</param>
-    /// <param name="file">The file, before it is put into its place.</param>
-    /// <param name="verifier">What was measured; null where nothing was verified.</param>
-    /// <param name="values">Comparisons operation by operation; empty where they were not asked for.</param>
+    /// <param name="file">The file, before it is moved to its final path.</param>
+    /// <param name="verifier">What was measured; null if nothing was verified.</param>
+    /// <param name="values">Comparisons operation by operation; empty if not requested.</param>
     private ExportReport Report(
         ModelTracer tracer,
         ModelCapture capture,
@@ -430,12 +435,12 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         };
 
     /// <summary>
-    /// What a user of the file should know: ties, fixed axes, unregistered modules, state that is not kept.
+    /// What a user of the file should know: tied axes, fixed axes, unregistered modules, state that is not kept.
     /// </summary>
     /// <param name="tracer">Knows unregistered modules and changed state.</param>
     /// <param name="capture">Knows what was traced and fixed.</param>
     /// <param name="traced">The merged traces.</param>
-    /// <param name="randomNumbers">What becomes of numbers that forward draws.</param>
+    /// <param name="randomNumbers">How random numbers that forward draws are exported.</param>
     private static string[] Notes(
         ModelTracer tracer,
         ModelCapture capture,
@@ -452,7 +457,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
             notes.Add(
                 $"not registered: {string.Join(", ", unregistered.Take(shown))}"
                     + $"{(unregistered.Count > shown ? $" and {unregistered.Count - shown} more" : "")}. "
-                    + "Exported in eval mode; the model's own eval() and state dict do not reach them"
+                    + "They were exported in eval mode, but the model's own eval() and state dict do not include them"
             );
         }
 
@@ -466,17 +471,20 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         }
 
         if (tracer.HasFixedDraws)
-            notes.Add("random numbers that forward draws are constants of the file, drawn with ExportOptions.Seed");
+            notes.Add("random numbers that forward draws are constants in the file, drawn with ExportOptions.Seed");
         else if (randomNumbers == RandomNumbers.Drawn && traced.Ops.Any(op => RandomDraws.IsDraw(op.Method)))
-            notes.Add("the file draws random numbers at each run; it was compared given those that the module drew");
+            notes.Add(
+                "the file draws new random numbers at each run; for the comparison it was given the "
+                    + "numbers that the module drew"
+            );
 
         foreach (var changed in capture.ChangedState.Take(shown))
-            notes.Add($"forward writes into {changed}: the file starts from what stands there now, at every call");
+            notes.Add($"forward writes into {changed}: at every call the file starts from the value it has now");
         return [.. notes];
     }
 
-    /// <summary>The examples with their names; refuses names and examples that cannot be.</summary>
-    /// <param name="plan">Gives the names where the caller gives none.</param>
+    /// <summary>The examples with their names; refuses invalid names and examples.</summary>
+    /// <param name="plan">Provides the names if the caller gives none.</param>
     /// <exception cref="ExportException">The numbers of names and examples differ, an option names no input, or an
     /// example cannot be traced.</exception>
     private (string Name, Tensor Tensor)[] NameInputs(ForwardPlan plan)
@@ -486,13 +494,15 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
             throw new ExportException(
                 "",
                 null,
-                $"InputNames has {names.Count} names, and there are {examples.Length} examples"
+                $"ExportOptions.InputNames has {names.Count} names, but there are {examples.Length} examples. "
+                    + "Give one name per example."
             );
         foreach (var unknown in options.FreeAxes.Keys.Except(names))
             throw new ExportException(
                 "",
                 null,
-                $"FreeAxes names the input '{unknown}'; the inputs are {string.Join(", ", names)}"
+                $"ExportOptions.FreeAxes names '{unknown}', which is not an input. The inputs are "
+                    + $"{string.Join(", ", names)}."
             );
         foreach (var (example, i) in examples.Select((example, i) => (example, i)))
         {
@@ -502,17 +512,17 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
                 throw new ExportException(
                     "",
                     null,
-                    $"the input '{names[i]}' is of complex numbers, which ONNX Runtime has none of. "
-                        + "Take pairs of reals, and begin forward with view_as_complex(…)."
+                    $"the input '{names[i]}' is complex, and ONNX Runtime has no complex tensors. "
+                        + "Pass pairs of real numbers, and begin forward with view_as_complex(…)."
                 );
         }
 
         return [.. names.Zip(examples)];
     }
 
-    /// <summary>Does some work, and adds its time to its phase.</summary>
-    /// <param name="phase">Name of the phase, as the report has it.</param>
-    /// <param name="work">What is timed; its time is lost where it throws.</param>
+    /// <summary>Runs an action and adds its duration to a phase.</summary>
+    /// <param name="phase">Name of the phase, as in the report.</param>
+    /// <param name="work">The action; its time is not counted if it throws.</param>
     private T Timed<T>(string phase, Func<T> work)
     {
         var started = Stopwatch.GetTimestamp();
@@ -521,7 +531,7 @@ internal sealed class ExportRun(nn.Module model, Tensor[] examples, string path,
         return result;
     }
 
-    /// <summary>Does some work, and adds its time to its phase.</summary>
+    /// <summary>Runs an action and adds its duration to a phase.</summary>
     private void Timed(string phase, Action work) => Timed(phase, () =>
         {
             work();

@@ -4,30 +4,31 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export;
 
-/// <summary>Turns TorchSharp modules into ONNX files that compute the same, or refuses.</summary>
+/// <summary>Exports TorchSharp modules to ONNX files that compute the same results. What cannot be exported exactly
+/// is refused.</summary>
 public static class OnnxExporter
 {
     /// <summary>
-    /// One export at a time: each switches the modes of its modules, which models may share, and seeds the random
-    /// state of the process, and puts both back.
+    /// Allows one export at a time, because each one switches the modes of its modules, which models may share, seeds
+    /// the random state of the process, and restores both.
     /// </summary>
     private static readonly Lock Gate = new();
 
     /// <summary>
-    /// Whether this flow of control is inside of an export already: one inside of forward would wait for itself for
-    /// ever.
+    /// Whether the current async flow is already inside an export: an export started inside forward would deadlock.
     /// </summary>
     private static readonly AsyncLocal<bool> IsExporting = new();
 
     /// <summary>
-    /// Exports a module as it computes in eval mode. The module's weights, modes and gradients and the global random
-    /// state are afterwards what they were. The file appears whole and verified, or not at all.
+    /// Exports a module as it behaves in eval mode. The module's weights, modes and gradients and the global random
+    /// state are restored afterwards. The file is written completely and only after it passed verification, or not at
+    /// all.
     /// </summary>
     /// <param name="model">Any module; its <c>forward</c> is captured by running an instrumented copy of it.</param>
-    /// <param name="example">An input as <c>forward</c> takes it; its axis 0 is free (<see
+    /// <param name="example">An example of the input of <c>forward</c>; axis 0 is free by default (<see
     /// cref="ExportOptions.FreeAxes"/>).</param>
-    /// <param name="path">Where to write; an existing file is replaced only by a verified one.</param>
-    /// <param name="options">How; the defaults are meant to be right.</param>
+    /// <param name="path">Path of the file to write; an existing file is replaced only by a verified one.</param>
+    /// <param name="options">Options; null for the defaults, which suit most models.</param>
     /// <returns>What was captured, folded and measured.</returns>
     /// <exception cref="ExportException">Something in forward cannot be exported; the message names the module path
     /// and the line.</exception>
@@ -37,13 +38,13 @@ public static class OnnxExporter
         Export(model, [example], path, options);
 
     /// <summary>
-    /// Exports a module that takes several tensors, in the order of forward's arguments. A list or tuple of tensors
-    /// takes as many of them as it has room for.
+    /// Exports a module that takes several tensors, in the order of the arguments of <c>forward</c>. An argument that
+    /// is a list or tuple of tensors takes as many of them as it can hold.
     /// </summary>
     /// <param name="model">Any module.</param>
     /// <param name="examples">One tensor per tensor argument of <c>forward</c>.</param>
-    /// <param name="path">Where to write.</param>
-    /// <param name="options">How.</param>
+    /// <param name="path">Path of the file to write; an existing file is replaced only by a verified one.</param>
+    /// <param name="options">Options; null for the defaults.</param>
     /// <returns>What was captured, folded and measured.</returns>
     /// <exception cref="ExportException">Something in forward cannot be exported.</exception>
     /// <exception cref="ParityException">The file would not compute what the module computes.</exception>
@@ -55,12 +56,12 @@ public static class OnnxExporter
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         options ??= new ExportOptions();
         if (options.Opset is < 17 or > 21)
-            throw new ExportException($"ExportOptions.Opset is {options.Opset}; allowed are 17 to 21");
+            throw new ExportException($"ExportOptions.Opset is {options.Opset}; supported opsets are 17 to 21");
 
         if (IsExporting.Value)
             throw new ExportException(
-                $"{path} is to be exported from inside of forward, which another export is running. Export before or "
-                    + "after; forward itself must not."
+                $"{path} cannot be exported from inside forward while another export is running it. Export before or "
+                    + "after that call, not within forward."
             );
         lock (Gate)
         {
@@ -77,14 +78,14 @@ public static class OnnxExporter
     }
 
     /// <summary>
-    /// Tells whether a module exports, at which sizes and with which nodes, or everything that stands in the way. It
-    /// is exported and compared as by <see cref="Export(nn.Module, Tensor[], string, ExportOptions)"/>, and the file
-    /// removed again.
+    /// Checks whether a module can be exported, and with which sizes and nodes; otherwise lists every reason why not.
+    /// The module is exported to a temporary file and compared exactly as by <see cref="Export(nn.Module, Tensor[],
+    /// string, ExportOptions)"/>, and the file is deleted again.
     /// </summary>
     /// <param name="model">Any module.</param>
     /// <param name="examples">One tensor per tensor argument of <c>forward</c>.</param>
-    /// <param name="options">How.</param>
-    /// <returns>What was found; nothing that stands in the way is thrown.</returns>
+    /// <param name="options">Options; null for the defaults.</param>
+    /// <returns>The result; refusals are returned, not thrown.</returns>
     public static ExportCheck Check(nn.Module model, Tensor[] examples, ExportOptions? options = null)
     {
         var folder = ProcessFiles.NewFolder("check");
@@ -102,11 +103,11 @@ public static class OnnxExporter
         }
     }
 
-    /// <summary>Tells whether a module of one input exports.</summary>
+    /// <summary>Checks whether a module with one input can be exported.</summary>
     /// <param name="model">Any module.</param>
-    /// <param name="example">An input as <c>forward</c> takes it.</param>
-    /// <param name="options">How.</param>
-    /// <returns>What was found.</returns>
+    /// <param name="example">An example of the input of <c>forward</c>.</param>
+    /// <param name="options">Options; null for the defaults.</param>
+    /// <returns>The result; refusals are returned, not thrown.</returns>
     public static ExportCheck Check(nn.Module model, Tensor example, ExportOptions? options = null) =>
         Check(model, [example], options);
 }

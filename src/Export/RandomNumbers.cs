@@ -1,18 +1,19 @@
 namespace TorchBridge.Export;
 
-/// <summary>What becomes of random numbers that <c>forward</c> draws in eval mode: <c>rand</c>, <c>randn</c>,
-/// <c>randint</c> and their <c>_like</c> forms. Dropout draws none there.</summary>
+/// <summary>How random numbers that <c>forward</c> draws in eval mode are exported: <c>rand</c>, <c>randn</c>,
+/// <c>randint</c> and their <c>_like</c> forms. Dropout draws none in eval mode.</summary>
 public enum RandomNumbers
 {
-    /// <summary>An error that names the line: a file cannot repeat them. The default.</summary>
+    /// <summary>The export is refused with an error that names the line, because a file cannot reproduce them. The
+    /// default.</summary>
     Refused,
 
-    /// <summary>Drawn once, with <see cref="ExportOptions.Seed"/>, and constants of the file: every run has the same.
-    /// Their shape may not follow a free axis.</summary>
+    /// <summary>Drawn once, with <see cref="ExportOptions.Seed"/>, and stored as constants in the file, so every run
+    /// uses the same numbers. Their shape must not depend on a free axis.</summary>
     Fixed,
 
-    /// <summary>Drawn anew by the file at each run (<c>RandomNormalLike</c>, <c>RandomUniformLike</c>), from the same
-    /// distribution and of the same shape. All else is compared with the module, given the numbers that it
-    /// drew.</summary>
+    /// <summary>Drawn again by the file at each run (<c>RandomNormalLike</c>, <c>RandomUniformLike</c>), from the
+    /// same distribution and with the same shape. Everything else is compared with the module using the numbers that
+    /// the module drew.</summary>
     Drawn,
 }

@@ -11,11 +11,12 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export;
 
-/// <summary>How the statistics of some data differ from the running ones, in one normalization layer.</summary>
+/// <summary>How far the statistics of some data differ from the running statistics of one normalization
+/// layer.</summary>
 /// <param name="ModulePath">Path of the layer.</param>
 /// <param name="Channels">Number of channels.</param>
-/// <param name="MeanShift">By channel: how far the mean lies from running_mean, in units of sigma.</param>
-/// <param name="VarianceRatio">By channel: variance over running_var.</param>
+/// <param name="MeanShift">Per channel: distance of the mean from running_mean, in units of sigma.</param>
+/// <param name="VarianceRatio">Per channel: variance divided by running_var.</param>
 public sealed record NormalizationDrift(
     string ModulePath,
     int Channels,
@@ -26,10 +27,10 @@ public sealed record NormalizationDrift(
     /// <summary>Largest absolute mean shift over the channels.</summary>
     public double LargestShift => MeanShift.Max(Math.Abs);
 
-    /// <summary>Largest ratio of variances, counted from 1 in either direction.</summary>
+    /// <summary>Largest variance ratio in either direction: a ratio r below 1 counts as 1 / r.</summary>
     public double LargestRatio => VarianceRatio.Max(ratio => Math.Max(ratio, 1 / ratio));
 
-    /// <summary>One figure to order layers by: the root mean square over the channels of the shift and of the
+    /// <summary>One number to rank layers by: the root mean square, over the channels, of the shift and of the
     /// logarithm of the ratio.</summary>
     public double Score =>
         Math.Sqrt(
@@ -39,13 +40,13 @@ public sealed record NormalizationDrift(
         );
 }
 
-/// <summary>Compares what a network does in train mode with what it does in eval mode, and brings the two
-/// together.</summary>
+/// <summary>Compares a network in train mode with the same network in eval mode, and recalibrates running statistics
+/// so that the two agree.</summary>
 public static class TrainEvalParity
 {
     /// <summary>The normalization layers with running statistics, by path.</summary>
     /// <param name="model">Any module.</param>
-    /// <returns>By path; layers without running statistics are not in it.</returns>
+    /// <returns>Layers by path; layers without running statistics are not included.</returns>
     public static IReadOnlyDictionary<string, NormBase> Layers(nn.Module model)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -55,11 +56,11 @@ public static class TrainEvalParity
     }
 
     /// <summary>
-    /// Measures, in eval mode, the statistics that each layer's input has over all of some data, against the running
-    /// ones.
+    /// Measures, in eval mode, the statistics of each layer's input over a data set, and compares them with the
+    /// running statistics.
     /// </summary>
-    /// <param name="model">The network, of one input; its modes are put back, nothing else is touched.</param>
-    /// <param name="batches">What it is run over; each is read once, and stays the caller's.</param>
+    /// <param name="model">The network, with one input; its modes are restored and nothing else is changed.</param>
+    /// <param name="batches">The input batches; each is read once, and the caller keeps ownership.</param>
     /// <returns>One entry per layer that the data reached, in the model's order.</returns>
     public static IReadOnlyList<NormalizationDrift> Drift(nn.Module model, IEnumerable<Tensor> batches)
     {
@@ -72,7 +73,8 @@ public static class TrainEvalParity
         );
         foreach (var batch in batches)
         {
-            // The instrumented forward: hooks of TorchSharp are not called where a forward calls its layers' forward.
+            // The instrumented forward: TorchSharp does not call hooks where a forward calls its layers' forward
+            // methods directly.
             var outputs = tracer.Run([("input", batch.alias())], onLeaf: (module, input) =>
             {
                 if (sums.TryGetValue(module, out var sum))
@@ -92,12 +94,12 @@ public static class TrainEvalParity
 
     /// <summary>
     /// Runs work with the normalization layers in train mode (batch statistics) and everything else in eval mode (no
-    /// dropout). Afterwards modes, running statistics and <c>num_batches_tracked</c> are what they were, bit by bit.
+    /// dropout). Modes, running statistics and <c>num_batches_tracked</c> are restored afterwards, bit for bit.
     /// </summary>
-    /// <typeparam name="T">What the work gives.</typeparam>
+    /// <typeparam name="T">Type of the result.</typeparam>
     /// <param name="model">The network.</param>
-    /// <param name="work">What to do.</param>
-    /// <returns>What <paramref name="work"/> gave.</returns>
+    /// <param name="work">The work to run.</param>
+    /// <returns>The result of <paramref name="work"/>.</returns>
     public static T WithBatchStatistics<T>(nn.Module model, Func<T> work)
     {
         ArgumentNullException.ThrowIfNull(work);
@@ -122,8 +124,8 @@ public static class TrainEvalParity
     }
 
     /// <summary>
-    /// Computes the running statistics anew, as the plain average over the batches that <paramref name="run"/> runs.
-    /// Weights, modes and momentum stay.
+    /// Recomputes the running statistics as the plain average over the batches that <paramref name="run"/> feeds to
+    /// the network. Weights, modes and momentum are not changed.
     /// </summary>
     /// <param name="model">The network.</param>
     /// <param name="run">Runs the network over the training data, in batches of one size.</param>
@@ -155,13 +157,13 @@ public static class TrainEvalParity
 
     /// <summary>
     /// Runs work with the normalization layers in train mode and everything else in eval mode, without gradients;
-    /// puts every module's own mode back.
+    /// restores every module's own mode.
     /// </summary>
     private static T InTraining<T>(nn.Module model, Func<T> work)
     {
         using var mode = new EvalMode(new ModelMap(model).Paths.Keys);
         using var noGrad = no_grad();
-        // EvalMode puts every module's own mode back.
+        // EvalMode restores every module's own mode.
         foreach (var layer in Layers(model).Values)
             layer.train();
         return work();
@@ -190,7 +192,7 @@ public static class TrainEvalParity
             Count += values.shape[1];
         }
 
-        /// <summary>The statistics of what was added against a layer's running ones.</summary>
+        /// <summary>Compares the statistics of what was added with a layer's running statistics.</summary>
         public NormalizationDrift Against(string path, NormBase layer)
         {
             using var scope = NewDisposeScope();

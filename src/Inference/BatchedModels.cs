@@ -7,35 +7,34 @@ using Microsoft.ML.Transforms.Onnx;
 namespace TorchBridge.Inference;
 
 /// <summary>
-/// Turns chains that ML.NET has loaded into chains that score in batches: the one line for a zip that somebody else
-/// saved.
+/// Turns loaded ML.NET models into models that score in batches: a one-line change for any existing zip.
 /// </summary>
 public static class BatchedModels
 {
     /// <summary>
-    /// The same model, its ONNX stages scored in batches: for any chain that ML.NET has loaded, also one that
-    /// somebody else saved. Other stages stay as they are. The result takes over the stages of <paramref
-    /// name="model"/>; dispose it instead.
+    /// Returns the same model with its ONNX stages scored in batches. Works for any model that ML.NET has loaded,
+    /// whatever program saved it. Other stages are unchanged. The result takes ownership of the stages of <paramref
+    /// name="model"/>; dispose the result instead.
     /// </summary>
     /// <param name="model">A loaded model.</param>
-    /// <param name="batchSize">Rows scored at once, 1 and up; null to find out on the first ones.</param>
+    /// <param name="batchSize">Number of rows scored at once, at least 1; null to choose by timing the first
+    /// batches.</param>
     /// <param name="session">Threads and execution providers; null for the defaults.</param>
-    /// <returns>A chain of the same columns of the same types. Dispose it where the model was to be
-    /// disposed.</returns>
-    /// <exception cref="ArgumentException">There is no ONNX stage in it.</exception>
+    /// <returns>A model with the same columns of the same types. Dispose it in place of the original.</returns>
+    /// <exception cref="ArgumentException">The model has no ONNX stage.</exception>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="batchSize"/> is below 1.</exception>
-    /// <exception cref="InvalidDataException">An ONNX stage holds a model that ONNX Runtime does not
+    /// <exception cref="InvalidDataException">An ONNX stage contains a model that ONNX Runtime cannot
     /// load.</exception>
     public static ITransformer Batched(this ITransformer model, int? batchSize = null, SessionSettings? session = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         if (batchSize is < 1)
-            throw new ArgumentOutOfRangeException(nameof(batchSize), batchSize, "a batch has at least one row");
+            throw new ArgumentOutOfRangeException(nameof(batchSize), batchSize, "the batch size must be at least 1");
         var found = 0;
         var batched = Replace(model);
         return found > 0
             ? batched
-            : throw new ArgumentException("the model has no ONNX stage: there is nothing to batch", nameof(model));
+            : throw new ArgumentException("the model has no ONNX stage, so there is nothing to batch", nameof(model));
 
         ITransformer Replace(ITransformer stage)
         {
@@ -61,10 +60,10 @@ public static class BatchedModels
     }
 
     /// <summary>
-    /// The model's file: ML.NET does not give it out, but writes it into every zip. So the stage is saved into
-    /// memory, and its entry read.
+    /// Reads the ONNX file of a stage. ML.NET does not expose it but writes it into every zip, so the stage is saved
+    /// to memory and the entry read from there.
     /// </summary>
-    /// <param name="transformer">A stock stage, which keeps its model to itself.</param>
+    /// <param name="transformer">A stock stage.</param>
     private static byte[] Bytes(OnnxTransformer transformer)
     {
         using var memory = new MemoryStream();
@@ -74,15 +73,15 @@ public static class BatchedModels
         using var zip = new ZipArchive(memory, ZipArchiveMode.Read);
         var entry = zip.Entries.FirstOrDefault(item => item.Name == "OnnxModel")
             ?? throw new InvalidDataException(
-                "ML.NET wrote no entry 'OnnxModel': this version stores models otherwise"
+                "ML.NET wrote no entry 'OnnxModel': this version of ML.NET stores models in another format"
             );
         using var stream = entry.Open();
         using var bytes = new MemoryStream();
         stream.CopyTo(bytes);
-        // An array as ML.NET writes one: its length in four bytes, then its bytes.
+        // ML.NET writes an array as its length in four bytes, followed by its bytes.
         var length = BinaryPrimitives.ReadInt32LittleEndian(bytes.GetBuffer());
         return bytes.Length == length + 4
             ? bytes.ToArray()[4..]
-            : throw new InvalidDataException($"the entry 'OnnxModel' has {bytes.Length} bytes and says {length}");
+            : throw new InvalidDataException($"the entry 'OnnxModel' has {bytes.Length} bytes but declares {length}");
     }
 }

@@ -3,7 +3,8 @@ using Microsoft.ML.Transforms.Onnx;
 
 namespace TorchBridge.Inference;
 
-/// <summary>Scores any ONNX model in ML.NET, in batches. Make it with <c>mlContext.Transforms.ScoreOnnx</c>.</summary>
+/// <summary>Scores any ONNX model in ML.NET in batches. Create it with
+/// <c>mlContext.Transforms.ScoreOnnx</c>.</summary>
 public sealed class BatchedOnnxEstimator : IEstimator<BatchedOnnxTransformer>
 {
     private readonly MLContext context;
@@ -16,16 +17,17 @@ public sealed class BatchedOnnxEstimator : IEstimator<BatchedOnnxTransformer>
     private readonly SessionSettings session;
 
     /// <summary>
-    /// Reads and opens the model once, for a clear error; the stock estimator beside it gives the schema.
+    /// Reads and opens the model once, for a clear error message; the schema comes from the stock estimator.
     /// </summary>
-    /// <param name="context">Whose catalog made it.</param>
-    /// <param name="modelPath">The ONNX file; a data file that it names stands beside it.</param>
-    /// <param name="inputs">Names of the inputs, and of the columns they are read from.</param>
-    /// <param name="outputs">Names of the outputs, and of the columns they are written to.</param>
-    /// <param name="batchSize">Rows scored at once; null to find out on the first ones.</param>
+    /// <param name="context">The context whose catalog creates it.</param>
+    /// <param name="modelPath">The ONNX file; an external data file is expected next to it.</param>
+    /// <param name="inputs">Names of the inputs and of the columns they are read from.</param>
+    /// <param name="outputs">Names of the outputs and of the columns they are written to.</param>
+    /// <param name="batchSize">Number of rows scored at once; null to choose by timing the first batches.</param>
     /// <param name="session">Threads and execution providers.</param>
-    /// <exception cref="InvalidDataException">The file is no model that ONNX Runtime and ML.NET can read.</exception>
-    /// <exception cref="NotSupportedException">One of the inputs is no tensor, or has a size of 0.</exception>
+    /// <exception cref="InvalidDataException">The file is not a model that ONNX Runtime and ML.NET can
+    /// read.</exception>
+    /// <exception cref="NotSupportedException">An input is not a tensor or has a size of 0.</exception>
     internal BatchedOnnxEstimator(
         MLContext context,
         string modelPath,
@@ -51,12 +53,13 @@ public sealed class BatchedOnnxEstimator : IEstimator<BatchedOnnxTransformer>
                     continue;
                 if (!info.IsTensor)
                     throw new NotSupportedException(
-                        $"{modelPath}: the input '{name}' is {info.OnnxValueType}, no tensor; ML.NET has no column for it"
+                        $"{modelPath}: the input '{name}' is {info.OnnxValueType}, not a tensor; ML.NET has no "
+                            + $"column type for it"
                     );
                 if (info.Dimensions.Contains(0))
                     throw new NotSupportedException(
-                        $"{modelPath}: the input '{name}' is [{string.Join(", ", info.Dimensions)}] and holds no value; "
-                            + "ML.NET has no column for it"
+                        $"{modelPath}: the input '{name}' is [{string.Join(", ", info.Dimensions)}] and has no "
+                            + $"elements; ML.NET has no column type for it"
                     );
             }
         }
@@ -67,8 +70,8 @@ public sealed class BatchedOnnxEstimator : IEstimator<BatchedOnnxTransformer>
         }
         catch (Exception error) when (error is not OutOfMemoryException)
         {
-            // ML.NET reads the file with a protobuf of its own, and says of what it cannot read whatever its parser
-            // or its maps throw.
+            // ML.NET reads the file with its own protobuf parser, which throws various exceptions for files that it
+            // cannot read.
             throw new InvalidDataException(
                 $"{modelPath} is not an ONNX model that ML.NET can read: {error.Message}",
                 error
@@ -76,11 +79,11 @@ public sealed class BatchedOnnxEstimator : IEstimator<BatchedOnnxTransformer>
         }
     }
 
-    /// <summary>Opens the model. Nothing is learned.</summary>
-    /// <param name="input">Data with the columns that the model reads.</param>
-    /// <returns>A transformer that owns a session; dispose it.</returns>
-    /// <exception cref="InvalidOperationException">A column is not of the length that the model's input has; of a
-    /// column of no fixed length, its first row that is not.</exception>
+    /// <summary>Opens the model. Nothing is trained.</summary>
+    /// <param name="input">Data with the input columns of the model.</param>
+    /// <returns>A transformer that owns an ONNX Runtime session; dispose it.</returns>
+    /// <exception cref="InvalidOperationException">The length of a column, or of the first row of a variable-length
+    /// column, does not match the model's input.</exception>
     public BatchedOnnxTransformer Fit(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -101,8 +104,8 @@ public sealed class BatchedOnnxEstimator : IEstimator<BatchedOnnxTransformer>
     /// <inheritdoc/>
     public SchemaShape GetOutputSchema(SchemaShape inputSchema) => stock.GetOutputSchema(inputSchema);
 
-    /// <summary>Saves what was opened: the file may be another one by now, and a data file beside it would not get
-    /// into a zip.</summary>
+    /// <summary>Saves the model that was opened: the file may have changed since, and an external data file would not
+    /// be added to a zip.</summary>
     private void Save(DataViewSchema schema, ModelSaveContext save)
     {
         using var stage = OnnxStage.Load(context, onnx, outputs, inputs);

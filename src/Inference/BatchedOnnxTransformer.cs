@@ -8,10 +8,10 @@ using TorchBridge.Inference.Sessions;
 namespace TorchBridge.Inference;
 
 /// <summary>
-/// A stock <see cref="OnnxTransformer"/> that scores in batches: the same columns of the same types, saved as the
-/// stock one. Sequences and maps pass through as the stock one makes them. A model whose rows cannot be put together
-/// is scored row by row, and <see cref="RowByRow"/> says why. <see cref="Dispose"/> waits for who reads a row; who
-/// comes later gets an <see cref="ObjectDisposedException"/>.
+/// A stock <see cref="OnnxTransformer"/> that scores in batches: it has the same columns of the same types and is
+/// saved as the stock one. Sequences and maps are produced by the stock transformer. A model whose rows cannot be
+/// batched is scored row by row, and <see cref="RowByRow"/> says why. <see cref="Dispose"/> waits for readers of a
+/// row; later readers get an <see cref="ObjectDisposedException"/>.
 /// </summary>
 public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
 {
@@ -22,17 +22,16 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
     private readonly Lifetime lifetime;
 
     /// <summary>
-    /// Takes over a stock stage, opens a session of its own beside it, and finds out whether rows may be put
-    /// together.
+    /// Takes ownership of a stock stage, opens a separate session, and determines whether rows can be batched.
     /// </summary>
-    /// <param name="stock">The fitted stage; it is disposed with this.</param>
-    /// <param name="onnx">The model's bytes, data files included.</param>
-    /// <param name="name">What to call the model in an error.</param>
-    /// <param name="inputs">Names of the inputs that are read; null for all of them.</param>
-    /// <param name="batchSize">Rows scored at once, 1 and up; null to find out.</param>
+    /// <param name="stock">The fitted stage, disposed together with this transformer.</param>
+    /// <param name="onnx">The model's bytes, including external data.</param>
+    /// <param name="name">Name of the model in error messages.</param>
+    /// <param name="inputs">Names of the inputs to read; null for all of them.</param>
+    /// <param name="batchSize">Number of rows scored at once, at least 1; null to choose by timing.</param>
     /// <param name="session">Threads and execution providers.</param>
-    /// <param name="save">Writes the stage as the stock one is written.</param>
-    /// <exception cref="ArgumentException">The model has no input of one of these names.</exception>
+    /// <param name="save">Saves the stage in the format of the stock one.</param>
+    /// <exception cref="ArgumentException">The model has no input with one of these names.</exception>
     internal BatchedOnnxTransformer(
         OnnxTransformer stock,
         byte[] onnx,
@@ -46,7 +45,7 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
         this.stock = stock;
         this.save = save;
         if (batchSize is < 1)
-            throw new ArgumentOutOfRangeException(nameof(batchSize), batchSize, "a batch has at least one row");
+            throw new ArgumentOutOfRangeException(nameof(batchSize), batchSize, "the batch size must be at least 1");
         var opened = session.Open(onnx, name, nameof(BatchedOnnxTransformer));
         var read = inputs ?? [.. opened.Inputs.Keys];
         stockOnly = WhyStock(opened, read);
@@ -69,7 +68,8 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
         {
             opened.Dispose();
             System.Diagnostics.Trace.TraceWarning(
-                $"TorchBridge leaves an ONNX model to stock ML.NET, slower than in batches: {stockOnly}"
+                $"TorchBridge leaves an ONNX model to stock ML.NET, which is slower than scoring in batches: "
+                    + $"{stockOnly}"
             );
         }
 
@@ -77,8 +77,8 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
     }
 
     /// <summary>
-    /// Why rows are scored one at a time, slower than in batches; null where they are scored together. It may be
-    /// found out on the first rows of the data only.
+    /// Why rows are scored one at a time, which is slower; null if they are scored in batches. The reason may only be
+    /// known after the first rows have been scored.
     /// </summary>
     public string? RowByRow => stockOnly ?? scorer?.RowByRow;
 
@@ -92,10 +92,10 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
         return stock.GetOutputSchema(inputSchema);
     }
 
-    /// <summary>Adds the model's outputs; lazily, in batches, in the order of the rows.</summary>
-    /// <param name="input">Data with the columns that the model reads; it is read once, a batch ahead.</param>
-    /// <returns>A lazy view; nothing is scored before a cursor is moved.</returns>
-    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
+    /// <summary>Adds the model's outputs: lazily, in batches, in row order.</summary>
+    /// <param name="input">Data with the input columns of the model; it is read once, one batch ahead.</param>
+    /// <returns>A lazy view; nothing is scored until a cursor is advanced.</returns>
+    /// <exception cref="ObjectDisposedException">The transformer has been disposed.</exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -132,15 +132,16 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
         lifetime.Close();
     }
 
-    /// <summary>Saves the stock stage: the zip loads in programs without this assembly.</summary>
+    /// <summary>Saves the stock stage, so that the zip loads in programs without this assembly.</summary>
     void ICanSaveModel.Save(ModelSaveContext ctx)
     {
         using var visit = lifetime.Enter();
         save(ctx);
     }
 
-    /// <summary>What stock adds to the input, of the same types; tensors are ours.</summary>
-    /// <param name="input">The schema that rows have.</param>
+    /// <summary>The columns that the stock stage adds to the input, of the same types; tensor columns are scored
+    /// here.</summary>
+    /// <param name="input">Schema of the rows.</param>
     private ScoredSchema Columns(DataViewSchema input)
     {
         var whole = stock.GetOutputSchema(input);
@@ -149,10 +150,10 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
         );
     }
 
-    /// <summary>Frees the stock stage's session, when nobody reads a row any more.</summary>
+    /// <summary>Frees the stock stage's session once no reader is left.</summary>
     private void Free() => stock.Dispose();
 
-    /// <summary>Whether a tensor's elements are of a type that ML.NET has a column for.</summary>
+    /// <summary>Whether ML.NET has a column type for a tensor's elements.</summary>
     /// <param name="output">An output of the model.</param>
     private static bool IsScored(Microsoft.ML.OnnxRuntime.NodeMetadata output) =>
         output.IsTensor
@@ -170,9 +171,9 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
                 or TensorElementType.UInt32
                 or TensorElementType.UInt64;
 
-    /// <summary>Why the model's inputs cannot be put together of rows; null where they can.</summary>
+    /// <summary>Why rows cannot be batched into the model's inputs; null if they can.</summary>
     /// <param name="session">The model.</param>
-    /// <param name="inputs">Its inputs that columns feed.</param>
+    /// <param name="inputs">The inputs that are read from columns.</param>
     private static string? WhyStock(ModelSession session, IReadOnlyList<string> inputs)
     {
         if (inputs.Count == 0)
@@ -188,19 +189,19 @@ public sealed class BatchedOnnxTransformer : ITransformer, IDisposable
                 return $"its input '{name}' is not a tensor of numbers, bool or text";
             var dims = info.Dimensions;
             if (dims.Length == 0)
-                return $"its input '{name}' has no axis, or says nothing of its axes";
+                return $"its input '{name}' has no axes or does not declare its shape";
             if (dims[0] > 1)
                 return $"the batch of its input '{name}' is fixed to {dims[0]}";
             if (dims.Skip(1).Count(size => size < 0) > 1)
-                return $"its input '{name}' has several free axes beside the batch";
+                return $"its input '{name}' has several free axes besides the batch";
         }
 
         return null;
     }
 
-    /// <summary>The first input whose batch is fixed to one row; null where there is none.</summary>
+    /// <summary>The first input whose batch axis is fixed to 1; null if there is none.</summary>
     /// <param name="session">The model.</param>
-    /// <param name="inputs">Its inputs that columns feed.</param>
+    /// <param name="inputs">The inputs that are read from columns.</param>
     private static string? FixedTo(ModelSession session, IReadOnlyList<string> inputs) =>
         inputs.FirstOrDefault(name => session.Inputs[name].Dimensions[0] == 1);
 }

@@ -4,7 +4,7 @@ using TorchBridge.Inference.Pictures;
 
 namespace TorchBridge.Inference;
 
-/// <summary>Classifies a column of pictures in ML.NET, in batches. Make it with
+/// <summary>Classifies a column of pictures in ML.NET in batches. Create it with
 /// <c>mlContext.Transforms.ClassifyImages</c>.</summary>
 public sealed class ImageClassificationEstimator : IEstimator<ImageClassificationTransformer>
 {
@@ -14,12 +14,12 @@ public sealed class ImageClassificationEstimator : IEstimator<ImageClassificatio
     private readonly ImageClassificationOptions options;
 
     /// <summary>
-    /// Reads the model and its card; whether it can run is found out by <see cref="Fit"/>.
+    /// Reads the model and its card; <see cref="Fit"/> verifies that it can run.
     /// </summary>
-    /// <param name="context">Whose catalog made it.</param>
+    /// <param name="context">The context whose catalog creates it.</param>
     /// <param name="modelPath">A classifier's ONNX file.</param>
-    /// <param name="options">Columns, batch size, and what happens to unreadable pictures.</param>
-    /// <exception cref="InvalidDataException">The file is no classifier of ours.</exception>
+    /// <param name="options">Columns, batch size, and handling of unreadable pictures.</param>
+    /// <exception cref="InvalidDataException">The file is not a TorchBridge classifier.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The batch size is below 1, or TopK is not from 1 to the number
     /// of classes.</exception>
     internal ImageClassificationEstimator(MLContext context, string modelPath, ImageClassificationOptions options)
@@ -31,21 +31,24 @@ public sealed class ImageClassificationEstimator : IEstimator<ImageClassificatio
         onnx = SessionSettings.ReadModel(modelPath);
         var card = ModelCard.Read(onnx, modelPath);
         if (options.BatchSize is < 1)
-            throw new ArgumentOutOfRangeException(nameof(options), options.BatchSize, "a batch has at least one row");
+            throw new ArgumentOutOfRangeException(
+                nameof(options),
+                options.BatchSize,
+                "the batch size must be at least 1"
+            );
         if (options.TopK is { } k && (k < 1 || k > card.ClassNames.Count))
             throw new ArgumentOutOfRangeException(
                 nameof(options),
                 k,
-                $"{nameof(options.TopK)} is {k}; allowed is 1 to {card.ClassNames.Count}, the classes"
+                $"{nameof(options.TopK)} is {k}; allowed is 1 to {card.ClassNames.Count}, the number of classes"
             );
     }
 
-    /// <summary>Opens the model. Nothing is learned: the data decide only whether the column fits.</summary>
-    /// <param name="input">Data with the column of pictures.</param>
-    /// <returns>A transformer that owns a session; dispose it.</returns>
-    /// <exception cref="ArgumentException">There is no such column, or it holds nothing that can be
-    /// classified.</exception>
-    /// <exception cref="InvalidDataException">The network cannot be opened, or its metadata do not fit its
+    /// <summary>Opens the model. Nothing is trained: the data are only used to check the column.</summary>
+    /// <param name="input">Data with the picture column.</param>
+    /// <returns>A transformer that owns an ONNX Runtime session; dispose it.</returns>
+    /// <exception cref="ArgumentException">The column does not exist or its type cannot be classified.</exception>
+    /// <exception cref="InvalidDataException">The network cannot be opened, or its metadata do not match its
     /// graph.</exception>
     public ImageClassificationTransformer Fit(IDataView input)
     {
@@ -55,7 +58,8 @@ public sealed class ImageClassificationEstimator : IEstimator<ImageClassificatio
         {
             var column = input.Schema.GetColumnOrNull(options.ImageColumn)
                 ?? throw new ArgumentException(
-                    $"there is no column '{options.ImageColumn}'; there are {string.Join(", ", input.Schema.Select(item => item.Name))}",
+                    $"there is no column '{options.ImageColumn}'; the columns are "
+                        + $"{string.Join(", ", input.Schema.Select(item => item.Name))}",
                     nameof(input)
                 );
             var transformer = new ImageClassificationTransformer(
@@ -82,17 +86,18 @@ public sealed class ImageClassificationEstimator : IEstimator<ImageClassificatio
         ArgumentNullException.ThrowIfNull(inputSchema);
         if (!inputSchema.Any(column => column.Name == options.ImageColumn))
             throw new ArgumentException(
-                $"there is no column '{options.ImageColumn}'; there are {string.Join(", ", inputSchema.Select(column => column.Name))}",
+                $"there is no column '{options.ImageColumn}'; the columns are "
+                    + $"{string.Join(", ", inputSchema.Select(column => column.Name))}",
                 nameof(inputSchema)
             );
         return Shape(inputSchema);
     }
 
     /// <summary>
-    /// Shapes of columns cannot be made outside of ML.NET: a stock estimator that makes columns of the same types has
-    /// them.
+    /// Column shapes cannot be created outside of ML.NET, so they are taken from a stock estimator that produces
+    /// columns of the same types.
     /// </summary>
-    /// <param name="inputSchema">The shape that rows have.</param>
+    /// <param name="inputSchema">Schema of the rows.</param>
     private SchemaShape Shape(SchemaShape inputSchema)
     {
         var definition = SchemaDefinition.Create(typeof(Made));
@@ -118,30 +123,31 @@ public sealed class ImageClassificationEstimator : IEstimator<ImageClassificatio
                 outputSchemaDefinition: definition
             )
             .GetOutputSchema(inputSchema);
-        // Keys with the names of their values, which MapKeyToValue asks for.
+        // Keys with the names of their values, which MapKeyToValue needs.
         return options.Label == LabelKind.Key
             ? context.Transforms.Conversion.MapValueToKey(options.PredictedLabelColumn).GetOutputSchema(shape)
             : shape;
     }
 
-    /// <summary>A row that the mapping reads no column of.</summary>
+    /// <summary>An input row without columns.</summary>
     private sealed class Nothing;
 
-    /// <summary>One member a column; vectors have some known length, which shapes do not tell.</summary>
+    /// <summary>The output row: one member per column. Vectors have some known length, which shapes do not
+    /// contain.</summary>
     private sealed class Made
     {
-        /// <summary>Probabilities, one for each class.</summary>
+        /// <summary>Probabilities, one per class.</summary>
         [VectorType(1)]
         public float[]? Score { get; set; }
 
         /// <summary>The most probable class.</summary>
         public string? Label { get; set; }
 
-        /// <summary>Logits, one for each class, where they are asked for.</summary>
+        /// <summary>Logits, one per class, if requested.</summary>
         [VectorType(1)]
         public float[]? Logits { get; set; }
 
-        /// <summary>The most probable classes, where they are asked for.</summary>
+        /// <summary>The most probable classes, if requested.</summary>
         [VectorType(1)]
         public string[]? TopLabels { get; set; }
 
@@ -149,7 +155,7 @@ public sealed class ImageClassificationEstimator : IEstimator<ImageClassificatio
         [VectorType(1)]
         public float[]? TopScores { get; set; }
 
-        /// <summary>Whether the picture could be read, where bad rows are marked.</summary>
+        /// <summary>Whether the picture could be read, if invalid rows are marked.</summary>
         public bool IsValid { get; set; }
     }
 }

@@ -7,10 +7,10 @@ using TorchBridge.Onnx.Files;
 namespace TorchBridge.Inference;
 
 /// <summary>
-/// Classifies a column of pictures. <c>Score</c> holds the probabilities with the class names as slot names,
-/// <c>PredictedLabel</c> the class. Saved by <c>mlContext.Model.Save</c> it is the stock chain of the same model: the
-/// zip loads in any ML.NET program, without this assembly. <see cref="Dispose"/> waits for the batch that runs; who
-/// reads a row later gets an <see cref="ObjectDisposedException"/>.
+/// Classifies a column of pictures. <c>Score</c> contains the probabilities with the class names as slot names,
+/// <c>PredictedLabel</c> the class. <c>mlContext.Model.Save</c> saves it as an equivalent chain of stock
+/// transformers, so that the zip loads in any ML.NET program without this assembly. <see cref="Dispose"/> waits for
+/// the running batch; later readers of a row get an <see cref="ObjectDisposedException"/>.
 /// </summary>
 public sealed class ImageClassificationTransformer : ITransformer, IDisposable
 {
@@ -23,13 +23,14 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
     private readonly InputKind fittedTo;
     private readonly Lifetime lifetime;
 
-    /// <summary>Takes over a classifier, which is disposed with this.</summary>
-    /// <param name="context">For the stock chain that is saved.</param>
-    /// <param name="onnx">The model's bytes, for the stock chain and for a session of one thread.</param>
-    /// <param name="name">What to call the model in an error.</param>
+    /// <summary>Takes ownership of a classifier.</summary>
+    /// <param name="context">Context for the stock chain that is saved.</param>
+    /// <param name="onnx">The model's bytes, for the stock chain and for a single-threaded session.</param>
+    /// <param name="name">Name of the model in error messages.</param>
     /// <param name="classifier">The opened model.</param>
-    /// <param name="options">How rows are read and written.</param>
-    /// <param name="fittedTo">What the column held that it was fitted to: the saved chain reads the same.</param>
+    /// <param name="options">Options of the classification.</param>
+    /// <param name="fittedTo">Kind of the column that the transformer was fitted to, which the saved chain
+    /// reads.</param>
     internal ImageClassificationTransformer(
         MLContext context,
         byte[] onnx,
@@ -56,31 +57,30 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
     /// <summary>Names of the classes, in the order of the scores.</summary>
     public IReadOnlyList<string> ClassNames => classifier.ClassNames;
 
-    /// <summary>Pictures that could not be read so far, by all cursors together.</summary>
+    /// <summary>Number of pictures that could not be read so far, over all cursors.</summary>
     public long InvalidImages => scorer.InvalidImages;
 
     /// <summary>
-    /// Whether each row gives one row: not where unreadable pictures are left out.
+    /// Whether each input row gives one output row; false if unreadable pictures are skipped.
     /// </summary>
     public bool IsRowToRowMapper => options.OnInvalidImage != OnInvalidImage.Skip;
 
     /// <summary>Runs the model's self-check on this machine.</summary>
-    /// <returns>Pictures, agreement and largest difference; <see cref="SelfCheckResult.Passed"/> says whether it is
-    /// fine.</returns>
-    /// <exception cref="InvalidDataException">The model carries none.</exception>
-    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
+    /// <returns>Number of pictures, agreement and largest difference; <see cref="SelfCheckResult.Passed"/> is the
+    /// verdict.</returns>
+    /// <exception cref="InvalidDataException">The model contains no self-check.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer has been disposed.</exception>
     public SelfCheckResult Verify()
     {
         using var visit = lifetime.Enter();
         return classifier.Verify();
     }
 
-    /// <summary>Writes the model's ONNX file, whole or not at all: what <c>ClassifyImages</c> and
-    /// <see cref="ImageClassifier"/> load, also where there is no stock twin that <c>mlContext.Model.Save</c> could
-    /// write.</summary>
-    /// <param name="path">Where; a file that is there is replaced.</param>
-    /// <exception cref="IOException">The place cannot be written.</exception>
-    /// <exception cref="UnauthorizedAccessException">The place must not be written.</exception>
+    /// <summary>Writes the model's ONNX file atomically, for <c>ClassifyImages</c> and <see cref="ImageClassifier"/>.
+    /// Works even if there is no stock equivalent that <c>mlContext.Model.Save</c> could write.</summary>
+    /// <param name="path">Path of the file; an existing file is replaced.</param>
+    /// <exception cref="IOException">The file cannot be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">Access to the path is denied.</exception>
     public void SaveOnnx(string path)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
@@ -96,12 +96,12 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
         return Columns(inputSchema).Schema;
     }
 
-    /// <summary>Adds the scored columns; lazily, in batches, in the order of the rows.</summary>
-    /// <param name="input">Data with the column of pictures; it is read once, a batch ahead.</param>
-    /// <returns>A lazy view; nothing is scored before a cursor is moved.</returns>
-    /// <exception cref="ArgumentException">The column of pictures is missing, or holds nothing that can be
-    /// classified; or a column of keys numbers the classes otherwise than the model.</exception>
-    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
+    /// <summary>Adds the scored columns: lazily, in batches, in row order.</summary>
+    /// <param name="input">Data with the picture column; it is read once, one batch ahead.</param>
+    /// <returns>A lazy view; nothing is scored until a cursor is advanced.</returns>
+    /// <exception cref="ArgumentException">The picture column is missing or its type cannot be classified, or a key
+    /// column numbers the classes differently from the model.</exception>
+    /// <exception cref="ObjectDisposedException">The transformer has been disposed.</exception>
     public IDataView Transform(IDataView input)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -109,16 +109,17 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
         return new LookAheadDataView(input, scorer, Columns(input.Schema));
     }
 
-    /// <summary>A mapper of single rows, for PredictionEngine.</summary>
-    /// <param name="inputSchema">Columns of the rows that will come.</param>
-    /// <exception cref="InvalidOperationException">Unreadable pictures are left out, so no row maps to one
-    /// row.</exception>
+    /// <summary>Creates a mapper for single rows, used by PredictionEngine.</summary>
+    /// <param name="inputSchema">Schema of the rows to map.</param>
+    /// <exception cref="InvalidOperationException">Unreadable pictures are skipped, so rows do not map one to
+    /// one.</exception>
     public IRowToRowMapper GetRowToRowMapper(DataViewSchema inputSchema)
     {
         ArgumentNullException.ThrowIfNull(inputSchema);
         if (!IsRowToRowMapper)
             throw new InvalidOperationException(
-                $"with {nameof(OnInvalidImage)} = {nameof(OnInvalidImage.Skip)} rows are left out, and no row maps to one row"
+                $"with {nameof(OnInvalidImage)} = {nameof(OnInvalidImage.Skip)} rows are skipped, so rows do not "
+                    + $"map one to one; use another value for single predictions"
             );
         using var visit = lifetime.Enter();
         return new ScoredRowMapper(inputSchema, inner: null, scorer, Columns(inputSchema));
@@ -128,7 +129,7 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
     public void Dispose() => lifetime.Close();
 
     /// <summary>
-    /// Saves the equivalent chain of stock stages; refuses where stock ML.NET would see other pixels or make other
+    /// Saves the equivalent chain of stock stages; refuses if stock ML.NET would read other pixels or produce other
     /// columns.
     /// </summary>
     void ICanSaveModel.Save(ModelSaveContext ctx)
@@ -136,20 +137,21 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
         using var visit = lifetime.Enter();
         if (options.WithoutStockTwin is { } option)
             throw new NotSupportedException(
-                $"{option} has no twin in stock ML.NET, and this cannot be saved. Save one without it, "
-                    + $"and set it again after loading; or write the .onnx file with {nameof(SaveOnnx)}, for ClassifyImages"
+                $"{option} has no equivalent in stock ML.NET, so this transformer cannot be saved. Save one "
+                    + $"without it and set it again after loading, or write the .onnx file with {nameof(SaveOnnx)} "
+                    + $"and load it with ClassifyImages"
             );
         if (fittedTo != InputKind.Pixels && classifier.Card.Reading.WithoutStockTwin is { } reading)
             throw new NotSupportedException(
-                $"the model reads its pictures with {reading}, which stock ML.NET has not, and this "
-                    + $"cannot be saved. Write the .onnx file with {nameof(SaveOnnx)}, for ClassifyImages; or use a "
-                    + "column of pixels"
+                $"the model reads its pictures with {reading}, which stock ML.NET does not support, so this "
+                    + $"transformer cannot be saved. Write the .onnx file with {nameof(SaveOnnx)} and load it with "
+                    + $"ClassifyImages, or use a column of pixels"
             );
         if (fittedTo == InputKind.Encoded)
             throw new NotSupportedException(
-                "encoded pictures (a vector of bytes) have no reader in stock ML.NET, and this cannot be "
-                    + $"saved. Write the .onnx file with {nameof(SaveOnnx)}, for ClassifyImages; or use a column of "
-                    + "paths or of MLImage"
+                "stock ML.NET cannot read encoded pictures (a vector of bytes), so this transformer cannot be "
+                    + "saved. Write the .onnx file with {nameof(SaveOnnx)} and load it with ClassifyImages, or use a "
+                    + "column of paths or of MLImage"
             );
         var data = StockInput(fittedTo);
         using var stage = OnnxStage.Load(
@@ -168,12 +170,12 @@ public sealed class ImageClassificationTransformer : ITransformer, IDisposable
         ((ICanSaveModel)stock).Save(ctx);
     }
 
-    /// <summary>The input's columns and those that are made of them.</summary>
-    /// <param name="input">The schema that rows have.</param>
+    /// <summary>The input's columns and the scored ones.</summary>
+    /// <param name="input">Schema of the rows.</param>
     private ScoredSchema Columns(DataViewSchema input) => new(input, scorer.OutputsFor(input));
 
-    /// <summary>A view without rows, with the column that the stock chain reads.</summary>
-    /// <param name="kind">What the column of pictures holds.</param>
+    /// <summary>A view without rows that has the column read by the stock chain.</summary>
+    /// <param name="kind">Kind of the picture column.</param>
     private IDataView StockInput(InputKind kind)
     {
         var builder = new DataViewSchema.Builder();

@@ -12,18 +12,18 @@ using TorchBridge.Onnx.Contract;
 namespace TorchBridge.Inference;
 
 /// <summary>
-/// Classifies pictures with an exported ONNX file. No ML.NET pipeline and no libtorch is needed; all members may be
-/// called from many threads. <see cref="Dispose"/> waits for the calls that run; those that come later get an
-/// <see cref="ObjectDisposedException"/>.
+/// Classifies pictures with an exported ONNX file. Neither an ML.NET pipeline nor libtorch is needed. All members are
+/// thread-safe. <see cref="Dispose"/> waits for running calls; later calls get an <see
+/// cref="ObjectDisposedException"/>.
 /// </summary>
 public sealed class ImageClassifier : IDisposable
 {
     private const int DefaultBatch = 32;
 
-    /// <summary>The one input, in an array as the runtime takes names.</summary>
+    /// <summary>The only input, as an array of names.</summary>
     private static readonly string[] InputNames = [ModelNames.Pixels];
 
-    /// <summary>The two outputs that are read.</summary>
+    /// <summary>The two outputs to read.</summary>
     private static readonly string[] OutputNames = [ModelNames.Logits, ModelNames.Probabilities];
     private readonly ModelSession session;
     private readonly string name;
@@ -43,33 +43,33 @@ public sealed class ImageClassifier : IDisposable
     /// <summary>Names of the classes, in the order of the probabilities.</summary>
     public IReadOnlyList<string> ClassNames => Card.ClassNames;
 
-    /// <summary>Picture width that the model takes, in pixels.</summary>
+    /// <summary>Picture width that the model expects, in pixels.</summary>
     public int Width => Card.Width;
 
-    /// <summary>Picture height that the model takes, in pixels.</summary>
+    /// <summary>Picture height that the model expects, in pixels.</summary>
     public int Height => Card.Height;
 
-    /// <summary>What the model says of itself.</summary>
+    /// <summary>The model's metadata.</summary>
     public ModelCard Card { get; }
 
-    /// <summary>The pictures and logits that the model carries to check itself by; null where it carries
-    /// none.</summary>
+    /// <summary>The self-check in the model, pictures with their expected logits; null if it contains none.</summary>
     public SelfCheck? SelfCheck { get; }
 
-    /// <summary>Whether the network takes one picture at a time; several are then run one after another.</summary>
+    /// <summary>Whether the network accepts only one picture at a time; several are then run one after
+    /// another.</summary>
     internal bool RunsOneByOne => runsOneByOne;
 
-    /// <summary>Numbers of one picture: 3 x height x width.</summary>
+    /// <summary>Number of values per picture: 3 x height x width.</summary>
     private int Stride => Card.Stride;
 
     /// <summary>Loads a classifier.</summary>
-    /// <param name="path">An ONNX file that the training program wrote.</param>
+    /// <param name="path">An ONNX file written by the training program.</param>
     /// <param name="settings">Threads and execution providers; null for the defaults.</param>
-    /// <returns>A classifier that owns a session; dispose it.</returns>
-    /// <exception cref="InvalidDataException">The file is not an ONNX model, not a classifier of ours, or its
-    /// metadata do not fit its graph.</exception>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="NotSupportedException">The program has SkiaSharp 3.</exception>
+    /// <returns>A classifier that owns an ONNX Runtime session; dispose it.</returns>
+    /// <exception cref="InvalidDataException">The file is not an ONNX model or not a TorchBridge classifier, or its
+    /// metadata do not match its graph.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="NotSupportedException">The program uses SkiaSharp 3.</exception>
     public static ImageClassifier Load(string path, SessionSettings? settings = null)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
@@ -77,13 +77,13 @@ public sealed class ImageClassifier : IDisposable
     }
 
     /// <summary>Loads a classifier from a file's bytes.</summary>
-    /// <param name="onnx">The bytes.</param>
-    /// <param name="name">What to call it in an error.</param>
+    /// <param name="onnx">The bytes of the file.</param>
+    /// <param name="name">Name used in error messages.</param>
     /// <param name="settings">Threads and execution providers; null for the defaults.</param>
-    /// <returns>A classifier that owns a session; dispose it.</returns>
-    /// <exception cref="InvalidDataException">It is not an ONNX model, not a classifier of ours, or its metadata do
-    /// not fit its graph.</exception>
-    /// <exception cref="NotSupportedException">The program has SkiaSharp 3.</exception>
+    /// <returns>A classifier that owns an ONNX Runtime session; dispose it.</returns>
+    /// <exception cref="InvalidDataException">The bytes are not an ONNX model or not a TorchBridge classifier, or the
+    /// metadata do not match the graph.</exception>
+    /// <exception cref="NotSupportedException">The program uses SkiaSharp 3.</exception>
     public static ImageClassifier Load(byte[] onnx, string name, SessionSettings? settings = null)
     {
         ArgumentNullException.ThrowIfNull(onnx);
@@ -113,9 +113,9 @@ public sealed class ImageClassifier : IDisposable
     /// <summary>Classifies a picture file.</summary>
     /// <param name="path">JPEG, PNG, BMP or WebP of any size.</param>
     /// <returns>Label, probabilities and logits.</returns>
-    /// <exception cref="InvalidPictureException">The file is no picture, or ends too early.</exception>
+    /// <exception cref="InvalidPictureException">The file is not a picture or is truncated.</exception>
     /// <exception cref="InvalidDataException">The network cannot run.</exception>
-    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The classifier has been disposed.</exception>
     public Prediction Classify(string path)
     {
         ArgumentNullException.ThrowIfNull(path);
@@ -124,11 +124,11 @@ public sealed class ImageClassifier : IDisposable
 
     /// <summary>Classifies an encoded picture.</summary>
     /// <param name="encoded">The bytes of a JPEG, PNG, BMP or WebP file.</param>
-    /// <param name="name">What to call it in an error.</param>
+    /// <param name="name">Name used in error messages.</param>
     /// <returns>Label, probabilities and logits.</returns>
-    /// <exception cref="InvalidPictureException">It is no picture, or ends too early.</exception>
+    /// <exception cref="InvalidPictureException">The data are not a picture or are truncated.</exception>
     /// <exception cref="InvalidDataException">The network cannot run.</exception>
-    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The classifier has been disposed.</exception>
     public Prediction Classify(byte[] encoded, string name = "the picture")
     {
         ArgumentNullException.ThrowIfNull(encoded);
@@ -136,12 +136,12 @@ public sealed class ImageClassifier : IDisposable
     }
 
     /// <summary>Classifies an encoded picture that is read to the end of a stream.</summary>
-    /// <param name="encoded">The stream; it stays open.</param>
-    /// <param name="name">What to call it in an error.</param>
+    /// <param name="encoded">The stream, which stays open.</param>
+    /// <param name="name">Name used in error messages.</param>
     /// <returns>Label, probabilities and logits.</returns>
-    /// <exception cref="InvalidPictureException">It is no picture, or ends too early.</exception>
+    /// <exception cref="InvalidPictureException">The data are not a picture or are truncated.</exception>
     /// <exception cref="InvalidDataException">The network cannot run.</exception>
-    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The classifier has been disposed.</exception>
     public Prediction Classify(Stream encoded, string name = "the picture")
     {
         ArgumentNullException.ThrowIfNull(encoded);
@@ -149,36 +149,36 @@ public sealed class ImageClassifier : IDisposable
     }
 
     /// <summary>Classifies a picture in memory.</summary>
-    /// <param name="picture">Of any size, 32 bits per pixel, in BGRA or RGBA order.</param>
+    /// <param name="picture">Picture of any size, 32 bits per pixel, in BGRA or RGBA order.</param>
     /// <returns>Label, probabilities and logits.</returns>
     /// <exception cref="InvalidDataException">The network cannot run.</exception>
-    /// <exception cref="InvalidPictureException">Its pixels are in another format.</exception>
-    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
+    /// <exception cref="InvalidPictureException">The picture has another pixel format.</exception>
+    /// <exception cref="ObjectDisposedException">The classifier has been disposed.</exception>
     public Prediction Classify(MLImage picture)
     {
         ArgumentNullException.ThrowIfNull(picture);
         return ClassifyOne(planes => PictureReader.Read(picture, Width, Height, planes, Card.Reading));
     }
 
-    /// <summary>Classifies a picture file on a thread of the pool.</summary>
+    /// <summary>Classifies a picture file on a thread-pool thread.</summary>
     /// <param name="path">JPEG, PNG, BMP or WebP of any size.</param>
-    /// <param name="stop">Cancels before the work has begun.</param>
+    /// <param name="stop">Cancels the work before it has started.</param>
     /// <returns>Label, probabilities and logits.</returns>
-    /// <exception cref="InvalidPictureException">The file is no picture, or ends too early.</exception>
+    /// <exception cref="InvalidPictureException">The file is not a picture or is truncated.</exception>
     /// <exception cref="InvalidDataException">The network cannot run.</exception>
-    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
+    /// <exception cref="ObjectDisposedException">The classifier has been disposed.</exception>
     public Task<Prediction> ClassifyAsync(string path, CancellationToken stop = default)
     {
         ArgumentNullException.ThrowIfNull(path);
         return Task.Run(() => Classify(path), stop);
     }
 
-    /// <summary>Classifies picture files, in batches that are decoded on all cores, in the order given. What stands
-    /// before a bad picture is given out before its error.</summary>
-    /// <param name="paths">Picture files; read as they are needed.</param>
-    /// <param name="batchSize">Pictures scored at once, 1 and up.</param>
+    /// <summary>Classifies picture files in order, in batches that are decoded on all cores. Predictions of the files
+    /// before an invalid one are returned before its exception is thrown.</summary>
+    /// <param name="paths">Picture files, enumerated on demand.</param>
+    /// <param name="batchSize">Number of pictures scored at once, at least 1.</param>
     /// <returns>One prediction per path, lazily.</returns>
-    /// <exception cref="InvalidPictureException">A file is no picture, or ends too early.</exception>
+    /// <exception cref="InvalidPictureException">A file is not a picture or is truncated.</exception>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="batchSize"/> is below 1.</exception>
     /// <exception cref="InvalidDataException">The network cannot run.</exception>
     public IEnumerable<Prediction> ClassifyBatch(IEnumerable<string> paths, int batchSize = DefaultBatch)
@@ -200,15 +200,15 @@ public sealed class ImageClassifier : IDisposable
     }
 
     /// <summary>
-    /// Classifies picture files as they come, in batches, in their order. No more than a few batches are ahead of the
-    /// reader.
+    /// Classifies picture files as they arrive, in batches and in order. At most a few batches are processed ahead of
+    /// the reader.
     /// </summary>
     /// <param name="paths">Picture files.</param>
-    /// <param name="batchSize">Pictures scored at once, 1 and up.</param>
-    /// <param name="stop">Ends the stream.</param>
-    /// <returns>One prediction per path, in their order.</returns>
-    /// <exception cref="InvalidPictureException">A file is no picture, or ends too early; what stands before it has
-    /// been given out.</exception>
+    /// <param name="batchSize">Number of pictures scored at once, at least 1.</param>
+    /// <param name="stop">Cancels the stream.</param>
+    /// <returns>One prediction per path, in the same order.</returns>
+    /// <exception cref="InvalidPictureException">A file is not a picture or is truncated; the predictions before it
+    /// have been returned.</exception>
     /// <exception cref="OperationCanceledException"><paramref name="stop"/> was cancelled.</exception>
     /// <exception cref="InvalidDataException">The network cannot run.</exception>
     public IAsyncEnumerable<Prediction> ClassifyAsync(
@@ -222,20 +222,20 @@ public sealed class ImageClassifier : IDisposable
         return Stream(paths, batchSize, stop);
     }
 
-    /// <summary>Classifies pictures that are already read.</summary>
-    /// <param name="planes">count x 3 x height x width bytes: the red plane of the first picture, the green, the
-    /// blue, the next picture.</param>
+    /// <summary>Classifies decoded pictures.</summary>
+    /// <param name="planes">count x 3 x height x width bytes: the red, green and blue plane of the first picture,
+    /// then those of the next.</param>
     /// <param name="count">Number of pictures.</param>
-    /// <returns>One prediction per picture, in their order.</returns>
+    /// <returns>One prediction per picture, in the same order.</returns>
     /// <exception cref="InvalidDataException">The network cannot run.</exception>
-    /// <exception cref="ArgumentException">The number of bytes does not fit.</exception>
-    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
+    /// <exception cref="ArgumentException">The number of bytes does not match.</exception>
+    /// <exception cref="ObjectDisposedException">The classifier has been disposed.</exception>
     public Prediction[] ClassifyPlanes(ReadOnlySpan<byte> planes, int count)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(count);
         if (planes.Length != (long)count * Stride)
             throw new ArgumentException(
-                $"{planes.Length} bytes for {count} x 3 x {Height} x {Width} pixels",
+                $"the planes have {planes.Length} bytes; expected are {count} x 3 x {Height} x {Width}",
                 nameof(planes)
             );
         if (count == 0)
@@ -269,26 +269,26 @@ public sealed class ImageClassifier : IDisposable
     }
 
     /// <summary>
-    /// Runs the pictures that the model carries and compares with the logits that its maker's machine gave for them:
-    /// the parity of training and serving, on the machine it runs on, without TorchSharp.
+    /// Runs the self-check: classifies the pictures in the model and compares the logits with those computed on the
+    /// exporting machine. This verifies the parity of training and serving on this machine, without TorchSharp.
     /// </summary>
-    /// <returns>What was compared; <see cref="SelfCheckResult.Passed"/> says whether this machine computes what the
-    /// maker's did.</returns>
-    /// <exception cref="InvalidDataException">The model carries no pictures, or cannot run.</exception>
+    /// <returns>The comparison; <see cref="SelfCheckResult.Passed"/> says whether this machine computes the same
+    /// results.</returns>
+    /// <exception cref="InvalidDataException">The model contains no self-check or cannot run.</exception>
     public SelfCheckResult Verify()
     {
         var check = SelfCheck
             ?? throw new InvalidDataException(
-                $"the model carries no self-check ({TorchBridge.Inference.SelfCheck.Key}); export it anew"
+                $"the model contains no self-check ({TorchBridge.Inference.SelfCheck.Key}); export it again"
             );
         var actual = ClassifyPlanes(check.Planes, check.Count);
         return check.Compare([.. actual.SelectMany(prediction => prediction.Logits)], ClassNames.Count);
     }
 
-    /// <summary>Finds out whether the model can run at all: its self-check, or a black picture where it carries
+    /// <summary>Checks that the model can run: with its self-check, or with a black picture if it contains
     /// none.</summary>
-    /// <returns>What the self-check found; null where there is none.</returns>
-    /// <exception cref="InvalidDataException">It cannot.</exception>
+    /// <returns>Result of the self-check; null if there is none.</returns>
+    /// <exception cref="InvalidDataException">The model cannot run.</exception>
     internal SelfCheckResult? TryOut()
     {
         if (SelfCheck is not null)
@@ -297,19 +297,19 @@ public sealed class ImageClassifier : IDisposable
         return null;
     }
 
-    /// <summary>Index of the most probable class; null where a logit is NaN, which says nothing.</summary>
-    /// <param name="logits">One row, one number per class.</param>
+    /// <summary>Index of the most probable class; null if a logit is NaN.</summary>
+    /// <param name="logits">One row, one value per class.</param>
     internal static int? BestClass(ReadOnlySpan<float> logits) =>
         HasNaN(logits) ? null : ArrayComparison.IndexOfLargest(logits);
 
     /// <summary>
-    /// Scores pixels [count, 3, height, width], 0 to 255; everything is read and written where it is. A network that
-    /// takes one picture only is found out here, and run picture by picture from then on.
+    /// Scores pixels [count, 3, height, width], 0 to 255, without copying inputs or outputs. A network that turns out
+    /// to accept only one picture is run picture by picture from then on.
     /// </summary>
-    /// <param name="pixels">count x 3 x height x width numbers, pinned while it runs.</param>
-    /// <param name="count">Number of pictures, 1 and up.</param>
-    /// <param name="logits">Receives count x classes numbers.</param>
-    /// <param name="probabilities">Receives count x classes numbers.</param>
+    /// <param name="pixels">count x 3 x height x width values, pinned during the run.</param>
+    /// <param name="count">Number of pictures, at least 1.</param>
+    /// <param name="logits">Receives count x classes values.</param>
+    /// <param name="probabilities">Receives count x classes values.</param>
     /// <exception cref="InvalidDataException">The network cannot run.</exception>
     internal void Run(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities)
     {
@@ -326,7 +326,7 @@ public sealed class ImageClassifier : IDisposable
             }
             catch (OnnxRuntimeException)
             {
-                // A size inside may be fixed to one picture: then each can be run alone, which is tried below.
+                // A size inside the network may be fixed to one picture, so each picture is run alone below.
             }
         }
 
@@ -335,14 +335,14 @@ public sealed class ImageClassifier : IDisposable
     }
 
     /// <summary>
-    /// Runs what <see cref="Bind"/> has bound to these arrays; where that fails, the pictures are run one by one, so
-    /// that the error is that of one of them.
+    /// Runs the binding that <see cref="Bind"/> created for these arrays. If that fails, the pictures are run one by
+    /// one, so that the error belongs to one of them.
     /// </summary>
     /// <param name="run">The binding.</param>
-    /// <param name="pixels">What was bound as input.</param>
+    /// <param name="pixels">The array bound as input.</param>
     /// <param name="count">Number of pictures.</param>
-    /// <param name="logits">What was bound as the first output.</param>
-    /// <param name="probabilities">What was bound as the second output.</param>
+    /// <param name="logits">The array bound as the first output.</param>
+    /// <param name="probabilities">The array bound as the second output.</param>
     /// <exception cref="InvalidDataException">The network cannot run.</exception>
     internal void Run(BoundRun run, Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities)
     {
@@ -357,14 +357,14 @@ public sealed class ImageClassifier : IDisposable
     }
 
     /// <summary>
-    /// Binds arrays once, to be scored again and again without garbage. They must stay, and stay where they are,
-    /// until it is disposed.
+    /// Binds arrays once for repeated scoring without allocations. They must stay alive and pinned until the binding
+    /// is disposed.
     /// </summary>
-    /// <param name="pixels">count x 3 x height x width numbers.</param>
+    /// <param name="pixels">count x 3 x height x width values.</param>
     /// <param name="count">Number of pictures.</param>
-    /// <param name="logits">Receives count x classes numbers in each run.</param>
-    /// <param name="probabilities">Receives count x classes numbers in each run.</param>
-    /// <returns>The binding; dispose it before the arrays go away.</returns>
+    /// <param name="logits">Receives count x classes values in each run.</param>
+    /// <param name="probabilities">Receives count x classes values in each run.</param>
+    /// <returns>The binding; dispose it before the arrays are released.</returns>
     internal BoundRun Bind(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities) =>
         session.Bind(
             [(InputNames[0], pixels, [count, 3, Height, Width])],
@@ -390,11 +390,11 @@ public sealed class ImageClassifier : IDisposable
         session.Run(InputNames, [input], OutputNames, (IReadOnlyCollection<OrtValue>)[logitRows, probabilityRows]);
     }
 
-    /// <summary>One run for each picture.</summary>
+    /// <summary>Runs each picture alone.</summary>
     /// <param name="pixels">count x 3 x height x width floats.</param>
-    /// <param name="count">Pictures.</param>
-    /// <param name="logits">Receives count x classes.</param>
-    /// <param name="probabilities">Receives count x classes.</param>
+    /// <param name="count">Number of pictures.</param>
+    /// <param name="logits">Receives count x classes floats.</param>
+    /// <param name="probabilities">Receives count x classes floats.</param>
     private void RunAlone(Memory<float> pixels, int count, Memory<float> logits, Memory<float> probabilities)
     {
         var classes = ClassNames.Count;
@@ -414,13 +414,13 @@ public sealed class ImageClassifier : IDisposable
         }
     }
 
-    /// <summary>A refusal that names the model, for what ONNX Runtime says while running.</summary>
-    /// <param name="error">What the runtime said.</param>
+    /// <summary>An exception that names the model, for an error of ONNX Runtime during a run.</summary>
+    /// <param name="error">The error of ONNX Runtime.</param>
     private InvalidDataException CannotRun(OnnxRuntimeException error) =>
-        new($"{name} was loaded and cannot run: {error.Message}", error);
+        new($"{name} was loaded but cannot run: {error.Message}", error);
 
-    /// <summary>Whether a number among these is NaN.</summary>
-    /// <param name="values">Any number of them.</param>
+    /// <summary>Whether any of the values is NaN.</summary>
+    /// <param name="values">The values.</param>
     private static bool HasNaN(ReadOnlySpan<float> values)
     {
         foreach (var value in values)
@@ -432,8 +432,8 @@ public sealed class ImageClassifier : IDisposable
         return false;
     }
 
-    /// <summary>Name of the most probable class; empty where a logit is NaN.</summary>
-    /// <param name="logits">Of one picture.</param>
+    /// <summary>Name of the most probable class; empty if a logit is NaN.</summary>
+    /// <param name="logits">Logits of one picture.</param>
     private string LabelOf(ReadOnlySpan<float> logits) => BestClass(logits) is { } best ? ClassNames[best] : "";
 
     /// <summary>Reads and classifies one picture, in a rented array.</summary>
@@ -452,12 +452,12 @@ public sealed class ImageClassifier : IDisposable
         }
     }
 
-    /// <summary>Classifies what stands before the first bad picture, and gives its error along.</summary>
+    /// <summary>Classifies the pictures before the first invalid one and returns them with its error.</summary>
     /// <param name="paths">A batch of files.</param>
-    /// <returns>Predictions up to the first file that could not be read, and why it could not.</returns>
+    /// <returns>Predictions up to the first file that could not be read, and its error.</returns>
     private (Prediction[] Predictions, ExceptionDispatchInfo? Error) ClassifyChunk(string[] paths)
     {
-        // Pictures of a gigabyte together are as many as one array should hold; more are scored in several batches.
+        // An array holds at most one gigabyte of pictures; more are scored in several batches.
         var most = Math.Max(1, (1 << 28) / Stride);
         if (paths.Length > most)
         {
@@ -483,7 +483,7 @@ public sealed class ImageClassifier : IDisposable
                 try
                 {
                     PictureReader.ReadFile(
-                        paths[i] ?? throw new InvalidPictureException("a picture without a path"),
+                        paths[i] ?? throw new InvalidPictureException("the path of a picture is null"),
                         Width,
                         Height,
                         planes.AsSpan(i * Stride, Stride),
@@ -509,8 +509,7 @@ public sealed class ImageClassifier : IDisposable
     }
 
     /// <summary>
-    /// Gives out batches as the producer finishes them; a reader that leaves early stops the producer, and waits for
-    /// it.
+    /// Returns batches as the producer finishes them; a reader that leaves early stops the producer and waits for it.
     /// </summary>
     private async IAsyncEnumerable<Prediction> Stream(
         IAsyncEnumerable<string> paths,
@@ -540,7 +539,7 @@ public sealed class ImageClassifier : IDisposable
     }
 
     /// <summary>
-    /// Collects paths into batches and classifies them, until the source ends, fails, or the reader leaves.
+    /// Collects paths into batches and classifies them until the source ends or fails or the reader leaves.
     /// </summary>
     private async Task Produce(
         IAsyncEnumerable<string> paths,
@@ -565,7 +564,7 @@ public sealed class ImageClassifier : IDisposable
             }
             catch (Exception error) when (!stop.IsCancellationRequested && chunk.Count > 0)
             {
-                broken = ExceptionDispatchInfo.Capture(error); // the source's own; what it gave before comes first
+                broken = ExceptionDispatchInfo.Capture(error); // an error of the source itself; the paths before it come first
             }
 
             if (chunk.Count > 0)
@@ -584,11 +583,11 @@ public sealed class ImageClassifier : IDisposable
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            writer.TryComplete(); // the reader has gone
+            writer.TryComplete(); // the reader has left
         }
         catch (Exception error)
         {
-            writer.TryComplete(error); // the reader gets it
+            writer.TryComplete(error); // passed on to the reader
         }
     }
 }

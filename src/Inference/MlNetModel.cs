@@ -5,7 +5,7 @@ using TorchBridge.Onnx.Proto;
 
 namespace TorchBridge.Inference;
 
-/// <summary>Makes the variant of a classifier's ONNX file that stock ML.NET understands best.</summary>
+/// <summary>Creates the variant of a classifier's ONNX file that stock ML.NET supports best.</summary>
 public static class MlNetModel
 {
     /// <summary>Name of the output with the probabilities.</summary>
@@ -15,21 +15,23 @@ public static class MlNetModel
     public const string PredictedLabel = "PredictedLabel";
 
     /// <summary>
-    /// Operators of classical machine learning; ML.NET reads slot names out of a LabelEncoder of it.
+    /// The domain of classical machine learning operators; ML.NET reads slot names from one of its LabelEncoder
+    /// nodes.
     /// </summary>
     private const string MlDomain = "ai.onnx.ml";
 
     /// <summary>
-    /// A copy of a classifier whose outputs are <c>Score</c> (float32 [N, classes], with the class names as slot
-    /// names) and <c>PredictedLabel</c> (string [N, 1]). ML.NET takes every ONNX output for a vector, so the label is
-    /// text of length one there.
+    /// Returns a copy of a classifier whose outputs are <c>Score</c> (float32 [N, classes], with the class names as
+    /// slot names) and <c>PredictedLabel</c> (string [N, 1]). ML.NET treats every ONNX output as a vector, so the
+    /// label is a text vector of length one there.
     /// </summary>
     /// <param name="onnx">A classifier's ONNX file.</param>
-    /// <param name="name">What to call it in an error.</param>
-    /// <param name="classNames">One a class, in the order of the scores.</param>
-    /// <param name="probabilities">Name of the output that holds the probabilities.</param>
+    /// <param name="name">Name of the model in error messages.</param>
+    /// <param name="classNames">One name per class, in the order of the scores.</param>
+    /// <param name="probabilities">Name of the output with the probabilities.</param>
     /// <returns>The new file's bytes.</returns>
-    /// <exception cref="InvalidDataException">It is no ONNX file, or has no such output.</exception>
+    /// <exception cref="InvalidDataException">The bytes are not an ONNX file, or the model has no such
+    /// output.</exception>
     public static byte[] From(
         byte[] onnx,
         string name,
@@ -45,7 +47,7 @@ public static class MlNetModel
             );
         if (output.Dims.Length == 0)
             throw new InvalidDataException(
-                $"the output '{probabilities}' of {name} has no shape; expected is [N, classes]"
+                $"the output '{probabilities}' of {name} has no declared shape; expected is [N, classes]"
             );
         graph.Rename(probabilities, Score);
         graph.Add(Initializer.Of("class_names", classNames));
@@ -61,10 +63,10 @@ public static class MlNetModel
     }
 
     /// <summary>
-    /// ML.NET looks for a node of this name and takes its keys_strings for the slot names of Score; what it computes
-    /// is not used.
+    /// ML.NET looks for a node with this name and uses its keys_strings as the slot names of Score; its result is not
+    /// used.
     /// </summary>
-    /// <param name="classNames">In the model's order.</param>
+    /// <param name="classNames">Class names in the model's order.</param>
     private static OnnxNode SlotNames(IReadOnlyList<string> classNames)
     {
         var numbers = Enumerable.Range(0, classNames.Count).Select(i => (long)i).ToArray();
@@ -81,7 +83,7 @@ public static class MlNetModel
         return names;
     }
 
-    /// <summary>A node of one output, with attributes.</summary>
+    /// <summary>Creates a node with one output and attributes.</summary>
     private static OnnxNode Node(
         string opType,
         string name,

@@ -6,23 +6,23 @@ using TorchBridge.Onnx.Format;
 
 namespace TorchBridge.Inference;
 
-/// <summary>What a classifier's ONNX file says of itself in its metadata: enough to serve it.</summary>
-/// <param name="ClassNames">One a class, in the order of the logits.</param>
+/// <summary>The metadata of a classifier's ONNX file that are needed to serve it.</summary>
+/// <param name="ClassNames">One name per class, in the order of the logits.</param>
 /// <param name="Width">Picture width in pixels.</param>
 /// <param name="Height">Picture height in pixels.</param>
 public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int Height)
 {
-    /// <summary>Pixels of a side that a network may take: one picture is then 800 MB of floats, and no product of
-    /// sizes overflows.</summary>
+    /// <summary>Largest supported side in pixels: one picture is then 800 MB of floats, and no product of sizes
+    /// overflows.</summary>
     private const int LargestSide = 8192;
 
-    /// <summary>How pictures are read.</summary>
+    /// <summary>How pictures are decoded and resized.</summary>
     public PictureReading Reading { get; init; } = PictureReading.Stock;
 
-    /// <summary>Metadata key of antialiased resizing; <c>true</c> where it is on.</summary>
+    /// <summary>Metadata key of antialiased resizing; <c>true</c> if enabled.</summary>
     public const string AntialiasKey = MetadataKeys.Antialias;
 
-    /// <summary>Metadata key of EXIF orientation; <c>true</c> where it is applied.</summary>
+    /// <summary>Metadata key of EXIF orientation; <c>true</c> if it is applied.</summary>
     public const string OrientationKey = MetadataKeys.ApplyOrientation;
 
     /// <summary>Metadata key of the class names, a JSON array.</summary>
@@ -34,21 +34,22 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
     /// <summary>Metadata key of the picture height.</summary>
     public const string HeightKey = MetadataKeys.Height;
 
-    /// <summary>Numbers of one picture as the network takes it: 3 x height x width.</summary>
+    /// <summary>Number of values of one picture in the network's input: 3 x height x width.</summary>
     internal int Stride => 3 * Width * Height;
 
     /// <summary>Reads the metadata of a file's bytes.</summary>
-    /// <param name="onnx">The bytes.</param>
-    /// <param name="path">What to call the file in an error.</param>
-    /// <exception cref="InvalidDataException">It is no ONNX file, or not one of our classifiers.</exception>
+    /// <param name="onnx">The bytes of the file.</param>
+    /// <param name="path">Name of the file in error messages.</param>
+    /// <exception cref="InvalidDataException">The bytes are not an ONNX file or not a TorchBridge
+    /// classifier.</exception>
     internal static ModelCard Read(byte[] onnx, string path) => Read(ModelMetadata.Read(onnx, path), path);
 
     /// <summary>Reads the metadata of a file.</summary>
     /// <param name="metadata">Key-value pairs of the ONNX file.</param>
-    /// <param name="path">What to call the file in an error.</param>
-    /// <returns>Class names, picture size, and how pictures are read.</returns>
-    /// <exception cref="InvalidDataException">The file is not one of our classifiers, or its metadata are
-    /// damaged.</exception>
+    /// <param name="path">Name of the file in error messages.</param>
+    /// <returns>Class names, picture size, and how pictures are decoded and resized.</returns>
+    /// <exception cref="InvalidDataException">The file is not a TorchBridge classifier, or its metadata are
+    /// invalid.</exception>
     public static ModelCard Read(IReadOnlyDictionary<string, string> metadata, string path)
     {
         ArgumentNullException.ThrowIfNull(metadata);
@@ -73,9 +74,9 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
                 : Array.Empty<KeyValuePair<string, string>>(),
         ];
 
-    /// <summary>The class names: a JSON array of at least one text.</summary>
-    /// <param name="metadata">The file's.</param>
-    /// <param name="path">For an error.</param>
+    /// <summary>The class names: a JSON array of at least one string.</summary>
+    /// <param name="metadata">Metadata of the file.</param>
+    /// <param name="path">Name of the file in error messages.</param>
     private static string[] Names(IReadOnlyDictionary<string, string> metadata, string path)
     {
         var text = Value(metadata, ClassNamesKey, path);
@@ -95,9 +96,9 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
     }
 
     /// <summary>Width or height: 1 to 8,192 pixels.</summary>
-    /// <param name="metadata">The file's.</param>
+    /// <param name="metadata">Metadata of the file.</param>
     /// <param name="key"><see cref="WidthKey"/> or <see cref="HeightKey"/>.</param>
-    /// <param name="path">For an error.</param>
+    /// <param name="path">Name of the file in error messages.</param>
     private static int Side(IReadOnlyDictionary<string, string> metadata, string key, string path)
     {
         var text = Value(metadata, key, path);
@@ -108,10 +109,10 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
             : throw Refuse(path, key, text, FormattableString.Invariant($"a number of pixels from 1 to {LargestSide}"));
     }
 
-    /// <summary>A flag, which may be left out: false then.</summary>
-    /// <param name="metadata">The file's.</param>
-    /// <param name="key">Of something that is off where the key is missing.</param>
-    /// <param name="path">For an error.</param>
+    /// <summary>A flag; false if the key is missing.</summary>
+    /// <param name="metadata">Metadata of the file.</param>
+    /// <param name="key">Key of the flag.</param>
+    /// <param name="path">Name of the file in error messages.</param>
     private static bool Flag(IReadOnlyDictionary<string, string> metadata, string key, string path)
     {
         if (!metadata.TryGetValue(key, out var text))
@@ -119,10 +120,10 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
         return bool.TryParse(text, out var flag) ? flag : throw Refuse(path, key, text, "true or false");
     }
 
-    /// <summary>A value that must be there.</summary>
-    /// <param name="metadata">The file's.</param>
-    /// <param name="key">One that must be there.</param>
-    /// <param name="path">For an error.</param>
+    /// <summary>A required value.</summary>
+    /// <param name="metadata">Metadata of the file.</param>
+    /// <param name="key">A required key.</param>
+    /// <param name="path">Name of the file in error messages.</param>
     private static string Value(IReadOnlyDictionary<string, string> metadata, string key, string path) =>
         metadata.TryGetValue(key, out var text)
             ? text
@@ -130,7 +131,7 @@ public sealed record ModelCard(IReadOnlyList<string> ClassNames, int Width, int 
                 $"{path} is not a picture classifier of TorchBridge: its metadata has no {key}"
             );
 
-    /// <summary>A refusal that names file, key, value and what is allowed.</summary>
+    /// <summary>An exception that names the file, the key, the value and the allowed values.</summary>
     private static InvalidDataException Refuse(
         string path,
         string key,

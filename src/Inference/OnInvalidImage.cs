@@ -1,14 +1,14 @@
 namespace TorchBridge.Inference;
 
-/// <summary>What happens to a picture that cannot be read: one that is missing, truncated, or none at all.</summary>
+/// <summary>How a picture that cannot be read is handled: one that is missing, truncated, or not a picture.</summary>
 public enum OnInvalidImage
 {
-    /// <summary>The error is thrown; it names the picture.</summary>
+    /// <summary>An exception that names the picture is thrown.</summary>
     Throw,
 
-    /// <summary>The row is left out.</summary>
+    /// <summary>The row is skipped.</summary>
     Skip,
 
-    /// <summary>The row stays, with a missing label, scores of NaN and <c>IsValid</c> false.</summary>
+    /// <summary>The row is kept, with a missing label, NaN scores and <c>IsValid</c> set to false.</summary>
     MarkRow,
 }

@@ -5,14 +5,14 @@ using TorchBridge.Onnx.Files;
 namespace TorchBridge.Inference;
 
 /// <summary>
-/// The stock stage that runs a model. ML.NET reads models from files, and needs the file as long as the stage lives;
-/// disposing of this deletes it.
+/// The stock stage that runs a model. ML.NET reads models from files and needs the file for the lifetime of the
+/// stage; disposing this object deletes it.
 /// </summary>
 internal sealed class OnnxStage : IDisposable
 {
     private readonly string path;
 
-    /// <summary>Takes over a temporary file and the estimator that was made of it.</summary>
+    /// <summary>Takes ownership of a temporary file and the estimator created from it.</summary>
     /// <param name="path">The temporary file.</param>
     /// <param name="estimator">The stock stage that reads it.</param>
     private OnnxStage(string path, OnnxScoringEstimator estimator)
@@ -25,13 +25,13 @@ internal sealed class OnnxStage : IDisposable
     public OnnxScoringEstimator Estimator { get; }
 
     /// <summary>
-    /// Writes the bytes into a temporary file, and makes the stock estimator of it.
+    /// Writes the bytes to a temporary file and creates the stock estimator for it.
     /// </summary>
-    /// <param name="context">Whose catalog makes it.</param>
-    /// <param name="onnx">The model's bytes, data files included.</param>
-    /// <param name="outputs">Names of the outputs, and of the columns they become.</param>
-    /// <param name="inputs">Names of the inputs, and of the columns they are read from.</param>
-    /// <returns>The stage; dispose it once what was fitted from it is saved.</returns>
+    /// <param name="context">The context whose catalog creates it.</param>
+    /// <param name="onnx">The model's bytes, including external data.</param>
+    /// <param name="outputs">Names of the outputs and of their columns.</param>
+    /// <param name="inputs">Names of the inputs and of the columns they are read from.</param>
+    /// <returns>The stage; dispose it after the fitted transformer has been saved.</returns>
     public static OnnxStage Load(MLContext context, byte[] onnx, string[] outputs, string[] inputs)
     {
         var path = ProcessFiles.NewPath("onnx", ".onnx");

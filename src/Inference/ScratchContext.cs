@@ -4,18 +4,18 @@ using TorchBridge.Onnx.Files;
 namespace TorchBridge.Inference;
 
 /// <summary>
-/// A context of ML.NET with a folder for the files that it writes on the way to a zip and out of one. Their names do not
-/// say whose they are; the folder's does, so that the next start removes it after a kill.
+/// An ML.NET context with its own folder for the temporary files of saving and loading zips. ML.NET's file names do
+/// not identify the process but the folder's name does, so that the next start can remove it after a kill.
 /// </summary>
 internal sealed class ScratchContext : IDisposable
 {
     private readonly DirectoryInfo folder = ProcessFiles.NewFolder("stock");
 
-    /// <summary>Makes the folder.</summary>
-    /// <exception cref="IOException">It cannot be made.</exception>
+    /// <summary>Creates the folder.</summary>
+    /// <exception cref="IOException">The folder cannot be created.</exception>
     public ScratchContext() => Context = new MLContext(seed: 0) { TempFilePath = folder.FullName };
 
-    /// <summary>The context, as long as this lives.</summary>
+    /// <summary>The context, valid until this object is disposed.</summary>
     public MLContext Context { get; }
 
     /// <summary>Removes the folder.</summary>

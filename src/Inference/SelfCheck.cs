@@ -5,32 +5,32 @@ using TorchBridge.Onnx.Contract;
 
 namespace TorchBridge.Inference;
 
-/// <summary>Pictures with the logits that they must give, as a model carries them in its metadata.</summary>
+/// <summary>Pictures with their expected logits, stored in a model's metadata.</summary>
 /// <param name="Planes">count x 3 x height x width bytes: red, green and blue planes of each picture.</param>
-/// <param name="Logits">count x classes: TorchSharp's in eval mode; of a quantized model, its own on the machine that
-/// made it.</param>
-/// <param name="RelativeTolerance">Share of the largest of these logits by which they may differ: float sums in
-/// another order.</param>
+/// <param name="Logits">count x classes logits: TorchSharp's in eval mode; for a quantized model, its own on the
+/// machine that quantized it.</param>
+/// <param name="RelativeTolerance">Allowed difference relative to the largest of these logits, since float sums are
+/// computed in another order.</param>
 public sealed record SelfCheck(byte[] Planes, float[] Logits, double RelativeTolerance)
 {
     /// <summary>Metadata key.</summary>
     public const string Key = MetadataKeys.SelfCheck;
 
-    /// <summary>Usual tolerance of float32: twenty times what is seen between processors.</summary>
+    /// <summary>Usual tolerance for float32: twenty times the difference observed between processors.</summary>
     public const double Float32Tolerance = 2e-5;
 
-    /// <summary>The metadata that carries it.</summary>
+    /// <summary>Returns the metadata entry of the self-check.</summary>
     public KeyValuePair<string, string> ToMetadata() =>
         new(Key, JsonSerializer.Serialize(new Stored(Convert.ToBase64String(Planes), Logits, RelativeTolerance)));
 
     /// <summary>Number of pictures.</summary>
     internal int Count { get; private init; }
 
-    /// <summary>Reads the self-check of a model; null where it carries none.</summary>
+    /// <summary>Reads the self-check of a model; null if it contains none.</summary>
     /// <param name="metadata">Key-value pairs of the ONNX file.</param>
-    /// <param name="card">Says how large pictures are, and how many classes there are.</param>
-    /// <param name="name">What to call the model in an error.</param>
-    /// <exception cref="InvalidDataException">It is damaged, or does not fit to the model's card.</exception>
+    /// <param name="card">The model card, which determines picture size and number of classes.</param>
+    /// <param name="name">Name of the model in error messages.</param>
+    /// <exception cref="InvalidDataException">The self-check is damaged or does not match the model card.</exception>
     internal static SelfCheck? Read(IReadOnlyDictionary<string, string> metadata, ModelCard card, string name)
     {
         if (!metadata.TryGetValue(Key, out var json))
@@ -39,10 +39,10 @@ public sealed record SelfCheck(byte[] Planes, float[] Logits, double RelativeTol
         {
             var stored = JsonSerializer.Deserialize<Stored>(json);
             if (stored is not { Planes.Length: > 0, Logits.Length: > 0 })
-                throw new FormatException("it holds no pictures, or no logits");
+                throw new FormatException("it contains no pictures or no logits");
             if (!(stored.RelativeTolerance >= 0 && double.IsFinite(stored.RelativeTolerance)))
                 throw new FormatException(
-                    FormattableString.Invariant($"its tolerance is {stored.RelativeTolerance}; allowed is 0 and up")
+                    FormattableString.Invariant($"its tolerance is {stored.RelativeTolerance}; it must be at least 0")
                 );
             var planes = Convert.FromBase64String(stored.Planes);
             var count = planes.Length / card.Stride;
@@ -54,8 +54,8 @@ public sealed record SelfCheck(byte[] Planes, float[] Logits, double RelativeTol
                 throw new FormatException(
                     string.Create(
                         CultureInfo.InvariantCulture,
-                        $"{planes.Length} bytes and {stored.Logits.Length} logits do not fit pictures of "
-                            + $"3 x {card.Height} x {card.Width} and {card.ClassNames.Count} classes"
+                        $"{planes.Length} bytes and {stored.Logits.Length} logits do not match pictures of 3 x "
+                            + $"{card.Height} x {card.Width} and {card.ClassNames.Count} classes"
                     )
                 );
             return new SelfCheck(planes, stored.Logits, stored.RelativeTolerance) { Count = count };
@@ -66,8 +66,8 @@ public sealed record SelfCheck(byte[] Planes, float[] Logits, double RelativeTol
         }
     }
 
-    /// <summary>Compares this machine's logits with those that the model carries.</summary>
-    /// <param name="actual">count x classes logits, as this machine computes them.</param>
+    /// <summary>Compares this machine's logits with the expected ones.</summary>
+    /// <param name="actual">count x classes logits computed on this machine.</param>
     /// <param name="classes">Number of classes.</param>
     /// <returns>The result; NaN never passes.</returns>
     internal SelfCheckResult Compare(float[] actual, int classes)
@@ -75,7 +75,7 @@ public sealed record SelfCheck(byte[] Planes, float[] Logits, double RelativeTol
         var tolerance = RelativeTolerance * ArrayComparison.LargestMagnitude<float>(Logits);
         var difference = ArrayComparison.Compare<float>(actual, Logits);
         var rows = ArrayComparison.Rows<float>(actual, Logits, classes, tolerance);
-        // NaN never passes, not even where it was expected.
+        // NaN never passes, not even if it is expected.
         return new SelfCheckResult(
             Count,
             rows.Agree,

@@ -6,12 +6,12 @@ using TorchBridge.Onnx.Runtime;
 namespace TorchBridge.Inference;
 
 /// <summary>
-/// How a session of ONNX Runtime is opened: threads, and whatever else the runtime can be told.
+/// Settings of an ONNX Runtime session: threads, and any other option of the runtime.
 /// </summary>
 public sealed record SessionSettings
 {
-    /// <summary>Threads of ONNX Runtime for one batch, 1 and up; null for one a core.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">It is below 1.</exception>
+    /// <summary>Number of ONNX Runtime threads per batch, at least 1; null for one per core.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The value is below 1.</exception>
     public int? Threads
     {
         get;
@@ -25,28 +25,28 @@ public sealed record SessionSettings
                 : value;
     }
 
-    /// <summary>More settings, of ONNX Runtime's own: execution providers, say. Called once a session, before the
-    /// model is loaded.</summary>
+    /// <summary>Configures further ONNX Runtime options, such as execution providers. Called once per session, before
+    /// the model is loaded.</summary>
     public Action<SessionOptions>? Configure { get; init; }
 
     /// <summary>
-    /// Threads that share a batch: as many as were asked for, or one per processor.
+    /// Number of threads that share a batch: <see cref="Threads"/>, or one per processor.
     /// </summary>
     internal int ThreadCount => Threads ?? Environment.ProcessorCount;
 
     /// <summary>
-    /// The same settings for a session of one thread, of which each part of a batch has its own run.
+    /// The same settings for a single-threaded session, which runs parts of a batch.
     /// </summary>
     internal SessionSettings OneThreaded => this with { Threads = 1 };
 
     /// <summary>Opens a session.</summary>
-    /// <param name="model">The file's bytes.</param>
-    /// <param name="name">What to call it in an error.</param>
-    /// <param name="owner">Name of the public type that the session belongs to.</param>
-    /// <returns>A session of the caller's, which may be disposed while others use it.</returns>
-    /// <exception cref="InvalidDataException">It is no model that ONNX Runtime loads.</exception>
-    /// <exception cref="InvalidOperationException"><see cref="Configure"/> asks for what this build of ONNX Runtime
-    /// has not.</exception>
+    /// <param name="model">Bytes of the file.</param>
+    /// <param name="name">Name of the model in error messages.</param>
+    /// <param name="owner">Name of the public type that owns the session.</param>
+    /// <returns>A session owned by the caller, which may be disposed while others use it.</returns>
+    /// <exception cref="InvalidDataException">The bytes are not a model that ONNX Runtime can load.</exception>
+    /// <exception cref="InvalidOperationException"><see cref="Configure"/> requests a feature that this build of ONNX
+    /// Runtime lacks.</exception>
     internal ModelSession Open(byte[] model, string name, string owner)
     {
         var isConfigured = false;
@@ -56,7 +56,7 @@ public sealed record SessionSettings
             isConfigured = true;
         }
 
-        // ONNX Runtime is native: what would exhaust it is found before.
+        // ONNX Runtime is native code, so files that would exhaust its memory are refused beforehand.
         OnnxReader.Probe(model, name);
         try
         {
@@ -70,7 +70,7 @@ public sealed record SessionSettings
                 owner
             );
         }
-        // what the caller's settings throw is not the model's fault
+        // an exception of the caller's settings is not the model's fault
         catch (Exception error) when (isConfigured && error is not OutOfMemoryException)
         {
             throw new InvalidDataException(
@@ -80,11 +80,12 @@ public sealed record SessionSettings
         }
     }
 
-    /// <summary>Reads a model whole, the data file beside it included.</summary>
+    /// <summary>Reads a complete model, including an external data file.</summary>
     /// <param name="path">The ONNX file.</param>
-    /// <returns>One array that holds everything.</returns>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">It says that its data are in a place that is not allowed.</exception>
+    /// <returns>One array with the complete model.</returns>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">The model refers to external data at a path that is not
+    /// allowed.</exception>
     internal static byte[] ReadModel(string path)
     {
         if (!File.Exists(path))
@@ -93,7 +94,7 @@ public sealed record SessionSettings
     }
 
     /// <summary>
-    /// Calls the caller's settings; what this build of ONNX Runtime lacks is explained.
+    /// Applies the caller's settings; explains features that this build of ONNX Runtime lacks.
     /// </summary>
     private static void Run(Action<SessionOptions>? configure, SessionOptions options)
     {
@@ -105,9 +106,9 @@ public sealed record SessionSettings
             when (error is EntryPointNotFoundException or DllNotFoundException or OnnxRuntimeException)
         {
             throw new InvalidOperationException(
-                $"{nameof(SessionSettings)}.{nameof(Configure)} asks for what this build of ONNX Runtime does not have: {error.Message}. "
-                    + "An execution provider comes with its own package: Microsoft.ML.OnnxRuntime.Gpu for "
-                    + "CUDA and TensorRT, in place of Microsoft.ML.OnnxRuntime.",
+                $"{nameof(SessionSettings)}.{nameof(Configure)} requests a feature that this build of ONNX "
+                    + $"Runtime does not have: {error.Message}. Execution providers come in separate packages: for "
+                    + $"CUDA and TensorRT, reference Microsoft.ML.OnnxRuntime.Gpu instead of Microsoft.ML.OnnxRuntime.",
                 error
             );
         }

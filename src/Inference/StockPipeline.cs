@@ -7,22 +7,23 @@ namespace TorchBridge.Inference;
 
 /// <summary>
 /// The stock ML.NET chain for a picture classifier: LoadImages, ResizeImages (IsoCrop), ExtractPixels,
-/// ApplyOnnxModel. A program with only the ML.NET packages loads the saved zip; it needs none of our code.
+/// ApplyOnnxModel. A program with only the ML.NET packages can load the saved zip; it needs no TorchBridge code.
 /// </summary>
 public static class StockPipeline
 {
     /// <summary>Column with the path of a picture file.</summary>
     public const string PathColumn = "ImagePath";
 
-    /// <summary>Name of the column of pixels that the model reads.</summary>
+    /// <summary>Name of the pixel column that the model reads.</summary>
     internal const string PixelsColumn = ModelNames.Pixels;
 
-    /// <summary>Builds the chain and saves it as a zip that holds everything, the ONNX file included.</summary>
+    /// <summary>Builds the chain and saves it as a self-contained zip, including the ONNX file.</summary>
     /// <param name="onnxPath">A classifier's ONNX file.</param>
-    /// <param name="zipPath">Where to write; a file that is there is replaced, whole or not at all.</param>
-    /// <exception cref="InvalidDataException">The file is no classifier of ours.</exception>
-    /// <exception cref="NotSupportedException">It reads its pictures otherwise than stock ML.NET can.</exception>
-    /// <exception cref="FileNotFoundException">There is no ONNX file.</exception>
+    /// <param name="zipPath">Path of the zip, which is written atomically; an existing file is replaced.</param>
+    /// <exception cref="InvalidDataException">The file is not a TorchBridge classifier.</exception>
+    /// <exception cref="NotSupportedException">The model needs picture preprocessing that stock ML.NET does not
+    /// support.</exception>
+    /// <exception cref="FileNotFoundException">The ONNX file does not exist.</exception>
     /// <exception cref="IOException">The zip cannot be written.</exception>
     public static void Save(string onnxPath, string zipPath)
     {
@@ -34,8 +35,8 @@ public static class StockPipeline
         var card = ModelCard.Read(onnx, onnxPath);
         if (card.Reading.WithoutStockTwin is { } reading)
             throw new NotSupportedException(
-                $"{onnxPath} reads its pictures with {reading}, which stock ML.NET has not: a zip would "
-                    + "see other pixels. Serve the .onnx file with ClassifyImages or ImageClassifier"
+                $"{onnxPath} reads its pictures with {reading}, which stock ML.NET does not support, so a zip "
+                    + $"would read other pixels. Serve the .onnx file with ClassifyImages or ImageClassifier"
             );
         var rows = context.Data.LoadFromEnumerable(Array.Empty<PictureFile>());
         using var scorer = OnnxStage.Load(
@@ -49,10 +50,11 @@ public static class StockPipeline
         AtomicFile.Write(zipPath, stream => context.Model.Save(model, rows.Schema, stream));
     }
 
-    /// <summary>Scores picture files with a saved chain, in the order given.</summary>
-    /// <param name="zipPath">A zip that <see cref="Save"/> has written.</param>
-    /// <param name="files">Picture files; read as they are needed.</param>
-    /// <returns>Label and probabilities of each file, lazily. The model lives as long as it is enumerated.</returns>
+    /// <summary>Scores picture files with a saved chain, in order.</summary>
+    /// <param name="zipPath">A zip written by <see cref="Save"/>.</param>
+    /// <param name="files">Picture files, enumerated on demand.</param>
+    /// <returns>Label and probabilities of each file, computed lazily. The model stays loaded during the
+    /// enumeration.</returns>
     public static IEnumerable<(string Label, float[] Scores)> Score(string zipPath, IEnumerable<string> files)
     {
         using var scratch = new ScratchContext();
@@ -67,12 +69,12 @@ public static class StockPipeline
     }
 
     /// <summary>
-    /// The stock stages that turn a column into pixels; null where the column holds pixels already.
+    /// The stock stages that turn a column into pixels; null if the column already contains pixels.
     /// </summary>
-    /// <param name="context">Whose catalog makes the stages.</param>
-    /// <param name="card">Says how large pictures are.</param>
-    /// <param name="column">The column of pictures.</param>
-    /// <param name="kind">What it holds.</param>
+    /// <param name="context">The context whose catalog creates the stages.</param>
+    /// <param name="card">The model card, which determines the picture size.</param>
+    /// <param name="column">Name of the picture column.</param>
+    /// <param name="kind">Kind of the column.</param>
     internal static IEstimator<ITransformer>? Reading(MLContext context, ModelCard card, string column, InputKind kind)
     {
         const string image = "Image";
@@ -82,7 +84,7 @@ public static class StockPipeline
                 .Append(context.Transforms.ExtractPixels(PixelsColumn, image));
         return kind switch
         {
-            // imageFolder null: a folder would be saved into the zip as an absolute path of this machine.
+            // imageFolder is null because a folder would be saved in the zip as an absolute path of this machine.
             InputKind.Path => context.Transforms.LoadImages(image, imageFolder: null, column).Append(From(image)),
             InputKind.Image => From(column),
             _ => null,

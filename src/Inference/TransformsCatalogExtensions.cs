@@ -3,21 +3,23 @@ using Microsoft.ML;
 namespace TorchBridge.Inference;
 
 /// <summary>
-/// TorchBridge in ML.NET's catalog of transforms: <c>mlContext.Transforms.ClassifyImages</c> and <c>ScoreOnnx</c>.
+/// Adds TorchBridge to ML.NET's catalog of transforms: <c>mlContext.Transforms.ClassifyImages</c> and
+/// <c>ScoreOnnx</c>.
 /// </summary>
 public static class TransformsCatalogExtensions
 {
-    /// <summary>Classifies a column of pictures with an exported model, in batches.</summary>
+    /// <summary>Creates an estimator that classifies a column of pictures with an exported model, in
+    /// batches.</summary>
     /// <param name="catalog">The catalog of a context.</param>
     /// <param name="modelPath">A classifier's ONNX file.</param>
-    /// <param name="imageColumn">The column of pictures: paths, MLImage, encoded pictures, or pixels; null for what
-    /// <paramref name="options"/> say.</param>
-    /// <param name="options">More options.</param>
-    /// <returns>An estimator; fitting it opens the model and learns nothing.</returns>
-    /// <exception cref="ArgumentException"><paramref name="imageColumn"/> is one column, and that of <paramref
-    /// name="options"/> another.</exception>
-    /// <exception cref="InvalidDataException">The file is no classifier of ours.</exception>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <param name="imageColumn">The picture column: paths, MLImage, encoded pictures, or pixels; null for the column
+    /// in <paramref name="options"/>.</param>
+    /// <param name="options">Further options; null for the defaults.</param>
+    /// <returns>An estimator; fitting it opens the model without training.</returns>
+    /// <exception cref="ArgumentException"><paramref name="imageColumn"/> and <paramref name="options"/> name
+    /// different columns.</exception>
+    /// <exception cref="InvalidDataException">The file is not a TorchBridge classifier.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The batch size is below 1, or TopK is not from 1 to the number
     /// of classes.</exception>
     public static ImageClassificationEstimator ClassifyImages(
@@ -34,7 +36,8 @@ public static class TransformsCatalogExtensions
         {
             if (given.ImageColumn != ImageClassificationOptions.DefaultImageColumn)
                 throw new ArgumentException(
-                    $"the pictures' column is '{imageColumn}' here and '{given.ImageColumn}' in the options; name it once",
+                    $"the picture column is '{imageColumn}' in the argument but '{given.ImageColumn}' in the "
+                        + $"options; set it in one place",
                     nameof(imageColumn)
                 );
             given = given with { ImageColumn = imageColumn };
@@ -44,22 +47,22 @@ public static class TransformsCatalogExtensions
     }
 
     /// <summary>
-    /// Scores any ONNX model in batches: what ApplyOnnxModel does one row at a time. A model whose rows cannot be put
-    /// together is scored row by row.
+    /// Creates an estimator that scores any ONNX model in batches, unlike ApplyOnnxModel, which scores one row at a
+    /// time. A model whose rows cannot be batched is scored row by row.
     /// </summary>
     /// <param name="catalog">The catalog of a context.</param>
-    /// <param name="modelPath">The ONNX file; a data file that it names stands beside it.</param>
-    /// <param name="inputs">Columns that the model reads, named as its inputs.</param>
-    /// <param name="outputs">Columns that it makes, named as its outputs.</param>
-    /// <param name="batchSize">Rows scored at once, 1 and up; null to find out on the first ones.</param>
+    /// <param name="modelPath">The ONNX file; an external data file is expected next to it.</param>
+    /// <param name="inputs">Input columns, named like the model's inputs.</param>
+    /// <param name="outputs">Output columns, named like the model's outputs.</param>
+    /// <param name="batchSize">Number of rows scored at once, at least 1; null to choose by timing the first
+    /// batches.</param>
     /// <param name="session">Threads and execution providers; null for the defaults.</param>
-    /// <returns>An estimator; fitting it opens the model and learns nothing.</returns>
-    /// <exception cref="InvalidDataException">The file is no ONNX model.</exception>
-    /// <exception cref="NotSupportedException">One of these inputs is a sequence or a map, or has a size of
-    /// 0.</exception>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <returns>An estimator; fitting it opens the model without training.</returns>
+    /// <exception cref="InvalidDataException">The file is not an ONNX model.</exception>
+    /// <exception cref="NotSupportedException">An input is a sequence or a map, or has a size of 0.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="batchSize"/> is below 1.</exception>
-    /// <exception cref="ArgumentException">A column has no name.</exception>
+    /// <exception cref="ArgumentException">A column name is null or empty.</exception>
     public static BatchedOnnxEstimator ScoreOnnx(
         this TransformsCatalog catalog,
         string modelPath,
@@ -74,7 +77,7 @@ public static class TransformsCatalogExtensions
         CheckNames(inputs, nameof(inputs));
         CheckNames(outputs, nameof(outputs));
         if (batchSize is < 1)
-            throw new ArgumentOutOfRangeException(nameof(batchSize), batchSize, "a batch has at least one row");
+            throw new ArgumentOutOfRangeException(nameof(batchSize), batchSize, "the batch size must be at least 1");
         return new BatchedOnnxEstimator(
             new MLContext(seed: 0),
             modelPath,
@@ -85,11 +88,11 @@ public static class TransformsCatalogExtensions
         );
     }
 
-    /// <summary>Refuses lists with a missing or empty name.</summary>
+    /// <summary>Refuses lists with a null or empty name.</summary>
     private static void CheckNames(string[] names, string parameter)
     {
         ArgumentNullException.ThrowIfNull(names, parameter);
         if (names.Any(string.IsNullOrEmpty))
-            throw new ArgumentException("a column without a name", parameter);
+            throw new ArgumentException("a column name is null or empty", parameter);
     }
 }

@@ -1,9 +1,9 @@
 namespace TorchBridge.Quantization;
 
-/// <summary>The integer type of values between layers; weights are int8 in any case.</summary>
+/// <summary>The integer type of the activations between layers; weights are always int8.</summary>
 public enum ActivationType
 {
-    /// <summary>What the processor at hand multiplies best: uint8 on x64, int8 on ARM.</summary>
+    /// <summary>The type that this machine's processor multiplies fastest: uint8 on x64, int8 on ARM.</summary>
     Auto,
 
     /// <summary>0 to 255.</summary>

@@ -1,27 +1,27 @@
 namespace TorchBridge.Quantization;
 
 /// <summary>
-/// How the range of a value is chosen from what calibration saw. A wide range clips nothing and has coarse steps; a
-/// narrow one has fine steps and clips outliers.
+/// How the range of a value is chosen from the values seen in calibration. A wide range clips nothing but has coarse
+/// steps; a narrow one has fine steps but clips outliers.
 /// </summary>
 public enum CalibrationMethod
 {
-    /// <summary>Everything that was seen, from the least to the greatest number.</summary>
+    /// <summary>The full range of observed values, from the smallest to the largest.</summary>
     MinMax,
 
     /// <summary>
-    /// All but one number in ten thousand, half of these at either end where both signs occur.
+    /// All but one value in ten thousand; if both signs occur, half of these are clipped at each end.
     /// </summary>
     Percentile,
 
     /// <summary>
-    /// The range with the least mean square error of rounding and clipping together, over the histogram.
+    /// The range with the smallest mean square error of rounding and clipping combined, over the histogram.
     /// </summary>
     MeanSquareError,
 
     /// <summary>
-    /// The range that keeps most of the distribution: least Kullback-Leibler divergence between the histogram and its
-    /// 256 levels (Migacz 2017).
+    /// The range that preserves the distribution best: smallest Kullback-Leibler divergence between the histogram and
+    /// its 256 levels (Migacz 2017).
     /// </summary>
     Entropy,
 }

@@ -14,32 +14,34 @@ using TorchBridge.Quantization.Weights;
 namespace TorchBridge.Quantization;
 
 /// <summary>
-/// Quantizes an ONNX file: its convolutions and matrix products then compute in 8-bit integers. Any float32 model of
-/// opset 11 or above; TorchSharp is not needed. The result is compared with the float model before it is written.
+/// Quantizes an ONNX file, so that its convolutions and matrix products compute in 8-bit integers. Accepts any
+/// float32 model of opset 11 or later and does not need TorchSharp. The result is compared with the float model
+/// before it is written.
 /// </summary>
 public static class OnnxQuantizer
 {
-    /// <summary>Metadata key of what was done.</summary>
+    /// <summary>Metadata key under which the quantization is recorded.</summary>
     public const string MetadataKey = MetadataKeys.Quantization;
 
-    /// <summary>Rows that a layer's own cost is measured on.</summary>
+    /// <summary>Number of rows that the cost of a single layer is measured on.</summary>
     private const int SensitivityRows = 128;
 
-    /// <summary>Layers that a refusal names, of a model where none can be quantized.</summary>
+    /// <summary>Number of layers that the exception lists if no layer can be quantized.</summary>
     private const int MostReasons = 10;
 
     /// <summary>Quantizes a file.</summary>
-    /// <param name="modelPath">The float32 model, of opset 11 or above; a data file that it names stands beside it.
-    /// It is not changed.</param>
-    /// <param name="calibrationBatches">A few hundred typical inputs, prepared as in serving. They are read again for
-    /// verification where nothing is held out, so a sequence that can be read only once will not do. Weight-only
-    /// modes do not calibrate, and verify with them.</param>
-    /// <param name="outputPath">Where to write; a file that is there is replaced, once the new one holds.</param>
-    /// <param name="options">How; null for the defaults.</param>
-    /// <returns>What was quantized, how, and how well it holds.</returns>
-    /// <exception cref="QuantizationException">The model or the batches do not fit, or the result misses the budget.
-    /// No file is written.</exception>
-    /// <exception cref="ArgumentNullException">One of the first three is null.</exception>
+    /// <param name="modelPath">The float32 model, opset 11 or later; an external data file is expected next to it. It
+    /// is not changed.</param>
+    /// <param name="calibrationBatches">A few hundred typical inputs, preprocessed as in production. They are
+    /// enumerated again for verification if there are no held-out batches, so the sequence must support repeated
+    /// enumeration. Weight-only modes do not calibrate and use them for verification only.</param>
+    /// <param name="outputPath">Path of the result. An existing file is replaced once the new model meets the
+    /// budget.</param>
+    /// <param name="options">Quantization options; null for the defaults.</param>
+    /// <returns>A report of what was quantized, how, and with what fidelity.</returns>
+    /// <exception cref="QuantizationException">The model or the batches cannot be used, or the result misses the
+    /// budget. No file is written.</exception>
+    /// <exception cref="ArgumentNullException">One of the first three arguments is null.</exception>
     public static QuantizationReport Quantize(
         string modelPath,
         IEnumerable<QuantizationBatch> calibrationBatches,
@@ -54,30 +56,30 @@ public static class OnnxQuantizer
         if (options.WeightBits is { } bits and not (7 or 8))
             throw new QuantizationException(
                 FormattableString.Invariant(
-                    $"WeightBits is {bits}; allowed are 7 and 8, or null for what the processor needs"
+                    $"WeightBits is {bits}; allowed are 7 and 8, or null to choose by the processor"
                 )
             );
         CheckPlace(outputPath);
         var original = FloatModel.Load(modelPath);
         FloatModel.Refuse(original, modelPath);
-        // The runtime judges the file before anything here reads its operators.
+        // ONNX Runtime validates the file before any code here reads its operators.
         using var reference = new ModelRunner(modelPath, original.OutputNames);
         return new Run(modelPath, original, reference, calibrationBatches, outputPath, options).Do();
     }
 
-    /// <summary>Refuses a place that cannot be written to before the work is done, not after it.</summary>
-    /// <param name="path">Where the result goes.</param>
+    /// <summary>Refuses a path that cannot be written to before the work starts rather than after it.</summary>
+    /// <param name="path">Path of the result.</param>
     private static void CheckPlace(string path)
     {
         if (string.IsNullOrWhiteSpace(path))
-            throw new QuantizationException("the path to write to is empty");
+            throw new QuantizationException("the output path is empty; pass the path of the file to write");
         if (Directory.Exists(path))
-            throw new QuantizationException($"{path} cannot be written: it is a folder; name a file");
+            throw new QuantizationException($"{path} cannot be written: it is a folder. Pass the path of a file.");
         try
         {
             var folder = Path.GetDirectoryName(Path.GetFullPath(path));
             if (!Directory.Exists(folder))
-                throw new QuantizationException($"{path} cannot be written: there is no folder {folder}");
+                throw new QuantizationException($"{path} cannot be written: the folder {folder} does not exist");
         }
         catch (Exception error) when (error is ArgumentException or IOException or NotSupportedException)
         {
@@ -86,7 +88,7 @@ public static class OnnxQuantizer
     }
 
     /// <summary>
-    /// One quantization: what was given, what was decided so far, and how long each phase took.
+    /// The state of one quantization: arguments, decisions so far, and the time of each phase.
     /// </summary>
     private sealed class Run
     {
@@ -102,8 +104,8 @@ public static class OnnxQuantizer
         private readonly Dictionary<string, string> keep = new(StringComparer.Ordinal);
 
         /// <summary>
-        /// Prepares the model: the form that plans are made for, and the layers that stay in float32 before anything
-        /// is measured.
+        /// Prepares the model: brings it into the form that is planned, and determines the layers that stay in
+        /// float32 before anything is measured.
         /// </summary>
         public Run(
             string path,
@@ -131,15 +133,15 @@ public static class OnnxQuantizer
         }
 
         /// <summary>
-        /// What the result is compared on: held-out batches, or those of calibration.
+        /// The batches of the comparison: the held-out ones, or those of calibration.
         /// </summary>
         private IEnumerable<QuantizationBatch> Verification => options.HeldOut ?? calibration;
 
-        /// <summary>Quantizes, compares, and writes.</summary>
+        /// <summary>Quantizes, compares and writes.</summary>
         public QuantizationReport Do() => options.Mode == QuantizationMode.Int8 ? InIntegers() : StoredSmaller();
 
         /// <summary>
-        /// Weight-only: no calibration, no fallback. What misses the budget is refused.
+        /// Weight-only: no calibration and no fallback. A result that misses the budget is refused.
         /// </summary>
         private QuantizationReport StoredSmaller()
         {
@@ -147,8 +149,8 @@ public static class OnnxQuantizer
             var tensors = WeightStorage.Apply(smaller, options.Mode);
             if (tensors.Count == 0)
                 throw new QuantizationException(
-                    "no weight of the model can be stored smaller: outside of subgraphs and functions none is "
-                        + "of float32, finite, and of 256 elements or more"
+                    "no weight of the model can be compressed: outside of subgraphs and functions there is no "
+                        + "finite float32 weight of at least 256 elements"
                 );
             var fidelity = Timed("verification", () => Verify(smaller));
             if (FidelityCheck.Miss(fidelity, options.Budget) is { } missed)
@@ -157,8 +159,8 @@ public static class OnnxQuantizer
         }
 
         /// <summary>
-        /// Static int8: plans, calibrates, and verifies; where an output misses the budget, the costliest layer goes
-        /// back to float32 and it is tried again.
+        /// Static int8: plans, calibrates and verifies; if an output misses the budget, the layer that costs most
+        /// goes back to float32 and the result is verified again.
         /// </summary>
         private QuantizationReport InIntegers()
         {
@@ -205,12 +207,13 @@ public static class OnnxQuantizer
                     );
                 if (!options.FallBack)
                     throw new QuantizationException(
-                        $"{missed}. No file was written. Let layers fall back to float32, or allow more."
+                        $"{missed}. No file was written. Let layers fall back to float32, or allow a larger loss "
+                            + $"in the budget."
                     );
                 if (sensitivity.Count == 0)
                     sensitivity = Timed("sensitivity", () => Sensitivity(plan, seen, ranges));
-                // The layer that costs the output that misses the budget most: of several heads each has layers of
-                // its own.
+                // The layer that costs most on the output that misses the budget: in a model with several heads, each
+                // has its own layers.
                 var worst = sensitivity
                     .Where(layer => plan.Roles.ContainsKey(layer.Node))
                     .MinBy(layer => DecibelsOf(layer, missed.Output))!;
@@ -220,18 +223,19 @@ public static class OnnxQuantizer
                 plan = QuantizationPlan.Of(model, keep);
                 if (!plan.Layers.Any())
                     throw new QuantizationException(
-                        $"{missed}, and only with every layer in float32 the budget would hold. No file was written."
+                        $"{missed}, and the budget could only be met with every layer in float32. No file was "
+                            + $"written."
                     );
             }
         }
 
-        /// <summary>What one layer alone does to one output.</summary>
-        /// <param name="layer">What quantizing it alone cost.</param>
-        /// <param name="output">Which output.</param>
+        /// <summary>Signal-to-noise ratio of one output with a single layer quantized.</summary>
+        /// <param name="layer">Cost of quantizing the layer alone.</param>
+        /// <param name="output">Name of the output.</param>
         private static double DecibelsOf(LayerSensitivity layer, string output) =>
             layer.Outputs.First(fidelity => fidelity.Name == output).Decibels;
 
-        /// <summary>A copy of the model with a plan written into it.</summary>
+        /// <summary>A copy of the model, quantized according to the plan.</summary>
         private OnnxGraph Quantized(
             QuantizationPlan plan,
             CalibrationResult seen,
@@ -253,11 +257,11 @@ public static class OnnxQuantizer
             return copy;
         }
 
-        /// <summary>The result against the float model, on the batches that decide.</summary>
+        /// <summary>Compares the result with the float model on the batches that decide.</summary>
         /// <param name="quantized">The model that would be written.</param>
         private Fidelity Verify(OnnxGraph quantized) => Compare(quantized, Verification, options.HeldOut is not null);
 
-        /// <summary>Runs both models over batches, reporting each.</summary>
+        /// <summary>Runs both models over batches and reports progress after each.</summary>
         private Fidelity Compare(OnnxGraph quantized, IEnumerable<QuantizationBatch> batches, bool heldOut)
         {
             using var runner = new ModelRunner(quantized);
@@ -266,7 +270,7 @@ public static class OnnxQuantizer
             );
         }
 
-        /// <summary>Quantizes each layer alone.</summary>
+        /// <summary>Measures the cost of each layer, quantized alone.</summary>
         private LayerSensitivity[] Sensitivity(
             QuantizationPlan plan,
             CalibrationResult seen,
@@ -313,7 +317,7 @@ public static class OnnxQuantizer
             ];
         }
 
-        /// <summary>Each value against the float model, over one batch.</summary>
+        /// <summary>Compares each value with the float model, over one batch.</summary>
         private QuantizedValue[] Values(
             QuantizationPlan plan,
             IReadOnlyDictionary<string, (double Low, double High)> ranges,
@@ -353,7 +357,7 @@ public static class OnnxQuantizer
             });
 
         /// <summary>
-        /// Writes report and metadata, then the file: under a temporary name, flushed, renamed.
+        /// Builds the report and the metadata, then writes the file: under a temporary name, flushed, then renamed.
         /// </summary>
         private QuantizationReport Write(
             OnnxGraph result,
@@ -407,7 +411,7 @@ public static class OnnxQuantizer
         }
 
         /// <summary>
-        /// Keeps layers in float32 whose weights or biases hold NaN or infinity: no scale can be chosen for them.
+        /// Keeps layers in float32 whose weights or biases contain NaN or infinity: no scale can be chosen for them.
         /// </summary>
         private void KeepWhatIsNotFinite()
         {
@@ -418,12 +422,12 @@ public static class OnnxQuantizer
                     .Where(input => input.Length > 0)
                     .Select(input => model.Initializers[input]);
                 if (tensors.Any(tensor => tensor.Floats().Any(value => !float.IsFinite(value))))
-                    keep[node.Name] = "its weight or bias holds NaN or infinity";
+                    keep[node.Name] = "its weight or bias contains NaN or infinity";
             }
         }
 
-        /// <summary>Keeps the layers that the options name: by name, the first, the last.</summary>
-        /// <param name="path">The model, for an error.</param>
+        /// <summary>Keeps the layers that the options select: by name, the first, the last.</summary>
+        /// <param name="path">Path of the model, for error messages.</param>
         private void KeepWhatIsAsked(string path)
         {
             var layers = QuantizationPlan.Of(model, keep).Layers.Select(layer => layer.Name).ToArray();
@@ -433,7 +437,7 @@ public static class OnnxQuantizer
                     throw new QuantizationException(
                         $"{path} has no node '{name}' to keep in float32; its layers are {string.Join(", ", layers)}"
                     );
-                keep[name] = "asked for";
+                keep[name] = "requested";
             }
 
             if (options.FirstLayerInFloat && layers.Length > 0)
@@ -442,7 +446,7 @@ public static class OnnxQuantizer
                 keep[layers[^1]] = "the last layer, asked for";
         }
 
-        /// <summary>Does some work, and adds its time to its phase.</summary>
+        /// <summary>Runs some work and adds its time to its phase.</summary>
         private T Timed<T>(string phase, Func<T> work)
         {
             var started = Stopwatch.GetTimestamp();

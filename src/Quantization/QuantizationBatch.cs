@@ -6,17 +6,16 @@ namespace TorchBridge.Quantization;
 /// <summary>
 /// Inputs of a model with the batch along the first axis, for calibration or verification.
 /// </summary>
-/// <param name="Inputs">One value per input of the model, of the type and sizes that it takes.</param>
-/// <param name="Labels">The right class of each row of the first output, from 0; null where it is not known.</param>
+/// <param name="Inputs">One value per input of the model, with the type and shape that the model expects.</param>
+/// <param name="Labels">The correct class of each row of the first output, from 0; null if unknown.</param>
 public sealed record QuantizationBatch(IReadOnlyCollection<NamedOnnxValue> Inputs, IReadOnlyList<int>? Labels = null)
 {
-    /// <summary>The size of the first axis of the first input that has one: inputs may be scalars. 1 where none
-    /// has.</summary>
+    /// <summary>The size of the first axis of the first input that is not a scalar; 1 if all are scalars.</summary>
     internal int Rows => Inputs.Select(input => FirstAxis(input.Value)).FirstOrDefault(rows => rows is not null) ?? 1;
 
     /// <summary>The size of a tensor's first axis; null for scalars, sequences and maps.</summary>
     /// <param name="value">A tensor of any element type.</param>
-    /// <returns>Null for a scalar, and for what is no tensor.</returns>
+    /// <returns>Null for scalars and for values that are not tensors.</returns>
     private static int? FirstAxis(object? value) =>
         value switch
         {
@@ -37,8 +36,8 @@ public sealed record QuantizationBatch(IReadOnlyCollection<NamedOnnxValue> Input
             _ => null,
         };
 
-    /// <summary>Size of axis 0.</summary>
+    /// <summary>The size of axis 0.</summary>
     /// <typeparam name="T">The elements' type.</typeparam>
-    /// <param name="tensor">Of any shape.</param>
+    /// <param name="tensor">Tensor of any shape.</param>
     private static int? First<T>(Tensor<T> tensor) => tensor.Dimensions.Length == 0 ? null : tensor.Dimensions[0];
 }

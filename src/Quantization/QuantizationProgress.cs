@@ -1,7 +1,7 @@
 namespace TorchBridge.Quantization;
 
-/// <summary>How far a quantization is.</summary>
+/// <summary>Progress of a quantization.</summary>
 /// <param name="Phase"><c>calibration</c>, <c>verification</c> or <c>sensitivity</c>.</param>
-/// <param name="Done">Batches, or layers, done in this phase, from 1.</param>
-/// <param name="Total">Steps in all; null where the number of batches is not known.</param>
+/// <param name="Done">Number of batches or layers finished in this phase, from 1.</param>
+/// <param name="Total">Total number of steps; null if the number of batches is unknown.</param>
 public sealed record QuantizationProgress(string Phase, int Done, int? Total);

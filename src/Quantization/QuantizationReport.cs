@@ -4,65 +4,65 @@ using System.Text;
 namespace TorchBridge.Quantization;
 
 /// <summary>
-/// What was quantized, how, and how well it holds. <see cref="ToString"/> is what the program prints.
+/// What was quantized, how, and with what fidelity. <see cref="ToString"/> returns the text that the program prints.
 /// </summary>
 public sealed record QuantizationReport
 {
-    /// <summary>The file that was written, as the caller named it.</summary>
+    /// <summary>Path of the file that was written, as the caller passed it.</summary>
     public required string Path { get; init; }
 
-    /// <summary>What became of weights and values.</summary>
+    /// <summary>How weights are stored and how the model computes.</summary>
     public required QuantizationMode Mode { get; init; }
 
     /// <summary>How ranges were chosen.</summary>
     public required CalibrationMethod Method { get; init; }
 
     /// <summary>
-    /// Integer type of the values between layers: never <see cref="ActivationType.Auto"/>, but what that became.
+    /// Integer type of the activations; never <see cref="ActivationType.Auto"/> but the type it resolved to.
     /// </summary>
     public required ActivationType Activations { get; init; }
 
     /// <summary>Bits of the weights, 7 or 8.</summary>
     public required int WeightBits { get; init; }
 
-    /// <summary>Rows that calibration read; 0 in weight-only modes.</summary>
+    /// <summary>Number of rows read for calibration; 0 in weight-only modes.</summary>
     public required long CalibrationRows { get; init; }
 
-    /// <summary>Names of the nodes that compute in integers (or, weight-only, of the tensors that are stored
-    /// smaller).</summary>
+    /// <summary>Names of the nodes that compute in integers (in weight-only modes, of the compressed
+    /// tensors).</summary>
     public required IReadOnlyList<string> Quantized { get; init; }
 
     /// <summary>
-    /// What stays in float32 of the layers that could have weights in integers, each with its reason.
+    /// The layers with weights that stay in float32, each with its reason.
     /// </summary>
     public required IReadOnlyList<LeftInFloat> LeftInFloat { get; init; }
 
     /// <summary>
-    /// The values that integer nodes make, with range, scale and what is left of them; empty in weight-only modes.
+    /// The values that integer nodes produce, with range, scale and fidelity; empty in weight-only modes.
     /// </summary>
     public required IReadOnlyList<QuantizedValue> Values { get; init; }
 
     /// <summary>
-    /// Each layer's own cost, the costliest first; empty where it was neither asked for nor needed.
+    /// The cost of each layer, the highest first; empty if it was neither requested nor needed.
     /// </summary>
     public required IReadOnlyList<LayerSensitivity> Sensitivity { get; init; }
 
-    /// <summary>The result against the float model.</summary>
+    /// <summary>The result compared with the float model.</summary>
     public required Fidelity Fidelity { get; init; }
 
-    /// <summary>The result against the float model over the test batches; null without them.</summary>
+    /// <summary>The result compared with the float model over the test batches; null without them.</summary>
     public Fidelity? Test { get; init; }
 
-    /// <summary>Size of the float model in bytes, its data file included.</summary>
+    /// <summary>Size of the float model in bytes, including its data file.</summary>
     public required long FloatBytes { get; init; }
 
-    /// <summary>Size of the result in bytes, its data file included.</summary>
+    /// <summary>Size of the result in bytes, including its data file.</summary>
     public required long QuantizedBytes { get; init; }
 
     /// <summary>Seconds by phase.</summary>
     public required IReadOnlyDictionary<string, double> Seconds { get; init; }
 
-    /// <summary>The report as people read it.</summary>
+    /// <summary>The report as human-readable text.</summary>
     /// <returns>Several lines: sizes, method, what stays in float32, fidelity, times.</returns>
     public override string ToString()
     {
@@ -71,7 +71,7 @@ public sealed record QuantizationReport
             CultureInfo.InvariantCulture,
             $"{Path}: {QuantizedBytes:N0} bytes, {(double)QuantizedBytes / FloatBytes:P1} of "
                 + $"{FloatBytes:N0}; {Quantized.Count} "
-                + $"{(Mode == QuantizationMode.Int8 ? "nodes in integers" : "tensors stored smaller")}"
+                + $"{(Mode == QuantizationMode.Int8 ? "nodes in integers" : "compressed tensors")}"
         );
         if (Mode == QuantizationMode.Int8)
             text.AppendLine(
@@ -90,9 +90,10 @@ public sealed record QuantizationReport
     }
 
     /// <summary>
-    /// Fidelity in one line: rows, equal classes, accuracies, and each output's decibels or share of equal elements.
+    /// Describes fidelity in one line: rows, equal classes, accuracies, and each output's decibels or share of equal
+    /// elements.
     /// </summary>
-    /// <param name="fidelity">What a comparison gave.</param>
+    /// <param name="fidelity">The result of a comparison.</param>
     internal static string Describe(Fidelity fidelity)
     {
         var parts = new List<string>();

@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace TorchBridge.Training;
 
-/// <summary>Names of choices as the command line and the files write them.</summary>
+/// <summary>Names of enum values as they are written on the command line and in files.</summary>
 internal static class Naming
 {
     /// <summary><c>mobilenet_v3_small</c> for MobilenetV3Small.</summary>

@@ -7,17 +7,17 @@ using TorchBridge.Training.Commands;
 
 namespace TorchBridge.Training;
 
-/// <summary>Train, export, package, prove.</summary>
+/// <summary>The program: trains, exports, packages and verifies picture classifiers.</summary>
 internal static class Program
 {
-    /// <summary>Runs the command that the arguments name.</summary>
+    /// <summary>Runs the command given by the arguments.</summary>
     /// <param name="args">The command line.</param>
-    /// <returns>The exit code, as <see cref="ExitCodes"/> has them.</returns>
+    /// <returns>The exit code, one of <see cref="ExitCodes"/>.</returns>
     public static async Task<int> Main(string[] args)
     {
         Optimization.NativeTuning.Apply();
         CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
-        // A file or a pipe has no width: lines are not broken there.
+        // A file or a pipe has no width, so lines are not wrapped.
         if (Console.IsOutputRedirected)
             AnsiConsole.Profile.Width = 1000;
         using var stop = new CancellationTokenSource();
@@ -27,11 +27,11 @@ internal static class Program
         var parsed = Build().Parse(args);
         if (CommandLineFaults.Of(parsed).ToArray() is [_, ..] faults)
         {
-            Console.Error.WriteLine($"{string.Join(" ", faults)} `--help` lists what there is.");
+            Console.Error.WriteLine($"{string.Join(" ", faults)} See `--help`.");
             return ExitCodes.Usage;
         }
 
-        // The program's own handlers end the work cleanly; the library's would kill it after two seconds.
+        // The program's own signal handlers end the work cleanly; the library's would kill it after two seconds.
         return await parsed
             .InvokeAsync(
                 new InvocationConfiguration { ProcessTerminationTimeout = null, EnableDefaultExceptionHandler = false },
@@ -40,14 +40,14 @@ internal static class Program
             .ConfigureAwait(false);
     }
 
-    /// <summary>The commands; without one the program trains.</summary>
-    /// <returns>The root with every command; bare, it takes <c>train</c>'s options.</returns>
+    /// <summary>Builds the root command; without a subcommand the program trains.</summary>
+    /// <returns>The root command with every subcommand; by itself it accepts the options of <c>train</c>.</returns>
     internal static RootCommand Build()
     {
         var train = new TrainCommand();
         var root = new RootCommand(
             "TorchBridge: train a regularized ModernCNN in TorchSharp, export it to ONNX with BatchNorm "
-                + "folded, package it for ML.NET, and prove that all of them are the same network.\n"
+                + "folded, package it for ML.NET, and verify that all of these give the same predictions.\n"
                 + "Without a command it trains on built-in pictures.\nExample: dotnet run --project "
                 + "src/Training -c Release -- train --data ./my-pictures --epochs 20"
         );
@@ -75,16 +75,16 @@ internal static class Program
         return root;
     }
 
-    /// <summary>The first signal ends the work at its next safe place; the second the process, wherever it is: files
-    /// are whole then too.</summary>
+    /// <summary>The first signal stops the work at its next safe point; the second ends the process immediately,
+    /// which leaves no incomplete files either.</summary>
     /// <param name="signal">Ctrl-C, or a request to terminate.</param>
-    /// <param name="stop">What the command listens to.</param>
+    /// <param name="stop">Cancels the command.</param>
     private static void Stop(PosixSignalContext signal, CancellationTokenSource stop)
     {
         if (stop.IsCancellationRequested)
             return;
         signal.Cancel = true;
-        Console.Error.WriteLine("Stopping at the next safe place; Ctrl-C again ends the program at once.");
+        Console.Error.WriteLine("Stopping at the next safe point. Press Ctrl-C again to end the program immediately.");
         stop.Cancel();
     }
 }

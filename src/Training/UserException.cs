@@ -1,22 +1,23 @@
 namespace TorchBridge.Training;
 
-/// <summary>Something the user can mend: told in one paragraph, without a stack trace, with a non-zero exit.</summary>
+/// <summary>An error that the user can fix: reported as one paragraph, without a stack trace, with a non-zero exit
+/// code.</summary>
 internal class UserException : Exception
 {
-    /// <summary>With a message of its own.</summary>
-    /// <param name="message">One paragraph: what is wrong, and what to do.</param>
+    /// <summary>Creates an exception with a message.</summary>
+    /// <param name="message">One paragraph: what is wrong and what to do.</param>
     public UserException(string message)
         : base(message) { }
 
-    /// <summary>With what was caught.</summary>
-    /// <param name="message">One paragraph: what is wrong, and what to do.</param>
-    /// <param name="innerException">The cause, for those who debug.</param>
+    /// <summary>Creates an exception with a message and a cause.</summary>
+    /// <param name="message">One paragraph: what is wrong and what to do.</param>
+    /// <param name="innerException">The cause, for debugging.</param>
     public UserException(string message, Exception innerException)
         : base(message, innerException) { }
 
-    /// <summary>Of a model that is not there, or cannot be used.</summary>
-    /// <param name="path">Its file.</param>
-    /// <param name="error">What opening it ended in; its message names the file.</param>
+    /// <summary>Creates an exception for a model that is missing or cannot be used.</summary>
+    /// <param name="path">Path of the model.</param>
+    /// <param name="error">The error from opening it; its message names the file.</param>
     public static UserException OfModel(string path, Exception error) =>
         new(
             (
@@ -28,5 +29,5 @@ internal class UserException : Exception
         );
 }
 
-/// <summary>The loss is not a number any more.</summary>
+/// <summary>Thrown when the loss has become NaN or infinite.</summary>
 internal sealed class TrainingDivergedException(string message) : UserException(message);

@@ -234,7 +234,7 @@ public class FoldingTests
     public void What_must_not_be_folded_is_refused_with_its_reason()
     {
         var conv = nn.Conv2d(3, 3, 3, padding: 1);
-        Refused("weights shared with", new Chain(conv, nn.BatchNorm2d(3), conv), "BatchNormalization");
+        Refused("shares its weights with", new Chain(conv, nn.BatchNorm2d(3), conv), "BatchNormalization");
         Refused("used elsewhere too", new Branch(), "BatchNormalization");
         Refused("is an output of the model", new TwoOutputs(), "BatchNormalization");
         Refused(
@@ -243,7 +243,7 @@ public class FoldingTests
             "BatchNormalization"
         );
         Refused(
-            "borders see fewer terms",
+            "borders sum fewer terms",
             new Chain(nn.ReLU(), nn.BatchNorm2d(3), nn.ConvTranspose2d(3, 4, 3)),
             "BatchNormalization"
         );

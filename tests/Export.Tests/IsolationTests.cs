@@ -78,7 +78,7 @@ public class IsolationTests
                 folder["m.onnx"]
             )
         );
-        Assert.Contains("inside of forward", error.Message, StringComparison.Ordinal);
+        Assert.Contains("inside forward", error.Message, StringComparison.Ordinal);
         Assert.Empty(folder.Files);
     }
 

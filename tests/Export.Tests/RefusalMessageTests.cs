@@ -19,33 +19,33 @@ public class RefusalMessageTests
         ["a branch on data"] = (x => x.sum().ToSingle() > 0 ? x : -x, "reads numbers out of a tensor", "torch.where"),
         ["another path at another size"] = (
             x => x.size(0) > 3 ? x.relu() : x.sigmoid(),
-            "takes another path at another size",
+            "executes different operations at another size",
             "ExportOptions.FreeAxes"
         ),
         ["another path in every run"] = (
             x => turn++ % 2 == 0 ? x.relu() : x.exp().relu(),
-            "takes another path",
+            "executes different operations",
             "torch.where"
         ),
         ["an operation that is not known"] = (x => x.digamma(), "digamma has no lowering", "ExportOptions.Lowerings"),
         ["random numbers"] = (x => x + randn_like(x), "draws random numbers", "as an input"),
         ["a size that follows the data"] = (x => x.nonzero(), "depends on the data", "mask"),
-        ["a solver"] = (x => linalg.inv(x.matmul(x.t())), "iterative solver", "outside of the model"),
+        ["a solver"] = (x => linalg.inv(x.matmul(x.t())), "iterative solver", "outside the model"),
         ["dropout in training"] = (x => F.dropout(x), "training is true", "training: this.training"),
         ["a lambda inside of TorchSharp"] = (
             x => F.triplet_margin_with_distance_loss(x, x * 2, x * 3, (a, b) => (a - b).abs().sum([1])),
-            "is given a lambda",
+            "is given a delegate",
             "write the loop out"
         ),
         ["a sparse tensor"] = (x => x.to_sparse().relu(), "sparse tensor", "to_dense()"),
         ["a rank that follows a size"] = (x => x[..1].squeeze() + x.squeeze(), "another rank", "FreeAxes"),
-        ["a dropout made in forward"] = (x => nn.Dropout(0.5).call(x), "made in forward", "register it"),
-        ["weights made in forward"] = (x => nn.Linear(4, 4).call(x), "made in forward", "in the constructor"),
-        ["recursion without end"] = (Endless, "without end", "calls itself"),
-        ["a tensor from outside"] = (x => x + FreshNoise.Value, "from outside", "parameter or buffer"),
+        ["a dropout made in forward"] = (x => nn.Dropout(0.5).call(x), "created in forward", "register it"),
+        ["weights made in forward"] = (x => nn.Linear(4, 4).call(x), "created in forward", "in the constructor"),
+        ["recursion without end"] = (Endless, "recurses endlessly", "thousands of calls deep"),
+        ["a tensor from outside"] = (x => x + FreshNoise.Value, "no recorded operation created", "parameter or buffer"),
         ["a size that is no formula"] = (
             x => zeros([20 + (long)(Math.Sin(x.size(0)) * 10)]) + x.sum(),
-            "no formula of the sizes",
+            "found no formula",
             "ExportOptions.FreeAxes"
         ),
         ["complex numbers"] = (
@@ -53,7 +53,7 @@ public class RefusalMessageTests
             "complex numbers",
             "real and the imaginary part"
         ),
-        ["a tensor that was disposed"] = (Disposed, "after it was disposed", "MoveToOuterDisposeScope"),
+        ["a tensor that was disposed"] = (Disposed, "has been disposed", "MoveToOuterDisposeScope"),
     };
 
     public static TheoryData<string> Names => [.. Kinds.Keys];
@@ -88,7 +88,7 @@ public class RefusalMessageTests
         var model = new DisposesBuffer();
         var error = Refused(model, randn(2, 4));
         Assert.Contains("disposes 'scale'", error.Message, StringComparison.Ordinal);
-        Assert.Contains("Leave disposeAfter out", error.Message, StringComparison.Ordinal);
+        Assert.Contains("Omit disposeAfter", error.Message, StringComparison.Ordinal);
         Assert.Contains("line ", error.Place, StringComparison.Ordinal);
         Assert.Equal(new float[] { 2, 2, 2, 2 }, model.get_buffer("scale")!.data<float>().ToArray());
     }
@@ -105,7 +105,7 @@ public class RefusalMessageTests
     {
         var error = Refused(new Accumulates(), randn(2, 4));
         Assert.Contains("Accumulates.sum", error.Message, StringComparison.Ordinal);
-        Assert.Contains("as an argument and return the new one", error.Message, StringComparison.Ordinal);
+        Assert.Contains("as an argument and return the new state", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -13,7 +13,7 @@ public class RefusalsTests
 
     [Fact]
     public void A_tensor_from_outside_that_differs_between_runs() =>
-        Refused(new Function(x => x + FreshNoise.Value), "tensor from outside", "parameter or buffer");
+        Refused(new Function(x => x + FreshNoise.Value), "no recorded operation created", "parameter or buffer");
 
     [Fact]
     public void A_branch_on_data() =>
@@ -54,7 +54,7 @@ public class RefusalsTests
     public void A_size_that_follows_no_axis() =>
         Refused(
             new Function(x => zeros([20 + (long)(Math.Sin(x.size(0)) * 10)]) + x.sum()),
-            "no formula of the sizes",
+            "found no formula",
             "FreeAxes"
         );
 
@@ -84,11 +84,11 @@ public class RefusalsTests
 
     [Fact]
     public void Another_path_at_another_size() =>
-        Refused(new Function(x => x.size(0) > 2 ? x.relu() : x.sigmoid()), "another path");
+        Refused(new Function(x => x.size(0) > 2 ? x.relu() : x.sigmoid()), "different operations");
 
     [Fact]
     public void Another_path_in_every_run() =>
-        Refused(new Function(x => calls++ % 2 == 0 ? x.relu() : x.relu().neg()), "another path");
+        Refused(new Function(x => calls++ % 2 == 0 ? x.relu() : x.relu().neg()), "different operations");
 
     [Fact]
     public void A_refusal_names_the_module_path_and_the_source_line()

@@ -27,19 +27,19 @@ public class RefusedUsesTests
             x => x + 1,
             new ExportOptions { OutputNames = ["input"] },
             "'input'",
-            "taken"
+            "has that name already"
         ),
         ["a free axis of an unknown input"] = Use(
             x => x + 1,
             new ExportOptions { FreeAxes = { ["y"] = [0] } },
             "'y'",
-            "the inputs are input"
+            "The inputs are input"
         ),
         ["the name of a fixed axis"] = Use(
             x => x + 1,
             new ExportOptions { AxisNames = { [("input", 1)] = "width" } },
             "axis 1 of 'input'",
-            "Free it with FreeAxes"
+            "Add it to ExportOptions.FreeAxes"
         ),
         ["a further example of other tensors"] = Use(
             x => x + 1,
@@ -51,7 +51,7 @@ public class RefusedUsesTests
                 ],
             },
             "2 tensors",
-            "is given 1"
+            "the first example has 1"
         ),
         ["a further example of another rank"] = Use(
             x => x + 1,
@@ -80,15 +80,18 @@ public class RefusedUsesTests
             },
             ["example 1", "disposed"]
         ),
-        ["no examples"] = (path => OnnxExporter.Export(new Function(x => x), [], path), ["no examples", "forward("]),
+        ["no examples"] = (
+            path => OnnxExporter.Export(new Function(x => x), [], path),
+            ["no example inputs", "forward("]
+        ),
         ["two examples for one argument"] = (
             path => OnnxExporter.Export(new Function(x => x), [ones(1), ones(1)], path),
             ["forward(", "2"]
         ),
 
         // what forward does
-        ["a null module"] = Use(x => ((nn.Module<Tensor, Tensor>)null!).call(x), Defaults, "called on nothing (null)"),
-        ["a delegate of two methods"] = Use(Twice, Defaults, "a delegate of several methods"),
+        ["a null module"] = Use(x => ((nn.Module<Tensor, Tensor>)null!).call(x), Defaults, "called on a null module"),
+        ["a delegate of two methods"] = Use(Twice, Defaults, "a multicast delegate"),
         ["outputs that depend on a size"] = (
             path => OnnxExporter.Export(new FunctionMany(x => x.size(0) > 2 ? [x] : [x, x + 1]), [ones(2, 4)], path),
             ["at another size", "FreeAxes"]
@@ -102,13 +105,13 @@ public class RefusedUsesTests
         ["bitwise operations below opset 18"] = Use(
             x => x.to(ScalarType.Int64).bitwise_and(tensor(3L)),
             Defaults,
-            "from opset 18",
+            "need opset 18",
             "Set it to 18"
         ),
         ["linspace of integers"] = Use(
             x => x + linspace(0, 9, 4, ScalarType.Int64),
             Defaults,
-            "which way they are rounded",
+            "no defined rounding",
             "cast"
         ),
         ["float64 without a kernel"] = Use(
@@ -152,20 +155,20 @@ public class RefusedUsesTests
         ["attention that drops out"] = Use(
             x => F.scaled_dot_product_attention(x, x, x, p: 0.5),
             Defaults,
-            "drops out",
+            "would apply dropout",
             "p: 0"
         ),
         ["a convolution without a batch axis"] = (
             path => OnnxExporter.Export(nn.Conv2d(3, 4, 3), ones(3, 8, 8), path, Fixed("input")),
-            ["without a batch axis", "unsqueeze(0)"]
+            ["no batch axis", "unsqueeze(0)"]
         ),
         ["a nuclear norm"] = Use(x => linalg.matrix_norm(x, "nuc", [-2, -1]), Defaults, "'nuc'", "singular values"),
         ["a norm of order 2 of matrices"] = Use(x => linalg.matrix_norm(x, 2), Defaults, "order 2", "'fro'"),
-        ["repeats that are a tensor"] = Use(
+        ["repeats is a tensor"] = Use(
             x => x.repeat_interleave(tensor([1L, 2L]), 0, 3),
             Fixed("input"),
             "depend on the data",
-            "Pass one number"
+            "Pass a single number"
         ),
     };
 

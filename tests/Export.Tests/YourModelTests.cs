@@ -94,7 +94,7 @@ public partial class YourModelTests
     [Fact]
     public void State_becomes_an_argument()
     {
-        Refused(new RunningMean(), randn(2, 4), "as an argument and return the new one");
+        Refused(new RunningMean(), randn(2, 4), "as an argument and return the new state");
         Exported.Check(new RunningMeanOutside(), [randn(2, 4), randn(4)]);
     }
 

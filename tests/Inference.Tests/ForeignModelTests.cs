@@ -83,7 +83,7 @@ public sealed class ForeignModelTests : IDisposable
                 TestModels.Add(model, "Reshape", ["x", "shape"], ["y"]);
             })
         );
-        Same(path, "takes one row at a time");
+        Same(path, "accepts only one row at a time");
     }
 
     public static TheoryData<string> Mixing => ["softmax", "norm", "sort", "quantize", "count"];
@@ -302,7 +302,7 @@ public sealed class ForeignModelTests : IDisposable
     {
         var path = TestModels.Write(folder["m.onnx"], TestModels.One("Relu", DataType.Float, [1, 0], [1, 0]));
         Assert.Contains(
-            "the input 'x' is [1, 0] and holds no value",
+            "the input 'x' is [1, 0] and has no elements",
             Assert.Throws<NotSupportedException>(() => context.Transforms.ScoreOnnx(path, ["x"], ["y"])).Message,
             StringComparison.Ordinal
         );

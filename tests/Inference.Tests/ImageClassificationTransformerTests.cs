@@ -252,7 +252,7 @@ public sealed class ImageClassificationTransformerTests : IDisposable
             if (column == "Bytes")
             {
                 Assert.Contains(
-                    "no reader in stock",
+                    "cannot read encoded pictures",
                     Assert
                         .ThrowsAny<Exception>(() => context.Model.Save(other, data.Schema, folder["no.zip"]))
                         .ToString(),

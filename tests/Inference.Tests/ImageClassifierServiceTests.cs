@@ -71,7 +71,7 @@ public sealed class ImageClassifierServiceTests : IDisposable
         Assert.Equal(8, service.Use(classifier => classifier.Width)); // not looked at yet
         clock.Pass(ImageClassifierService.CheckInterval);
         Assert.Equal(8, service.Use(classifier => classifier.Width));
-        Assert.Contains("cannot be taken", service.ReloadError, StringComparison.Ordinal);
+        Assert.Contains("cannot be used", service.ReloadError, StringComparison.Ordinal);
         File.WriteAllBytes(model, TestModels.Classifier(size: 6));
         clock.Pass(ImageClassifierService.CheckInterval);
         Assert.Equal(6, service.Use(classifier => classifier.Width));
@@ -175,7 +175,7 @@ public sealed class ImageClassifierServiceTests : IDisposable
             thread.Start();
         File.WriteAllBytes(model, bad);
         clock.Pass(ImageClassifierService.CheckInterval);
-        Assert.Contains("cannot be taken", service.ReloadError, StringComparison.Ordinal);
+        Assert.Contains("cannot be used", service.ReloadError, StringComparison.Ordinal);
         clock.Pass(ImageClassifierService.CheckInterval);
         Assert.NotNull(service.ReloadError);
         File.WriteAllBytes(model, Checked(names: ["new", "dog", "frog"]));
@@ -198,7 +198,7 @@ public sealed class ImageClassifierServiceTests : IDisposable
         Assert.Contains("cannot run", service.ReloadError, StringComparison.Ordinal);
         File.WriteAllBytes(model, Checked(wrong: true));
         clock.Pass(ImageClassifierService.CheckInterval);
-        Assert.Contains("computes something else here", service.ReloadError, StringComparison.Ordinal);
+        Assert.Contains("computes different results on this machine", service.ReloadError, StringComparison.Ordinal);
         Assert.Equal((0, 8), (service.Reloads, service.Use(classifier => classifier.Width)));
         File.WriteAllBytes(model, Checked()); // as it was
         clock.Pass(ImageClassifierService.CheckInterval);
@@ -313,7 +313,7 @@ public sealed class ImageClassifierServiceTests : IDisposable
     {
         byte[] twice = [.. Checked(), .. TestModels.WithMetadata([], ModelCard.WidthKey, "9")];
         Assert.Contains(
-            "two values of torchbridge.width",
+            "two values for torchbridge.width",
             Assert.Throws<InvalidDataException>(() => ImageClassifier.Load(twice, "m")).Message,
             StringComparison.Ordinal
         );

@@ -39,8 +39,8 @@ public sealed class PictureMemoryTests
     }
 
     [Theory]
-    [InlineData("tall.png", "has 32 x 8388608 pixels; PNG pictures of up to 1,000,000 pixels a side are read")]
-    [InlineData("wide.png", "has 8388608 x 32 pixels; PNG pictures of up to 1,000,000 pixels a side are read")]
+    [InlineData("tall.png", "has 32 x 8388608 pixels; the limit for PNG pictures is 1,000,000 pixels per side")]
+    [InlineData("wide.png", "has 8388608 x 32 pixels; the limit for PNG pictures is 1,000,000 pixels per side")]
     [InlineData("p16000.png", "has 16000 x 16000 pixels")]
     public void A_few_bytes_that_claim_a_great_size_are_refused_within_the_budget(string name, string reason)
     {
@@ -61,8 +61,8 @@ public sealed class PictureMemoryTests
 
     [Theory]
     [InlineData(1_000_000, 1, "ends too early")]
-    [InlineData(1_000_001, 1, "PNG pictures of up to 1,000,000 pixels a side are read")]
-    [InlineData(1, 1_000_001, "PNG pictures of up to 1,000,000 pixels a side are read")]
+    [InlineData(1_000_001, 1, "the limit for PNG pictures is 1,000,000 pixels per side")]
+    [InlineData(1, 1_000_001, "the limit for PNG pictures is 1,000,000 pixels per side")]
     public void The_longest_side_of_a_PNG_is_told(int width, int height, string reason) =>
         Assert.Contains(
             reason,

@@ -133,7 +133,7 @@ public sealed class PictureReadingTests
             StockPipeline.Save(folder["model.onnx"], folder["model.zip"])
         );
         Assert.Contains(
-            "reads its pictures with antialiased resizing, which stock ML.NET has not",
+            "reads its pictures with antialiased resizing, which stock ML.NET does not support",
             zip.Message,
             StringComparison.Ordinal
         );

@@ -8,13 +8,13 @@ public class DataRefusalTests
 {
     [Theory]
     [InlineData(
-        "the class 'rare' has 1 pictures to be split. Each class needs at least 10",
+        "the class 'rare' has only 1 pictures to split. Every class needs at least 10",
         "red:12",
         "green:12",
         "rare:1"
     )]
     [InlineData(
-        "the class 'rare' has 3 pictures to be split. Each class needs at least 10",
+        "the class 'rare' has only 3 pictures to split. Every class needs at least 10",
         "red:12",
         "green:12",
         "rare:3"
@@ -27,7 +27,7 @@ public class DataRefusalTests
         "test/b:3",
         "test/c:3"
     )]
-    [InlineData("there is one class only ('red')", "red:12")]
+    [InlineData("there is only one class ('red')", "red:12")]
     public void A_class_that_cannot_be_in_every_part_is_refused_before_training(string message, params string[] classes)
     {
         using var folder = new TempFolder();
@@ -55,7 +55,7 @@ public class DataRefusalTests
         using var folder = new TempFolder();
         var result = TinyModel.Program("train", "--json", folder["missing", "result.json"], "--out", folder["models"]);
         Assert.Equal(2, result.ExitCode);
-        Assert.Contains("its folder is not there", result.Error, StringComparison.Ordinal);
+        Assert.Contains("the folder does not exist", result.Error, StringComparison.Ordinal);
         Assert.False(Directory.Exists(folder["models"]));
     }
 }

@@ -41,7 +41,7 @@ public class ModelPackagerTests
             ModelPackager.Package(model, new ModelFolder(folder.Path), data, wrong, stop: stop)
         );
 
-        Assert.Contains("is not left behind", error.Message, StringComparison.Ordinal);
+        Assert.Contains("and was deleted", error.Message, StringComparison.Ordinal);
         Assert.Empty(folder.Files);
         Assert.Throws<OperationCanceledException>(() =>
             ModelPackager.Package(model, new ModelFolder(folder.Path), data, right, stop: new CancellationToken(true))

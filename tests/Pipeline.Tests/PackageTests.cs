@@ -100,7 +100,10 @@ public class PackageTests
         var lines = Output(folder, "Gpu", model, folder["a.png"]).Split('\n');
         Assert.StartsWith("class ", lines[0], StringComparison.Ordinal);
         // a class where this machine has a GPU
-        Assert.Matches("^(class |SessionSettings.Configure asks for what this build .* does not have)", lines[1]);
+        Assert.Matches(
+            "^(class |SessionSettings.Configure requests a feature that this build .* does not have)",
+            lines[1]
+        );
     }
 
     private static void Pack(TempFolder folder)

@@ -126,12 +126,12 @@ public sealed class QuantizeCommandTests(TinyModel model) : IClassFixture<TinyMo
         Assert.Equal((1, "--weight-bits is 9; allowed is 7 or 8."), (missed.ExitCode, missed.Error.Trim()));
         var unknown = TinyModel.Program("quantize", "--out", folder.Path, "--keep-float", "nowhere");
         Assert.Equal(1, unknown.ExitCode);
-        Assert.StartsWith("Not quantized: ", unknown.Error, StringComparison.Ordinal);
+        Assert.StartsWith("The model was not quantized: ", unknown.Error, StringComparison.Ordinal);
         Assert.Contains("has no node 'nowhere'", unknown.Error, StringComparison.Ordinal);
         File.Delete(folder["modern-cnn.onnx"]);
         var none = TinyModel.Program("quantize", "--out", folder.Path);
         Assert.Contains(
-            "modern-cnn.onnx is not there. `train` or `export` makes it.",
+            "modern-cnn.onnx does not exist. Create it with `train` or `export`.",
             none.Error,
             StringComparison.Ordinal
         );

@@ -19,13 +19,13 @@ public class ResumeRefusalTests
         Assert.Contains("modern-cnn.safetensors", files);
         Assert.DoesNotContain(files, file => file.StartsWith('.'));
 
-        Refused("epochs is 3, and was 100000", "--epochs", "3");
-        Refused("learning_rate is 0.5, and was 0.001", "--lr", "0.5");
-        Refused("--seed is 9, and was 4", "--seed", "9");
-        Refused("--size is 24, and was 16", "--size", "24");
-        Refused("--data is other, and was", "--data", "other");
-        Refused("label_smoothing is 0, and was 0.1", "--recipe", "bare");
-        Refused("norm is group, and was batch", "--norm", "group");
+        Refused("epochs is 3, but was 100000", "--epochs", "3");
+        Refused("learning_rate is 0.5, but was 0.001", "--lr", "0.5");
+        Refused("--seed is 9, but was 4", "--seed", "9");
+        Refused("--size is 24, but was 16", "--size", "24");
+        Refused("--data is other, but was", "--data", "other");
+        Refused("label_smoothing is 0, but was 0.1", "--recipe", "bare");
+        Refused("norm is group, but was batch", "--norm", "group");
 
         File.WriteAllBytes(folder["data", "a", "more.png"], Picture(999));
         Refused("pictures in");
@@ -33,10 +33,10 @@ public class ResumeRefusalTests
         File.Delete(folder["data", "a", "more.png"]);
         var bytes = File.ReadAllBytes(folder["data", "a", "000.png"]);
         File.WriteAllBytes(folder["data", "a", "000.png"], Picture(999));
-        Refused("have another content");
+        Refused("have other content");
         var evaluate = TinyModel.Program("evaluate", "--out", folder["models"]);
         Assert.Equal(1, evaluate.ExitCode);
-        Assert.Contains("have another content", evaluate.Error, StringComparison.Ordinal);
+        Assert.Contains("have other content", evaluate.Error, StringComparison.Ordinal);
         Assert.Equal(0, TinyModel.Program("evaluate", "--out", folder["models"], "--data", folder["data"]).ExitCode);
         File.WriteAllBytes(folder["data", "a", "000.png"], bytes);
 
@@ -111,7 +111,7 @@ public class ResumeRefusalTests
             var second = TinyModel.Program([.. arguments, "--out", folder["models"]]);
             Assert.NotEqual(0, second.ExitCode);
             if (arguments.Length > 1)
-                Assert.Contains("another run is at work in this folder", second.Error, StringComparison.Ordinal);
+                Assert.Contains("another run is using this folder", second.Error, StringComparison.Ordinal);
         }
 
         first.Kill();
@@ -138,7 +138,7 @@ public class ResumeRefusalTests
         var error = process.StandardError.ReadToEnd();
         process.WaitForExit();
         Assert.Equal(130, process.ExitCode);
-        Assert.StartsWith("Stopping at the next safe place", error, StringComparison.Ordinal);
+        Assert.StartsWith("Stopping at the next safe point", error, StringComparison.Ordinal);
         Assert.Single(error.Trim().Split('\n'));
     }
 

@@ -186,7 +186,7 @@ public class WholeRoadTests(TinyModel model) : IClassFixture<TinyModel>
             File.Copy(file, folder[Path.GetFileName(file)]);
         var modes = TinyModel.Program("parity", "--modes", "--out", folder.Path, "--json", folder["modes.json"]);
         Assert.Equal((0, ""), (modes.ExitCode, modes.Error));
-        Assert.Contains("Drift most: ", modes.Output, StringComparison.Ordinal);
+        Assert.Contains("Largest drift: ", modes.Output, StringComparison.Ordinal);
         var result = JsonDocument.Parse(File.ReadAllText(folder["modes.json"])).RootElement;
         Assert.Equal(10, result.GetProperty("drift").GetArrayLength());
         Assert.Equal(
@@ -364,7 +364,7 @@ public class WholeRoadTests(TinyModel model) : IClassFixture<TinyModel>
         File.WriteAllBytes(folder["modern-cnn.safetensors"], whole[..(whole.Length - 100)]);
         var result = TinyModel.Program("export", "--out", folder.Path);
         Assert.Equal(1, result.ExitCode);
-        Assert.Contains("is not a whole safetensors file", result.Error, StringComparison.Ordinal);
+        Assert.Contains("is not a complete safetensors file", result.Error, StringComparison.Ordinal);
         Assert.Single(folder.Files);
     }
 }

@@ -14,8 +14,8 @@ public class FoundModelsTests
         ["empty"] = "it holds no graph",
         ["float16_model"] = "its weight is Float16, not float32",
         ["matmul_3d_weight"] = "its weight has 3 axes",
-        ["matmul_initializer_on_the_left"] = "its input is a tensor of the file",
-        ["no_inputs"] = "its input is a tensor of the file",
+        ["matmul_initializer_on_the_left"] = "its input is a constant of the model",
+        ["no_inputs"] = "its input is a constant of the model",
         ["text"] = "is not an ONNX model that can be read",
         ["truncated"] = "is not an ONNX model that can be read",
     };

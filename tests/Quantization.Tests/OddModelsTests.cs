@@ -402,8 +402,8 @@ public class OddModelsTests
                     .Weight("w", 16, 20)
                     .Node("MatMul", ["d", "w"], "y")
                     .Output("y"),
-            "is quantized already",
-            "is quantized already"
+            "is already quantized",
+            "is already quantized"
         ),
         ["a weight with a NaN"] = (
             () =>
@@ -416,7 +416,7 @@ public class OddModelsTests
                     })
                     .Node("MatMul", ["x", "w"], "y")
                     .Output("y"),
-            "its weight or bias holds NaN or infinity",
+            "its weight or bias contains NaN or infinity",
             "finite"
         ),
         ["everything in float16"] = (
@@ -427,7 +427,7 @@ public class OddModelsTests
                     .Node("MatMul", ["x", "w"], "y")
                     .Output("y", ElementType.Float16),
             "its weight is Float16, not float32",
-            "outside of subgraphs and functions none is of float32"
+            "outside of subgraphs and functions there is no finite float32 weight"
         ),
         ["opset 12 with a Squeeze in a branch"] = (
             () =>
@@ -441,8 +441,8 @@ public class OddModelsTests
                         ("else_branch", SmallModel.Branch("else_branch", "Identity", ["y"], "no"))
                     )
                     .Output("z"),
-            "in a subgraph or function means something else in 13",
-            "in a subgraph or function means something else in 13"
+            "in a subgraph or function has other semantics in opset 13",
+            "in a subgraph or function has other semantics in opset 13"
         ),
         ["layers in the branches of an If alone"] = (
             () =>
@@ -457,8 +457,8 @@ public class OddModelsTests
                         ("else_branch", SmallModel.Branch("else_branch", "Identity", ["x"], "no"))
                     )
                     .Output("y"),
-            "If:y/then_branch/MatMul (MatMul): it stands in a subgraph of If, which stays as it is",
-            "no weight of the model can be stored smaller"
+            "If:y/then_branch/MatMul (MatMul): it is in a subgraph of If, and subgraphs are not quantized",
+            "no weight of the model can be compressed"
         ),
         ["a layer in a function alone"] = (
             () =>
@@ -467,13 +467,13 @@ public class OddModelsTests
                     .Weight("k", 3, 3, 1, 1)
                     .Node("Conv", ["x", "k"], "y")
                     .Output("y"),
-            "Conv/result (Conv): it stands in a function of the file, which stays as it is",
-            "no weight of the model can be stored smaller"
+            "Conv/result (Conv): it is in a model-local function, and functions are not quantized",
+            "no weight of the model can be compressed"
         ),
         ["no layer at all"] = (
             () => Vector().Node("Relu", ["x"], "y").Output("y"),
             "it has none",
-            "no weight of the model can be stored smaller"
+            "no weight of the model can be compressed"
         ),
     };
 

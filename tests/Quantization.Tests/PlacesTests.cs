@@ -9,8 +9,8 @@ public class PlacesTests
         {
             { "", "is empty" },
             { "  ", "is empty" },
-            { "missing/small.onnx", "there is no folder" },
-            { "model.onnx/small.onnx", "there is no folder" },
+            { "missing/small.onnx", "does not exist" },
+            { "model.onnx/small.onnx", "does not exist" },
             { ".", "it is a folder" },
             { "a\0b.onnx", "cannot be written" },
         };

@@ -341,8 +341,8 @@ public class AblationTests
         Assert.Empty(pages[0].Tables);
         Assert.Equal(
             "Test accuracy certainly rose with: dropout in the full stack (+5.0 points). It certainly fell with: mixup "
-                + "alone (-3.0 points). In the other 1 of 3 comparisons the interval holds zero: with so few seeds these "
-                + "techniques may help, harm, or do nothing.",
+                + "alone (-3.0 points). In the other 1 of 3 comparisons the interval contains zero: with so few seeds, these "
+                + "techniques may help, harm, or have no effect.",
             pages[0].Paragraph
         );
         Assert.NotEmpty(pages[1].Tables);

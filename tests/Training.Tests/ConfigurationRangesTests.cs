@@ -36,9 +36,9 @@ public class ConfigurationRangesTests
     [InlineData("""{ "training": { "epoch": 3 } }""", "epoch is unknown in training; allowed is epochs, batch_size")]
     [InlineData("""{ "trainings": {} }""", "trainings is unknown in the file")]
     [InlineData("""{ "training": { "Epochs": 3 } }""", "Epochs is unknown")]
-    [InlineData("""{ "training": { "epochs": 3, "epochs": 4 } }""", "epochs is there twice in training")]
-    [InlineData("""{ "network": {}, "network": {} }""", "network is there twice")]
-    [InlineData("""{ "training": null }""", "training is null; leave it out")]
+    [InlineData("""{ "training": { "epochs": 3, "epochs": 4 } }""", "epochs occurs twice in training")]
+    [InlineData("""{ "network": {}, "network": {} }""", "network occurs twice")]
+    [InlineData("""{ "training": null }""", "training is null; omit it")]
     [InlineData("""{ "weights": null }""", "weights is null")]
     [InlineData("""{ "training": { "epochs": null } }""", "epochs is null")]
     [InlineData("""{ "training": { "epochs": 2.5 } }""", "epochs is 2.5; allowed is a whole number, 1 to 100000.")]
@@ -54,8 +54,8 @@ public class ConfigurationRangesTests
     [InlineData("""{ "network": { "last_stage_blocks": 0 } }""", "last_stage_blocks is 0")]
     [InlineData("[]", "the file is []; allowed is an object")]
     [InlineData("null", "the file is null; allowed is an object")]
-    [InlineData("", "is no recipe")]
-    [InlineData("{ \"training\": {} } {}", "is no recipe")]
+    [InlineData("", "is not a recipe")]
+    [InlineData("{ \"training\": {} } {}", "is not a recipe")]
     public void A_key_or_value_that_is_not_the_recipes_is_told_by_its_name(string json, string message)
     {
         using var folder = new TempFolder();

@@ -119,7 +119,7 @@ public class DataTests
                 var whole = TestPictures.Encode(64, 64, SKEncodedImageFormat.Jpeg);
                 File.WriteAllBytes(folder["a", "cut.jpg"], whole[..(whole.Length / 2)]);
             },
-            "a/cut.jpg ends too early"
+            "a/cut.jpg is truncated"
         );
 
     [Fact]
@@ -141,12 +141,12 @@ public class DataTests
                 WriteClasses(folder.Path, ("a", 12), ("b", 12));
                 Directory.CreateDirectory(folder["empty"]);
             },
-            "the class folder 'empty' has no picture"
+            "the class folder 'empty' contains no picture"
         );
 
     [Fact]
     public void One_class_only_is_refused() =>
-        Refused(folder => WriteClasses(folder.Path, ("only", 30)), "one class only ('only')");
+        Refused(folder => WriteClasses(folder.Path, ("only", 30)), "only one class ('only')");
 
     [Fact]
     public void A_broken_archive_is_refused()

@@ -22,9 +22,9 @@ public class PictureFolderTests
     [InlineData("a/Thumbs.db", "hidden file or folder (a/Thumbs.db)")]
     [InlineData("Desktop.ini", "hidden file or folder (Desktop.ini)")]
     [InlineData("@eaDir/a/1.png", "hidden file or folder (@eaDir)")]
-    [InlineData("a/notes.txt", "1 file that is no picture (a/notes.txt)")]
-    [InlineData("a/scan.tif", "1 picture in a format that is not read (a/scan.tif): convert to PNG or JPEG")]
-    [InlineData("a/scan.jxl", "1 picture in a format that is not read (a/scan.jxl): convert to PNG or JPEG")]
+    [InlineData("a/notes.txt", "1 file that is not a picture (a/notes.txt)")]
+    [InlineData("a/scan.tif", "1 picture in an unsupported format (a/scan.tif): convert to PNG or JPEG")]
+    [InlineData("a/scan.jxl", "1 picture in an unsupported format (a/scan.jxl): convert to PNG or JPEG")]
     public void What_does_not_count_is_left_out_with_a_line(string extra, string line)
     {
         using var folder = new TempFolder();
@@ -52,8 +52,8 @@ public class PictureFolderTests
     [InlineData("big-endian-tiff.webp", "TU0AKgAAAAgAAAAA", "format")]
     [InlineData("photo.avif", "AAAAHGZ0eXBhdmlmAAAAAGF2aWZtaWYx", "format")]
     [InlineData("jpegxl", "/woAAAAAAAAAAAAA", "format")]
-    [InlineData("README", "aGVsbG8=", "no picture")]
-    [InlineData("empty", "", "no picture")]
+    [InlineData("README", "aGVsbG8=", "not a picture")]
+    [InlineData("empty", "", "not a picture")]
     [InlineData("noending", null, null)]
     [InlineData("really-a-png.jpg", null, null)]
     [InlineData("really-a-png.avif", null, null)]
@@ -165,7 +165,7 @@ public class PictureFolderTests
                 Write(folder.Path, ("a", 12), ("b", 12));
                 File.CreateSymbolicLink(folder["a", "gone.png"], "nowhere.png");
             },
-            "a/gone.png is a link to nothing"
+            "a/gone.png is a broken link"
         );
     }
 
@@ -210,7 +210,7 @@ public class PictureFolderTests
         Assert.All(files, file => Assert.StartsWith(second, file.Name, StringComparison.Ordinal));
         Assert.Equal(
             isSaid,
-            data.Note?.Contains("the validation part is the test part", StringComparison.Ordinal) ?? false
+            data.Note?.Contains("the validation part is used for testing", StringComparison.Ordinal) ?? false
         );
         // What `inspect` says before is what training says.
         Assert.Equal(data.Note, PictureFolder.NoteOn(PictureFolder.Place(folder.Path)));
@@ -234,12 +234,12 @@ public class PictureFolderTests
         Write(folder["train"], ("a", 20), ("b", 20));
         var (data, _) = PictureFolder.Load(folder.Path, 8, 8, 1);
         Assert.Equal((32, 4, 4), (data.Training.Count, data.Validation.Count, data.Test.Count));
-        Assert.Contains("There is a training part only", data.Note, StringComparison.Ordinal);
+        Assert.Contains("There is only a training part", data.Note, StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData("a:12,b:1", "the class 'b' has 1 pictures to be split. Each class needs at least 10")]
-    [InlineData("a:12,b:9", "the class 'b' has 9 pictures to be split")]
+    [InlineData("a:12,b:1", "the class 'b' has only 1 pictures to split. Every class needs at least 10")]
+    [InlineData("a:12,b:9", "the class 'b' has only 9 pictures to split")]
     [InlineData(
         "train/a:12,train/b:12,train/c:12,test/a:2,test/b:2",
         "the class 'c' has 12 pictures in the training part and 0 in the test part"
@@ -248,16 +248,16 @@ public class PictureFolderTests
         "train/a:12,train/b:12,test/a:2,test/b:2,test/c:2",
         "the class 'c' has 0 pictures in the training part and 2 in the test part"
     )]
-    [InlineData("train/a:12,train/b:9,test/a:2,test/b:2", "the class 'b' has 9 pictures to be split")]
+    [InlineData("train/a:12,train/b:9,test/a:2,test/b:2", "the class 'b' has only 9 pictures to split")]
     [InlineData("train/a:2,train/b:2,val/a:1,test/a:2,test/b:2", "the class 'b' has no picture in the validation part")]
     [InlineData("test/a:12,test/b:12", "0 pictures in the training part")]
     [InlineData(
         "train/a:12,train/b:12,test/a:2,test/b:2,extra/a:3",
-        "extra/a/000.png is in no part, but beside 'test/'"
+        "extra/a/000.png is not in a part, but beside 'test/'"
     )]
     [InlineData("a:12,b:12,c\u0001d:12", "the class folder 'c\\u0001d' has characters in its name")]
     [InlineData("a:12,b:12,c\td:12", "the class folder 'c\\u0009d'")]
-    [InlineData("a:12,b:12,.c:12,empty:0", "the class folder 'empty' has no picture")]
+    [InlineData("a:12,b:12,.c:12,empty:0", "the class folder 'empty' contains no picture")]
     public void Classes_that_a_part_lacks_are_refused_before_anything_is_trained(string classes, string message)
     {
         Assert.SkipWhen(
@@ -289,7 +289,7 @@ public class PictureFolderTests
         using var folder = new TempFolder();
         Zip(folder["data.zip"], [.. Names($"{one}/", 12), .. Names($"{other}/", 12)]);
         var error = Assert.Throws<UserException>(() => PictureFolder.Load(folder["data.zip"], 8, 8, 1));
-        Assert.Contains($"2 class folders that look like '{one}'", error.Message, StringComparison.Ordinal);
+        Assert.Contains($"2 class folders named '{one}'", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -314,8 +314,8 @@ public class PictureFolderTests
     [InlineData("../a/x.png", "leads out of the archive")]
     [InlineData("/a/x.png", "leads out of the archive")]
     [InlineData(@"C:\a\x.png", "leads out of the archive")]
-    [InlineData("a/000.png", "holds a/000.png twice")]
-    [InlineData("a\\000.png", "holds a/000.png twice")]
+    [InlineData("a/000.png", "contains a/000.png twice")]
+    [InlineData("a\\000.png", "contains a/000.png twice")]
     public void Entries_that_lead_outside_or_come_twice_are_refused(string entry, string message) =>
         Refused(
             folder => Zip(folder["data.zip"], [.. Names("a/", 12), .. Names("b/", 12), entry]),
@@ -335,13 +335,13 @@ public class PictureFolderTests
                 bytes[at] ^= 1;
                 File.WriteAllBytes(folder["data.zip"], bytes);
             },
-            "a/000.png is damaged: its checksum is not the one in the archive",
+            "a/000.png is damaged: its checksum does not match the one in the archive",
             "data.zip"
         );
 
     [Theory]
-    [InlineData(1 << 25, 1, "more than 200 times as many")]
-    [InlineData(1 << 23, 8, "more than 200 times as many")]
+    [InlineData(1 << 25, 1, "more than 200 times")]
+    [InlineData(1 << 23, 8, "more than 200 times")]
     public void A_zip_that_unpacks_to_much_more_than_it_is_is_refused_before_it_is_unpacked(
         int length,
         int count,
@@ -379,7 +379,7 @@ public class PictureFolderTests
                         }
                     );
             },
-            "more than 200 times as many",
+            "more than 200 times",
             "data.tar.gz"
         );
 
@@ -490,7 +490,7 @@ public class PictureFolderTests
         using var folder = new TempFolder();
         Zip(folder["data.zip"], [.. Enumerable.Range(0, 20_000).SelectMany(i => Names($"c{i}/", 1)), "empty/"]);
         var error = Assert.Throws<UserException>(() => PictureFolder.Load(folder["data.zip"], 8, 8, 1));
-        Assert.Contains("the class folder 'empty' has no picture", error.Message, StringComparison.Ordinal);
+        Assert.Contains("the class folder 'empty' contains no picture", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -504,7 +504,7 @@ public class PictureFolderTests
 
         var bytes = File.ReadAllBytes(folder["a", "000.png"]);
         Place(folder["a", "000.png"], TestPictures.Encode(9, 8, SKEncodedImageFormat.Png, seed: 77));
-        Assert.Contains("have another content", Now().Difference(before), StringComparison.Ordinal);
+        Assert.Contains("have other content", Now().Difference(before), StringComparison.Ordinal);
         Place(folder["a", "000.png"], bytes);
         Assert.Null(Now().Difference(before));
 
@@ -513,7 +513,7 @@ public class PictureFolderTests
         File.Move(folder["b", "renamed.png"], folder["b", "019.png"]);
         Place(folder["b", "more.png"], Png);
         Assert.Contains(
-            "the training part has 33 pictures, and had 32",
+            "the training part has 33 pictures, but had 32",
             Now().Difference(before),
             StringComparison.Ordinal
         );

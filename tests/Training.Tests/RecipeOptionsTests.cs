@@ -98,10 +98,10 @@ public class RecipeOptionsTests
         );
 
     [Theory]
-    [InlineData("--lr", "0,001", "The decimal sign is a point: write 0.001")]
-    [InlineData("--lr", "1,000", "The decimal sign is a point: write 1.000; thousands have no separator.")]
+    [InlineData("--lr", "0,001", "Use a decimal point and no thousands separators: 0.001")]
+    [InlineData("--lr", "1,000", "Use a decimal point and no thousands separators: 1.000.")]
     [InlineData("--lr", "1,000,000", "Write a number with a decimal point")]
-    [InlineData("--dropout", "0,5", "write 0.5")]
+    [InlineData("--dropout", "0,5", "separators: 0.5")]
     [InlineData("--mixup", "NaN", "--mixup is NaN; allowed is 0 to 100.")]
     [InlineData("--cutmix", "Infinity", "--cutmix is Infinity; allowed is 0 to 100.")]
     [InlineData("--cutmix", "1e999", "--cutmix is 1e999; allowed is 0 to 100.")]
@@ -110,7 +110,7 @@ public class RecipeOptionsTests
     [InlineData("--lr", "\u0661", "--lr is \u0661")]
     [InlineData("--lr", "", "--lr is ;")]
     [InlineData("--lr", "1'000", "Write a number with a decimal point")]
-    [InlineData("--epochs", "1,000", "Write a whole number: digits, no separators of thousands, such as 1000.")]
+    [InlineData("--epochs", "1,000", "Write a whole number: digits without thousands separators, such as 1000.")]
     [InlineData("--epochs", "1_000", "Write a whole number")]
     [InlineData("--epochs", "8.0", "Write a whole number")]
     [InlineData("--epochs", "99999999999", "--epochs is 99999999999; allowed is 1 to 100000.")]

@@ -7,19 +7,18 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Capture;
 
 /// <summary>
-/// Turns the arguments of a call into plain values that several traces can be compared by: longs, doubles, booleans,
-/// texts, enums, arrays of these, and references to traced values.
+/// Converts the arguments of a call to plain values that can be compared between traces: longs, doubles, booleans,
+/// strings, enums, arrays of these, and references to traced values.
 /// </summary>
 internal static class ArgumentConverter
 {
-    /// <summary>Where the fields of a <see cref="TensorIndex"/> are looked for, which are not public.</summary>
+    /// <summary>Finds the fields of a <see cref="TensorIndex"/>, which are not public.</summary>
     private const BindingFlags Fields = BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public;
 
-    /// <summary>Converts an argument; tensors become what <paramref name="onTensor"/> makes of them.</summary>
-    /// <param name="argument">Anything that a call of TorchSharp may be given.</param>
-    /// <param name="onTensor">What becomes of a tensor.</param>
-    /// <returns>A value with an equality of its own; what is nothing of the above becomes the name of its
-    /// type.</returns>
+    /// <summary>Converts an argument; tensors are converted by <paramref name="onTensor"/>.</summary>
+    /// <param name="argument">Anything that can be passed to a TorchSharp call.</param>
+    /// <param name="onTensor">Converts a tensor.</param>
+    /// <returns>A value that can be compared for equality; anything else becomes the name of its type.</returns>
     public static object? Convert(object? argument, Func<Tensor, ValueRef> onTensor) =>
         argument switch
         {
@@ -44,13 +43,13 @@ internal static class ArgumentConverter
             _ => argument.GetType().FullName,
         };
 
-    /// <summary>The tensor of an index that is one.</summary>
+    /// <summary>The tensor of an index that is a tensor; otherwise null.</summary>
     /// <param name="index">One index of <c>x[...]</c>.</param>
     public static Tensor? TensorOf(TensorIndex index) => Field(index, "tensor") as Tensor;
 
-    /// <summary>An index with its kind and numbers, which TorchSharp keeps to itself.</summary>
+    /// <summary>An index with its kind and numbers, which TorchSharp does not expose.</summary>
     /// <param name="index">One index of <c>x[...]</c>.</param>
-    /// <param name="onTensor">Gives a tensor that is an index its number in the trace.</param>
+    /// <param name="onTensor">Maps an index tensor to its number in the trace.</param>
     private static IndexArgument FromIndex(TensorIndex index, Func<Tensor, ValueRef> onTensor) =>
         new(
             Field(index, "kind")!.ToString()!,
@@ -66,8 +65,8 @@ internal static class ArgumentConverter
             typeof(TensorIndex).GetField(name, Fields) ?? throw new MissingFieldException(nameof(TensorIndex), name)
         ).GetValue(index);
 
-    /// <summary>The number in a Scalar, whole or not as its own type is.</summary>
-    /// <param name="scalar">Of a TorchSharp call.</param>
+    /// <summary>The number in a Scalar, in the type that the Scalar has.</summary>
+    /// <param name="scalar">An argument of a TorchSharp call.</param>
     /// <returns>A bool, a long or a double.</returns>
     private static object FromScalar(Scalar scalar) =>
         scalar.Type switch

@@ -1,8 +1,7 @@
 // What it does: for one call site, a static method with the callee's stack effect (receiver first) that stands in for
 // the call.
-//
-// A call of TorchSharp asks the recorder what to do, makes the real call where that is the answer, and hands
-// arguments and result over:
+// A wrapper of a TorchSharp call asks the recorder what to do, makes the real call if the recorder says so, and
+// passes arguments and result on:
 //
 //   static R wrapper(T self, A a, ReadOnlySpan<long> b) {
 //       object[] arguments = { self, a, b.ToArray() };
@@ -12,16 +11,15 @@
 //       return result;
 //   }
 //
-// A call of the user's code goes to the instrumented copy with the arguments as they are (by reference, spans,
-// structs):
+// A call of the user's code goes to the instrumented copy with unchanged arguments (by reference, spans, structs):
 //
 //   static R wrapper(T self, ref A a) {
 //       var entry = (EntryType)Recorder.Enter(site, self);
 //       return entry != null ? entry(self, ref a) : self.callee(ref a);
 //   }
 //
-// A call of the framework is made as it is, but for the user's code among its arguments, delegates and iterators:
-// Recorder.Argument puts instrumented ones in their place.
+// A call of the framework is made unchanged, except that user code among its arguments (delegates and iterators) is
+// replaced by instrumented code: Recorder.Argument does that.
 using System.Reflection;
 using System.Reflection.Emit;
 using System.Runtime.CompilerServices;
@@ -33,20 +31,20 @@ namespace TorchBridge.Export.Capture;
 /// </summary>
 internal static class CallWrapper
 {
-    /// <summary>What the wrappers call.</summary>
+    /// <summary>Called by a wrapper before a TorchSharp call.</summary>
     private static readonly MethodInfo Intercept = typeof(Recorder).GetMethod(nameof(Recorder.Intercept))!;
 
-    /// <summary>Told of a call of TorchSharp after it was made.</summary>
+    /// <summary>Called by a wrapper after a TorchSharp call.</summary>
     private static readonly MethodInfo Record = typeof(Recorder).GetMethod(nameof(Recorder.Record))!;
 
-    /// <summary>Asked for the instrumented copy before a call of the user's code.</summary>
+    /// <summary>Called by a wrapper before a call of the user's code; returns the instrumented copy.</summary>
     private static readonly MethodInfo Enter = typeof(Recorder).GetMethod(nameof(Recorder.Enter))!;
 
-    /// <summary>Puts an instrumented delegate or sequence into the place of an argument of the framework.</summary>
+    /// <summary>Replaces a delegate or sequence that is passed to the framework by an instrumented one.</summary>
     private static readonly MethodInfo Argument = typeof(Recorder).GetMethod(nameof(Recorder.Argument))!;
 
     /// <summary>
-    /// Makes an object without running its constructor, whose instrumented copy runs on it instead.
+    /// Creates an object without running its constructor; the constructor's instrumented copy runs on it instead.
     /// </summary>
     private static readonly MethodInfo Uninitialized = typeof(RuntimeHelpers).GetMethod(
         nameof(RuntimeHelpers.GetUninitializedObject)
@@ -55,13 +53,13 @@ internal static class CallWrapper
     /// <summary>Turns a type's token in IL into a <see cref="Type"/>.</summary>
     private static readonly MethodInfo TypeOfHandle = typeof(Type).GetMethod(nameof(Type.GetTypeFromHandle))!;
 
-    /// <summary>Builds it.</summary>
+    /// <summary>Builds the wrapper of a call.</summary>
     /// <param name="site">The call.</param>
-    /// <param name="index">Its number, by which the recorder knows it.</param>
-    /// <param name="kind">What is done with it.</param>
+    /// <param name="index">Number of the call site, by which the recorder finds it.</param>
+    /// <param name="kind">How the call is handled.</param>
     /// <returns>A method that takes the receiver, if there is one, and the arguments.</returns>
     /// <exception cref="NotSupportedException">The call passes or returns a span or reference that cannot be
-    /// kept.</exception>
+    /// recorded.</exception>
     public static DynamicMethod Build(CallSite site, int index, CallKind kind)
     {
         var parameters = ParametersOf(site.Callee);
@@ -119,14 +117,14 @@ internal static class CallWrapper
     /// <summary>
     /// Whether an argument may hold the user's code: a delegate, or a sequence that is computed while it is read.
     /// </summary>
-    /// <param name="type">Of a parameter.</param>
+    /// <param name="type">Type of a parameter.</param>
     private static bool IsCode(Type type) =>
         typeof(Delegate).IsAssignableFrom(type)
         || (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IEnumerable<>));
 
     /// <summary>The types on the stack before the call, the receiver first.</summary>
-    /// <param name="callee">The method that is called.</param>
-    /// <returns>Its own object first, where it has one.</returns>
+    /// <param name="callee">The called method.</param>
+    /// <returns>The receiver first, if there is one, then the parameters.</returns>
     private static List<Type> ParametersOf(MethodBase callee)
     {
         var parameters = callee.GetParameters().Select(parameter => parameter.ParameterType).ToList();
@@ -139,10 +137,10 @@ internal static class CallWrapper
         return parameters;
     }
 
-    /// <summary>Puts instrumented delegates and sequences in the place of those given.</summary>
-    /// <param name="il">The wrapper's code.</param>
-    /// <param name="callee">The method that is called.</param>
-    /// <param name="index">Of the call site.</param>
+    /// <summary>Replaces delegates and sequences among the arguments by instrumented ones.</summary>
+    /// <param name="il">IL generator of the wrapper.</param>
+    /// <param name="callee">The called method.</param>
+    /// <param name="index">Number of the call site.</param>
     private static void EmitArguments(ILGenerator il, MethodBase callee, int index)
     {
         var shift = callee.IsStatic || callee.IsConstructor ? 0 : 1;
@@ -157,10 +155,10 @@ internal static class CallWrapper
     }
 
     /// <summary>Calls the instrumented copy of a user's method, or the method itself where there is none.</summary>
-    /// <param name="il">The wrapper's code.</param>
-    /// <param name="site">Where the call stands.</param>
-    /// <param name="parameters">The wrapper's.</param>
-    /// <param name="index">Of the call site.</param>
+    /// <param name="il">IL generator of the wrapper.</param>
+    /// <param name="site">The call site.</param>
+    /// <param name="parameters">Parameter types of the wrapper.</param>
+    /// <param name="index">Number of the call site.</param>
     private static void EmitEntry(ILGenerator il, CallSite site, List<Type> parameters, int index)
     {
         var isDelegate = typeof(Delegate).IsAssignableFrom(site.Callee.DeclaringType);
@@ -186,12 +184,13 @@ internal static class CallWrapper
     }
 
     /// <summary>
-    /// Makes an object of the user's without running its constructor, and runs the instrumented copy of that.
+    /// Creates an object of a user's class without running its constructor, and runs the constructor's instrumented
+    /// copy.
     /// </summary>
-    /// <param name="il">The wrapper's code.</param>
-    /// <param name="site">Where the call stands.</param>
-    /// <param name="parameters">The wrapper's.</param>
-    /// <param name="index">Of the call site.</param>
+    /// <param name="il">IL generator of the wrapper.</param>
+    /// <param name="site">The call site.</param>
+    /// <param name="parameters">Parameter types of the wrapper.</param>
+    /// <param name="index">Number of the call site.</param>
     private static void EmitConstruction(ILGenerator il, CallSite site, List<Type> parameters, int index)
     {
         var made = il.DeclareLocal(site.Callee.DeclaringType!);
@@ -211,12 +210,12 @@ internal static class CallWrapper
         il.Emit(OpCodes.Ldloc, made);
     }
 
-    /// <summary>A call of TorchSharp between the recorder's Intercept and Record.</summary>
-    /// <param name="il">The wrapper's code.</param>
-    /// <param name="site">Where the call stands.</param>
-    /// <param name="parameters">The wrapper's.</param>
-    /// <param name="returns">What the callee gives.</param>
-    /// <param name="index">Of the call site.</param>
+    /// <summary>Emits a TorchSharp call between the recorder's Intercept and Record.</summary>
+    /// <param name="il">IL generator of the wrapper.</param>
+    /// <param name="site">The call site.</param>
+    /// <param name="parameters">Parameter types of the wrapper.</param>
+    /// <param name="returns">Return type of the callee.</param>
+    /// <param name="index">Number of the call site.</param>
     private static void EmitRecorded(ILGenerator il, CallSite site, List<Type> parameters, Type returns, int index)
     {
         var arguments = il.DeclareLocal(typeof(object[]));
@@ -263,10 +262,10 @@ internal static class CallWrapper
             il.Emit(OpCodes.Ldloc, result);
     }
 
-    /// <summary>The call itself, with the arguments as they came.</summary>
-    /// <param name="il">The wrapper's code.</param>
-    /// <param name="site">Where the call stands.</param>
-    /// <param name="count">How many arguments are on the stack.</param>
+    /// <summary>Emits the call itself, with unchanged arguments.</summary>
+    /// <param name="il">IL generator of the wrapper.</param>
+    /// <param name="site">The call site.</param>
+    /// <param name="count">Number of arguments, the receiver included.</param>
     private static void EmitRealCall(ILGenerator il, CallSite site, int count)
     {
         for (var index = 0; index < count; index++)
@@ -278,8 +277,8 @@ internal static class CallWrapper
     }
 
     /// <summary>Puts the arguments into an array of objects.</summary>
-    /// <param name="il">The wrapper's code.</param>
-    /// <param name="parameters">The wrapper's.</param>
+    /// <param name="il">IL generator of the wrapper.</param>
+    /// <param name="parameters">Parameter types of the wrapper.</param>
     /// <param name="arguments">Receives the array.</param>
     private static void PackArguments(ILGenerator il, List<Type> parameters, LocalBuilder arguments)
     {
@@ -296,10 +295,11 @@ internal static class CallWrapper
         il.Emit(OpCodes.Stloc, arguments);
     }
 
-    /// <summary>One argument as an object: references are read, spans become arrays, value types are boxed.</summary>
-    /// <param name="il">The wrapper's code.</param>
-    /// <param name="type">Of the argument.</param>
-    /// <param name="position">Of the argument.</param>
+    /// <summary>Loads one argument as an object: references are dereferenced, spans become arrays, value types are
+    /// boxed.</summary>
+    /// <param name="il">IL generator of the wrapper.</param>
+    /// <param name="type">Type of the argument.</param>
+    /// <param name="position">Position of the argument.</param>
     private static void EmitBoxed(ILGenerator il, Type type, int position)
     {
         if (type.IsByRef)
@@ -314,7 +314,7 @@ internal static class CallWrapper
         }
         else if (type.IsByRefLike)
         {
-            // ReadOnlySpan<long> of a collection expression: an array can be kept, a span cannot.
+            // ReadOnlySpan<long> of a collection expression: an array can be recorded, a span cannot.
             var toArray = type.GetMethod("ToArray", Type.EmptyTypes)
                 ?? throw new NotSupportedException($"it passes a {type.Name}");
             il.Emit(OpCodes.Ldarga, (short)position);

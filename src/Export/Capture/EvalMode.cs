@@ -4,15 +4,15 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Capture;
 
 /// <summary>
-/// Puts modules into eval mode until it is disposed, then each back into the mode it had; keeps the global random
-/// state, which running a model may use.
+/// Switches modules to eval mode until it is disposed, and then restores each module's own mode and the global random
+/// state, which running a model may have advanced.
 /// </summary>
 internal sealed class EvalMode : IDisposable
 {
-    /// <summary>The mode that each module had, parents before their children.</summary>
+    /// <summary>The original mode of each module, parents before their children.</summary>
     private readonly (nn.Module Module, bool Training)[] modes;
 
-    /// <summary>State of torch's global generator before, put back with the modes.</summary>
+    /// <summary>Original state of torch's global random generator, restored with the modes.</summary>
     private readonly Tensor randomState;
 
     /// <summary>Switches modules to eval mode.</summary>
@@ -28,8 +28,9 @@ internal sealed class EvalMode : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        // Parents first: train() reaches the children, whose own mode is put back after it. A child of several parents
-        // may stand before one of them, hence again until nothing changes; each pass is right one level further down.
+        // Parents first: train() also sets the children, whose own mode is restored afterwards. A child of several
+        // parents may come before one of them, so this repeats until nothing changes; each pass gets one more level
+        // right.
         for (var (pass, isDone) = (0, false); !isDone && pass < modes.Length; pass++)
         {
             isDone = true;

@@ -1,5 +1,6 @@
-// Why: forward may keep things from call to call: a table made at the first one, a cache that grows. An export runs
-// forward many times, and each run must find what the first one found; afterwards the model is as it was.
+// Why: forward may keep state between calls: a table created at the first call, a cache that grows. An export runs
+// forward many times, and each run must start from the state that the first one found; afterwards the model must be
+// unchanged.
 using System.Collections;
 using System.Reflection;
 using TorchSharp;
@@ -8,26 +9,27 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Capture;
 
 /// <summary>
-/// Puts the fields of the user's objects in a model back that a run of forward has changed, and what their lists and
-/// dictionaries hold, so that each run finds what the first one found.
+/// Restores the fields of the user's objects in a model, and the contents of their lists and dictionaries, after a
+/// run of forward has changed them, so that each run starts from the same state.
 /// </summary>
 internal sealed class FieldGuard
 {
     /// <summary>
-    /// Larger collections are left as they are: copying them at each run would take longer than the run.
+    /// Collections with more items are not restored: copying them for each run would take longer than the run.
     /// </summary>
     private const int MostItems = 10_000;
 
     /// <summary>What each field held before the runs.</summary>
     private readonly List<(object Owner, FieldInfo Field, object? Value)> fields = [];
 
-    /// <summary>Other handles of the tensors in fields: a run may dispose what it finds there.</summary>
+    /// <summary>Second handles of the tensors in fields, because a run may dispose the tensors it finds
+    /// there.</summary>
     private readonly Dictionary<Tensor, Tensor> aliases = new(ReferenceEqualityComparer.Instance);
 
     /// <summary>What each list or dictionary in a field held before the runs.</summary>
     private readonly List<(object Collection, object?[] Items)> collections = [];
 
-    /// <summary>Remembers them.</summary>
+    /// <summary>Takes a snapshot of the fields.</summary>
     /// <param name="modules">The model's modules.</param>
     public FieldGuard(IEnumerable<nn.Module> modules)
     {
@@ -70,7 +72,7 @@ internal sealed class FieldGuard
     /// <summary>Names of the fields that a run changed so far.</summary>
     public SortedSet<string> Changed { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>Puts back what is different, and notes the names of what was.</summary>
+    /// <summary>Restores whatever has changed, and notes the names of the changed fields.</summary>
     public void Restore()
     {
         for (var index = 0; index < fields.Count; index++)
@@ -103,14 +105,14 @@ internal sealed class FieldGuard
 
     /// <summary>Whether a collection holds the same objects in the same order.</summary>
     /// <param name="collection">A list or an array that a field holds.</param>
-    /// <param name="items">What it held before the call.</param>
+    /// <param name="items">The items in the snapshot.</param>
     private static bool IsUnchanged(object collection, object?[] items) =>
         ((ICollection)collection).Count == items.Length
         && ((IEnumerable)collection).Cast<object?>().Zip(items).All(pair => AreSame(pair.First, pair.Second));
 
-    /// <summary>Whether two items are the same: by value for numbers and texts, by identity for objects.</summary>
-    /// <param name="now">What is there.</param>
-    /// <param name="then">What was there.</param>
+    /// <summary>Whether two items are the same: by value for numbers and strings, by identity for objects.</summary>
+    /// <param name="now">The current item.</param>
+    /// <param name="then">The item in the snapshot.</param>
     private static bool AreSame(object? now, object? then) =>
         (now, then) switch
         {
@@ -120,9 +122,9 @@ internal sealed class FieldGuard
             _ => ReferenceEquals(now, then),
         };
 
-    /// <summary>Makes a collection hold some items again.</summary>
+    /// <summary>Restores the items of a collection.</summary>
     /// <param name="collection">A list or an array that a field holds.</param>
-    /// <param name="items">What it held before the call.</param>
+    /// <param name="items">The items in the snapshot.</param>
     private static void Fill(object collection, object?[] items)
     {
         if (collection is Array array)
@@ -134,7 +136,7 @@ internal sealed class FieldGuard
             dictionary.Clear();
             foreach (var item in items)
             {
-                // A typed dictionary gives pairs, an untyped one entries.
+                // A typed dictionary enumerates pairs, an untyped one DictionaryEntry values.
                 if (item is DictionaryEntry entry)
                     dictionary.Add(entry.Key, entry.Value);
                 else

@@ -9,11 +9,10 @@ namespace TorchBridge.Export.Capture;
 internal static class ForwardMethods
 {
     /// <summary>
-    /// Every public <c>forward</c> of a module's run-time type, the most derived first; an overridden one is not
-    /// repeated.
+    /// Every public <c>forward</c> of a module's run-time type, the most derived first, without overridden ones.
     /// </summary>
     /// <param name="type">Type of the module.</param>
-    /// <returns>Methods with a body; none for a module of TorchSharp that has only a native one.</returns>
+    /// <returns>Methods with an IL body; none for a TorchSharp module whose forward is native only.</returns>
     public static IReadOnlyList<MethodInfo> Of(Type type)
     {
         var found = new List<MethodInfo>();
@@ -36,24 +35,24 @@ internal static class ForwardMethods
     }
 
     /// <summary>
-    /// Whether a method fills the slot that TorchSharp's <c>call</c> reaches, so that it is what <c>model.call(x)</c>
-    /// runs.
+    /// Whether a method overrides the one that TorchSharp's <c>call</c> invokes, so that <c>model.call(x)</c> runs
+    /// it.
     /// </summary>
     /// <param name="method">A <c>forward</c>.</param>
     public static bool IsReachedByCall(MethodInfo method) =>
         method.IsVirtual && TorchTypes.IsTorch(method.GetBaseDefinition().DeclaringType);
 
     /// <summary>The <c>forward</c> that a call site reaches.</summary>
-    /// <param name="site">Calls <c>call</c> or <c>forward</c>.</param>
+    /// <param name="site">A call of <c>call</c> or <c>forward</c>.</param>
     /// <param name="type">Run-time type of the module.</param>
-    /// <param name="arguments">What is given, the module first.</param>
-    /// <returns>Null where no forward takes such arguments.</returns>
+    /// <param name="arguments">The arguments of the call, the module first.</param>
+    /// <returns>Null if no forward accepts these arguments.</returns>
     public static MethodInfo? Reached(CallSite site, Type type, IReadOnlyList<object?> arguments)
     {
         var callee = (MethodInfo)site.Callee;
         if (!TorchTypes.IsTorch(callee.DeclaringType) && !callee.IsAbstract)
             return site.IsVirtual ? VirtualMethods.Resolve(callee, type) : callee;
-        // `base.forward(x)` and a class of TorchSharp that has one of its own.
+        // `base.forward(x)`, or a TorchSharp class with a forward of its own.
         if (!site.IsVirtual && callee.Name == "forward" && !callee.IsAbstract)
             return callee;
         var wanted = callee.GetParameters().Select(parameter => parameter.ParameterType).ToArray();
@@ -64,10 +63,10 @@ internal static class ForwardMethods
             ?? Fitting(type, [.. arguments.Skip(1)]);
     }
 
-    /// <summary>The <c>forward</c> that takes some arguments, with as few others as possible.</summary>
+    /// <summary>The <c>forward</c> that accepts the given arguments with the fewest additional parameters.</summary>
     /// <param name="type">Run-time type of the module.</param>
-    /// <param name="arguments">What is given, without the module.</param>
-    /// <returns>Null where no forward takes such arguments.</returns>
+    /// <param name="arguments">The arguments of the call, without the module.</param>
+    /// <returns>Null if no forward accepts these arguments.</returns>
     public static MethodInfo? Fitting(Type type, IReadOnlyList<object?> arguments) =>
         Of(type)
             .Where(method => Takes(method.GetParameters(), arguments))
@@ -75,21 +74,21 @@ internal static class ForwardMethods
             .ThenBy(method => method.GetParameters().Length)
             .FirstOrDefault();
 
-    /// <summary>Arguments with the defaults of the parameters that are not given.</summary>
+    /// <summary>Completes arguments with the default values of the missing parameters.</summary>
     /// <param name="method">A <c>forward</c>.</param>
-    /// <param name="arguments">What is given, the module first.</param>
+    /// <param name="arguments">The arguments of the call, the module first.</param>
     /// <returns>As many as the method has parameters, the module first.</returns>
     public static object?[] WithDefaults(MethodInfo method, IReadOnlyList<object?> arguments) =>
         [.. arguments, .. method.GetParameters().Skip(arguments.Count - 1).Select(DefaultOf)];
 
-    /// <summary>The default of a parameter, as reflection takes it.</summary>
-    /// <param name="parameter">Of a <c>forward</c>.</param>
+    /// <summary>The default value of a parameter, in the form that reflection expects.</summary>
+    /// <param name="parameter">A parameter of <c>forward</c>.</param>
     public static object? DefaultOf(ParameterInfo parameter) =>
         parameter.HasDefaultValue ? parameter.DefaultValue : null;
 
-    /// <summary>Whether parameters take some arguments, and have defaults for the rest.</summary>
-    /// <param name="parameters">Of a method.</param>
-    /// <param name="arguments">Those of the caller.</param>
+    /// <summary>Whether parameters accept the given arguments and have default values for the rest.</summary>
+    /// <param name="parameters">Parameters of a method.</param>
+    /// <param name="arguments">Arguments of the call.</param>
     private static bool Takes(ParameterInfo[] parameters, IReadOnlyList<object?> arguments) =>
         arguments.Count <= parameters.Length
         && parameters.Skip(arguments.Count).All(parameter => parameter.HasDefaultValue)

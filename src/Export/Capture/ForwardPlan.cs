@@ -7,15 +7,15 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>How the model's own <c>forward</c> is called: which overload, what each argument is made of, and the
+/// <summary>How the model's own <c>forward</c> is called: which overload, where each argument comes from, and the
 /// names of the inputs.</summary>
 internal sealed class ForwardPlan
 {
     /// <summary>Where each argument comes from, in the order of the method's parameters.</summary>
     private readonly Slot[] slots;
 
-    /// <summary>Plans a method whose every argument is known.</summary>
-    /// <param name="method">The forward that is called.</param>
+    /// <summary>Creates a plan for a method all of whose arguments are known.</summary>
+    /// <param name="method">The forward to call.</param>
     /// <param name="slots">Where each of its arguments comes from.</param>
     private ForwardPlan(MethodInfo method, Slot[] slots)
     {
@@ -24,7 +24,7 @@ internal sealed class ForwardPlan
         Names = [.. slots.SelectMany(slot => slot.Names)];
     }
 
-    /// <summary>What an argument is made of.</summary>
+    /// <summary>Where an argument comes from.</summary>
     private enum SlotKind
     {
         Constant,
@@ -36,18 +36,18 @@ internal sealed class ForwardPlan
     /// <summary>The overload.</summary>
     public MethodInfo Method { get; }
 
-    /// <summary>A name for each input tensor: the parameter's, numbered where the parameter takes several.</summary>
+    /// <summary>A name for each input tensor: the parameter's, numbered if the parameter takes several.</summary>
     public IReadOnlyList<string> Names { get; }
 
     /// <summary>
-    /// Finds the overload that takes the examples: the one that <c>call</c> reaches where it does, else the one with
-    /// the fewest other arguments.
+    /// Finds the overload that accepts the examples: the one that <c>call</c> reaches if it does, otherwise the one
+    /// with the fewest additional arguments.
     /// </summary>
     /// <param name="module">The model.</param>
     /// <param name="examples">Number of input tensors.</param>
-    /// <param name="constants">Values of arguments that are no inputs, by parameter name.</param>
+    /// <param name="constants">Values of arguments that are not inputs, by parameter name.</param>
     /// <returns>The plan; its names are those of the file's inputs.</returns>
-    /// <exception cref="ExportException">None takes them; the message says what is missing.</exception>
+    /// <exception cref="ExportException">No overload accepts them; the message says what is missing.</exception>
     public static ForwardPlan Find(
         nn.Module module,
         int examples,
@@ -60,7 +60,11 @@ internal sealed class ForwardPlan
         if (methods.Count == 0)
             throw new ExportException("", null, $"{name} has no public forward method");
         if (examples == 0)
-            throw new ExportException("", null, $"no examples are given; forward is {Signature(methods[0])}");
+            throw new ExportException(
+                "",
+                null,
+                $"no example inputs are given. Pass one tensor per tensor argument of {Signature(methods[0])}."
+            );
         foreach (
             var unknown in constants.Keys.Where(key =>
                 !methods.Any(method => method.GetParameters().Any(parameter => parameter.Name == key))
@@ -69,7 +73,8 @@ internal sealed class ForwardPlan
             throw new ExportException(
                 "",
                 null,
-                $"Arguments names '{unknown}', which is no parameter of {string.Join(" or ", methods.Select(Signature))}"
+                $"ExportOptions.Arguments names '{unknown}', which is not a parameter of "
+                    + $"{string.Join(" or ", methods.Select(Signature))}"
             );
         var tried = methods
             .Select(method =>
@@ -87,13 +92,13 @@ internal sealed class ForwardPlan
         throw new ExportException(
             "",
             null,
-            $"{name}.forward: {nearest.Problem}. It is {string.Join(" or ", methods.Select(Signature))}."
+            $"{name}.forward: {nearest.Problem}. The signature is {string.Join(" or ", methods.Select(Signature))}."
         );
     }
 
     /// <summary>The arguments of the method, without the module.</summary>
     /// <param name="inputs">The input tensors.</param>
-    /// <returns>As reflection takes them.</returns>
+    /// <returns>In the form that reflection expects.</returns>
     public object?[] Arguments(IReadOnlyList<Tensor> inputs)
     {
         var next = 0;
@@ -114,21 +119,21 @@ internal sealed class ForwardPlan
         ];
     }
 
-    /// <summary>Calls the method as it is, not instrumented.</summary>
+    /// <summary>Calls the original method, not the instrumented copy.</summary>
     /// <param name="module">The model.</param>
     /// <param name="inputs">The input tensors.</param>
-    /// <returns>What forward returns.</returns>
+    /// <returns>The result of forward.</returns>
     public object? Call(nn.Module module, IReadOnlyList<Tensor> inputs) =>
         Method.Invoke(module, BindingFlags.DoNotWrapExceptions, null, Arguments(inputs), null);
 
     /// <summary>
-    /// Gives the examples to a method's parameters from left to right; what is left is constants and defaults, or a
-    /// problem.
+    /// Assigns the examples to a method's parameters from left to right; the remaining parameters need constants or
+    /// default values.
     /// </summary>
     /// <param name="method">An overload of forward.</param>
-    /// <param name="examples">How many input tensors there are; all must find a place.</param>
-    /// <param name="constants">The caller's values by parameter name.</param>
-    /// <param name="problem">Why the overload does not fit; null where it does.</param>
+    /// <param name="examples">Number of input tensors; every one must be assigned.</param>
+    /// <param name="constants">Constant values by parameter name.</param>
+    /// <param name="problem">Why the overload does not fit; null if it does.</param>
     private static Slot[] Fill(
         MethodInfo method,
         int examples,
@@ -195,7 +200,7 @@ internal sealed class ForwardPlan
                 )
             )
             {
-                // TorchSharp's own modules take null for what is optional in PyTorch.
+                // TorchSharp's own modules accept null for what is optional in PyTorch.
                 slots.Add(new Slot(SlotKind.Constant, type, ForwardMethods.DefaultOf(parameter), []));
             }
             else
@@ -214,12 +219,12 @@ internal sealed class ForwardPlan
     }
 
     /// <summary>
-    /// An argument with a value of the caller's, converted to the parameter's type.
+    /// An argument with a constant value, converted to the parameter's type.
     /// </summary>
-    /// <param name="parameter">Which the value is for.</param>
+    /// <param name="parameter">The parameter that the value is for.</param>
     /// <param name="type">The parameter's type, without Nullable.</param>
-    /// <param name="value">What the caller gave; null is a value too, where the parameter takes it.</param>
-    /// <param name="problem">Set where the value does not convert; else left as it is.</param>
+    /// <param name="value">The constant; null is allowed if the parameter accepts it.</param>
+    /// <param name="problem">Set if the value cannot be converted; otherwise unchanged.</param>
     private static Slot Constant(ParameterInfo parameter, Type type, object? value, ref string? problem)
     {
         try
@@ -247,21 +252,22 @@ internal sealed class ForwardPlan
             when (error is InvalidCastException or FormatException or ArgumentException or OverflowException)
         {
             problem ??=
-                $"ExportOptions.Arguments[\"{parameter.Name}\"] is {value ?? "null"}, and its argument is {Shown(type)}";
+                $"ExportOptions.Arguments[\"{parameter.Name}\"] is {value ?? "null"}, but that parameter is of "
+                + $"type {Shown(type)}";
             return new Slot(SlotKind.Constant, type, null, []);
         }
     }
 
     /// <summary>Whether a parameter takes several tensors as an array or list.</summary>
-    /// <param name="type">Of a parameter.</param>
+    /// <param name="type">Type of a parameter.</param>
     private static bool IsSequence(Type type) =>
         type != typeof(string)
         && (type == typeof(Tensor[]) || type.IsAssignableFrom(typeof(List<Tensor>)))
         && typeof(IEnumerable).IsAssignableFrom(type);
 
-    /// <summary>Number of tensors in a tuple's type; 0 for any other.</summary>
-    /// <param name="type">Of a parameter.</param>
-    /// <returns>How many tensors the tuple holds; 0 where it is none of tensors.</returns>
+    /// <summary>Number of tensors in a tuple type; 0 for any other type.</summary>
+    /// <param name="type">Type of a parameter.</param>
+    /// <returns>The number of elements if all of them are tensors; otherwise 0.</returns>
     private static int TupleArity(Type type) =>
         typeof(ITuple).IsAssignableFrom(type)
         && type.IsGenericType
@@ -270,24 +276,24 @@ internal sealed class ForwardPlan
             ? items.Length
             : 0;
 
-    /// <summary>The tensors as the array or list that a parameter takes.</summary>
-    /// <param name="type">Of the parameter.</param>
+    /// <summary>Converts tensors to the array or list that a parameter takes.</summary>
+    /// <param name="type">Type of the parameter.</param>
     /// <param name="tensors">Its elements.</param>
     private static object Sequence(Type type, Tensor[] tensors) =>
         type.IsAssignableFrom(typeof(List<Tensor>)) && type != typeof(Tensor[]) ? tensors.ToList() : tensors;
 
-    /// <summary>A forward as C# writes it, for an error.</summary>
-    /// <param name="method">A forward.</param>
+    /// <summary>The C# signature of a forward method, for error messages.</summary>
+    /// <param name="method">A forward method.</param>
     private static string Signature(MethodInfo method) =>
         $"forward({string.Join(", ", method.GetParameters().Select(Shown))})";
 
-    /// <summary>A parameter as C# writes it.</summary>
-    /// <param name="parameter">Of a forward.</param>
+    /// <summary>A parameter in C# syntax.</summary>
+    /// <param name="parameter">A parameter of forward.</param>
     private static string Shown(ParameterInfo parameter) =>
         $"{Shown(parameter.ParameterType)} {parameter.Name}{(parameter.HasDefaultValue ? " = …" : "")}";
 
-    /// <summary>A type as C# writes it.</summary>
-    /// <param name="type">Of a parameter.</param>
+    /// <summary>A type in C# syntax.</summary>
+    /// <param name="type">Type of a parameter.</param>
     private static string Shown(Type type)
     {
         if (Nullable.GetUnderlyingType(type) is { } inner)
@@ -310,6 +316,6 @@ internal sealed class ForwardPlan
         };
     }
 
-    /// <summary>What one argument of forward is made of.</summary>
+    /// <summary>Where one argument of forward comes from.</summary>
     private sealed record Slot(SlotKind Kind, Type Type, object? Value, string[] Names);
 }

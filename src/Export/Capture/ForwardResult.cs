@@ -5,21 +5,21 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Looks into what a <c>forward</c> returns or takes: tensors, tuples, lists and dictionaries of
-/// tensors.</summary>
+/// <summary>Finds the tensors in a result or argument of <c>forward</c>: a tensor, or tuples, lists and dictionaries
+/// of tensors.</summary>
 internal static class ForwardResult
 {
     /// <summary>
     /// The tensors in a result or argument, with the names that its structure gives them: <c>output</c>,
     /// <c>output0</c>, a key.
     /// </summary>
-    /// <param name="result">Anything.</param>
-    /// <param name="name">The name of the whole.</param>
-    /// <returns>Tensors in the order of the structure; none for what holds no tensor.</returns>
+    /// <param name="result">Any value.</param>
+    /// <param name="name">Name of the value as a whole.</param>
+    /// <returns>Tensors in the order of the structure; empty if the value holds no tensor.</returns>
     public static IEnumerable<(string Name, Tensor Tensor)> Flatten(object? result, string name = "output") =>
         result switch
         {
-            // A result that was not asked for (attention weights) comes as a tensor without a handle.
+            // A result that was not requested (attention weights) is returned as a tensor without a handle.
             Tensor tensor => tensor.IsInvalid ? [] : [(name, tensor)],
             ITuple tuple => Enumerable.Range(0, tuple.Length).SelectMany(i => Flatten(tuple[i], $"{name}{i}")),
             string => [],

@@ -1,21 +1,21 @@
-// What it does: chooses the sizes of the verification. Every axis has two sizes that no trace had, one of them at
-// least twice the largest trace, and all axes differ at once; the batch is 1, 2, 3, 17 and a larger one. Sizes that
-// forward may not take come with smaller ones to try instead.
+// What it does: chooses the sizes used for verification. Every axis takes two sizes that no trace had, one of them at
+// least twice the largest trace, and all axes differ at once; the batch is 1, 2, 3, 17 and a larger one. For sizes
+// that forward may reject, smaller ones to try instead are given.
 using TorchBridge.Export.Sizes;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Where a file is compared with its module.</summary>
-/// <param name="exploration">Knows what was traced and what forward takes.</param>
-/// <param name="seed">Decides the sizes.</param>
+/// <summary>Chooses the sizes at which a file is compared with its module.</summary>
+/// <param name="exploration">Knows which sizes were traced and which forward accepts.</param>
+/// <param name="seed">Seed of the choice.</param>
 internal sealed class HeldOutSizes(SizeExploration exploration, int seed)
 {
     private readonly Random random = new(seed ^ 0x5EED);
 
-    /// <summary>Groups of points: of each the first that forward takes is used.</summary>
+    /// <summary>Groups of points: the first point of each group that forward accepts is used.</summary>
     /// <param name="isCheap">Whether a run costs next to nothing.</param>
-    /// <param name="hasFormulas">Whether the graph computes with sizes. A formula that is right nearly everywhere shows
-    /// its fault at few sizes.</param>
+    /// <param name="hasFormulas">Whether the graph does arithmetic on sizes. A formula that is right almost
+    /// everywhere is wrong at only a few sizes, so more of them are tried.</param>
     public IEnumerable<IReadOnlyList<SizePoint>> Choose(bool isCheap, bool hasFormulas)
     {
         var symbols = exploration.Symbols;
@@ -51,12 +51,12 @@ internal sealed class HeldOutSizes(SizeExploration exploration, int seed)
             ];
     }
 
-    /// <summary>A point with so many rows, and other axes at a multiple of the largest trace; null for their smallest
-    /// traced size.</summary>
-    /// <param name="rows">Size of the symbols that stand for axis 0, each more by its number, so that no two are
+    /// <summary>A point with the given number of rows and the other axes at a multiple of their largest traced
+    /// size.</summary>
+    /// <param name="rows">Size of the symbols of axis 0; each symbol's number is added, so that no two are
     /// equal.</param>
-    /// <param name="times">Of the largest traced size, or of four times the example's where that is less; null for
-    /// the smallest traced size above a third of the example's.</param>
+    /// <param name="times">Factor applied to the largest traced size, or to four times the example's size if that is
+    /// less; null for the smallest traced size above a third of the example's.</param>
     private SizePoint Point(long rows, double? times)
     {
         var symbols = exploration.Symbols;
@@ -82,10 +82,10 @@ internal sealed class HeldOutSizes(SizeExploration exploration, int seed)
         return new SizePoint(sizes);
     }
 
-    /// <summary>A size near a wished one that no trace had and no axis before has.</summary>
+    /// <summary>A size close to the requested one that no trace had and no previous axis has.</summary>
     /// <param name="symbol">Which axis.</param>
-    /// <param name="wished">The size to come near to.</param>
-    /// <param name="others">Sizes of the symbols before it, so that two axes are never equal by chance.</param>
+    /// <param name="wished">The requested size.</param>
+    /// <param name="others">Sizes of the previous symbols, so that two axes are never equal by chance.</param>
     private long Untraced(int symbol, double wished, long[] others)
     {
         var domain = exploration.Domain(symbol);

@@ -2,12 +2,12 @@ using TorchSharp.Modules;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Finds the inputs that index a table (token ids into an embedding), so that made inputs can name every row
-/// of it.</summary>
+/// <summary>Finds the inputs that index a table (token ids into an embedding), so that generated inputs can use every
+/// row of it.</summary>
 internal static class IndexedTables
 {
     /// <summary>
-    /// Operations whose result holds the same numbers as their first tensor, in another shape.
+    /// Operations whose result holds the same elements as their first tensor, possibly in another shape.
     /// </summary>
     private static readonly HashSet<string> KeepsNumbers = new(StringComparer.Ordinal)
     {
@@ -45,12 +45,12 @@ internal static class IndexedTables
         "roll",
     };
 
-    /// <summary>The inputs, by their place, that are indices, with the number of rows that they index.</summary>
-    /// <param name="trace">A run.</param>
-    /// <returns>Place of the input among the model's, and rows of the table that it indexes.</returns>
+    /// <summary>The inputs that are indices, by position, with the number of rows of the table.</summary>
+    /// <param name="trace">Trace of one run.</param>
+    /// <returns>Position of the input, and number of rows of the table that it indexes.</returns>
     public static IEnumerable<(int Input, long Rows)> Find(Trace trace)
     {
-        // By value number: the input whose numbers it has, other shapes apart.
+        // By value number: the input whose elements the value holds, whatever its shape.
         var sources = Enumerable
             .Range(0, trace.Values.Count)
             .Where(id => trace.Values[id].Kind == ValueKind.Input)
@@ -75,11 +75,11 @@ internal static class IndexedTables
     }
 
     /// <summary>
-    /// The indices and the rows of the table that an operation looks up; null for any other operation.
+    /// The index value and the number of rows of a table lookup; null for any other operation.
     /// </summary>
-    /// <param name="trace">What the model did.</param>
+    /// <param name="trace">Trace of one run.</param>
     /// <param name="op">A recorded call.</param>
-    /// <param name="tensors">Values that the call reads.</param>
+    /// <param name="tensors">Numbers of the values that the call reads.</param>
     private static (int Indices, long Rows)? TableOf(Trace trace, TracedOp op, int[] tensors)
     {
         switch (op.Module)

@@ -1,16 +1,16 @@
 namespace TorchBridge.Export.Capture;
 
-/// <summary>What is in made inputs.</summary>
+/// <summary>The contents of generated inputs.</summary>
 internal enum InputKind
 {
-    /// <summary>Numbers all over the range of the example; integers over the whole table that they index, where they
-    /// index one.</summary>
+    /// <summary>Numbers over the whole range of the example; integers that index a table cover all of its
+    /// rows.</summary>
     Random,
 
-    /// <summary>Few different numbers, so that there are ties; booleans as they are drawn.</summary>
+    /// <summary>Few distinct numbers, so that there are ties; booleans are random.</summary>
     Ties,
 
-    /// <summary>Zeros, some of them negative; every mask false.</summary>
+    /// <summary>Zeros, some of them negative zeros; every mask false.</summary>
     Zeros,
 
     /// <summary>Ones; every mask true.</summary>
@@ -22,6 +22,6 @@ internal enum InputKind
     /// <summary>Random numbers with some infinities of both signs.</summary>
     Infinities,
 
-    /// <summary>Integers far beyond 32 bits, where forward takes them.</summary>
+    /// <summary>Integers far beyond 32 bits, if forward accepts them.</summary>
     LargeIntegers,
 }

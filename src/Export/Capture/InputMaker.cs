@@ -4,49 +4,49 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Where made integers come from.</summary>
+/// <summary>Where generated integers come from.</summary>
 internal enum IntegerSource
 {
-    /// <summary>All rows of the table that they index; the example's numbers where they index none.</summary>
+    /// <summary>All rows of the table that they index; the example's numbers if they index none.</summary>
     Table,
 
     /// <summary>The example's numbers, in any order.</summary>
     ExampleValues,
 
-    /// <summary>Rows of the example as they are: offsets, edge lists and lengths have a structure of their
-    /// own.</summary>
+    /// <summary>Unchanged rows of the example: offsets, edge lists and lengths have a structure that must be
+    /// kept.</summary>
     ExampleRows,
 }
 
 /// <summary>
-/// Makes inputs that are like the examples: the same dtypes and ranges of values, other sizes. TorchSharp's random
-/// state is not used.
+/// Generates inputs that resemble the examples: same dtypes and value ranges, other sizes. TorchSharp's random state
+/// is not used.
 /// </summary>
-/// <param name="examples">One an input.</param>
+/// <param name="examples">One example per input.</param>
 internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
 {
     private readonly long[] tableRows = new long[examples.Count];
 
     /// <summary>
-    /// Where integers come from. Not all models take all kinds, so the capture starts with the first and goes on
-    /// where forward throws.
+    /// Where integers come from. Not every model accepts every source, so the capture starts with the first and moves
+    /// on to the next when forward throws.
     /// </summary>
     public IntegerSource Integers { get; set; }
 
-    /// <summary>Whether any input is of integers.</summary>
+    /// <summary>Whether any input has an integer dtype.</summary>
     public bool HasIntegers => examples.Any(example => !is_floating_point(example) && example.dtype != ScalarType.Bool);
 
-    /// <summary>Says that an input indexes a table of so many rows.</summary>
-    /// <param name="input">Place of the input.</param>
-    /// <param name="rows">Rows of the table; of several tables the smallest counts.</param>
+    /// <summary>Notes that an input indexes a table.</summary>
+    /// <param name="input">Position of the input.</param>
+    /// <param name="rows">Number of rows of the table; of several tables the smallest counts.</param>
     public void Indexes(int input, long rows) =>
         tableRows[input] = tableRows[input] == 0 ? rows : Math.Min(rows, tableRows[input]);
 
-    /// <summary>One tensor an input, on the example's device.</summary>
+    /// <summary>Generates one tensor per input, on the example's device.</summary>
     /// <param name="symbols">The free axes.</param>
     /// <param name="point">Their sizes.</param>
-    /// <param name="random">Where the randomness comes from.</param>
-    /// <param name="kind">What is in them.</param>
+    /// <param name="random">Source of randomness.</param>
+    /// <param name="kind">Contents of the tensors.</param>
     /// <returns>One tensor per input; the caller disposes them.</returns>
     public Tensor[] Make(SizeSymbols symbols, SizePoint point, Random random, InputKind kind = InputKind.Random) =>
         [
@@ -56,20 +56,20 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
             ),
         ];
 
-    /// <summary>Makes one tensor like an example.</summary>
-    /// <param name="example">What it should look like.</param>
-    /// <param name="shape">Sizes to make.</param>
-    /// <param name="random">Where the randomness comes from.</param>
+    /// <summary>Generates one tensor that resembles an example.</summary>
+    /// <param name="example">The example to resemble.</param>
+    /// <param name="shape">Shape of the new tensor.</param>
+    /// <param name="random">Source of randomness.</param>
     /// <returns>A tensor of the example's dtype; the caller disposes it.</returns>
     public static Tensor Like(Tensor example, long[] shape, Random random) =>
         new InputMaker([example]).Like(example, shape, random, InputKind.Random, 0);
 
-    /// <summary>One tensor of an example's dtype and range, on the processor.</summary>
-    /// <param name="example">What the caller gave.</param>
-    /// <param name="shape">Of the new tensor.</param>
+    /// <summary>Generates one tensor with an example's dtype and range, on the CPU.</summary>
+    /// <param name="example">The caller's example.</param>
+    /// <param name="shape">Shape of the new tensor.</param>
     /// <param name="random">Gives the numbers.</param>
-    /// <param name="kind">How they are drawn.</param>
-    /// <param name="rows">Rows of the table that integers index; 0 where none is known.</param>
+    /// <param name="kind">Contents of the tensor.</param>
+    /// <param name="rows">Number of rows of the table that integers index; 0 if unknown.</param>
     private Tensor Like(Tensor example, long[] shape, Random random, InputKind kind, long rows)
     {
         using var scope = NewDisposeScope();
@@ -92,18 +92,18 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
         return tensor(made, ScalarType.Float64).reshape(shape).to(example.dtype).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Floating-point numbers: all over the example's range, or what the kind asks for.</summary>
+    /// <summary>Fills in floating-point numbers: over the example's range, or what the kind asks for.</summary>
     /// <param name="made">Receives the numbers.</param>
-    /// <param name="example">Numbers of the caller's tensor.</param>
-    /// <param name="random">Gives what is new.</param>
-    /// <param name="kind">How they are drawn.</param>
+    /// <param name="example">Elements of the example.</param>
+    /// <param name="random">Source of randomness.</param>
+    /// <param name="kind">Contents of the tensor.</param>
     private static void Fill(double[] made, double[] example, Random random, InputKind kind)
     {
         var finite = example.Where(double.IsFinite).DefaultIfEmpty(0).ToArray();
         double low = finite.Min(),
             high = finite.Max();
         if (high - low < 1e-6)
-            (low, high) = (low - 1, high + 1); // zeros or ones given as an example say nothing of the range
+            (low, high) = (low - 1, high + 1); // zeros or ones as an example say nothing about the range
         for (var index = 0; index < made.Length; index++)
         {
             var drawn = low + (random.NextDouble() * (high - low));
@@ -123,18 +123,18 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
             };
         }
 
-        // Small tensors must have at least one special value too.
+        // Even small tensors get at least one special value.
         if (made.Length > 0 && kind == InputKind.NotANumber)
             made[random.Next(made.Length)] = double.NaN;
         if (made.Length > 0 && kind == InputKind.Infinities)
             made[random.Next(made.Length)] = random.Next(2) == 0 ? double.PositiveInfinity : double.NegativeInfinity;
     }
 
-    /// <summary>Booleans as zeros and ones.</summary>
+    /// <summary>Fills in booleans as zeros and ones.</summary>
     /// <param name="made">Receives zeros and ones.</param>
-    /// <param name="example">Numbers of the caller's tensor.</param>
-    /// <param name="random">Gives what is new.</param>
-    /// <param name="kind">How they are drawn.</param>
+    /// <param name="example">Elements of the example.</param>
+    /// <param name="random">Source of randomness.</param>
+    /// <param name="kind">Contents of the tensor.</param>
     private static void FillMask(double[] made, double[] example, Random random, InputKind kind)
     {
         for (var index = 0; index < made.Length; index++)
@@ -149,21 +149,21 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
         }
     }
 
-    /// <summary>Indices into a table, or the example's own integers in any order.</summary>
+    /// <summary>Fills in indices into a table, or the example's own integers in random order.</summary>
     /// <param name="made">Receives the numbers.</param>
-    /// <param name="example">Numbers of the caller's tensor.</param>
-    /// <param name="random">Gives what is new.</param>
-    /// <param name="rows">Rows of the table that they index; 0 where none is known.</param>
+    /// <param name="example">Elements of the example.</param>
+    /// <param name="random">Source of randomness.</param>
+    /// <param name="rows">Number of rows of the table that they index; 0 if unknown.</param>
     private static void FillIntegers(double[] made, double[] example, Random random, long rows)
     {
         for (var index = 0; index < made.Length; index++)
             made[index] = rows > 0 ? random.NextInt64(rows) : example[random.Next(example.Length)];
     }
 
-    /// <summary>Integers of up to 40 bits (31 for int32), of both signs.</summary>
-    /// <param name="shape">Of the new tensor.</param>
+    /// <summary>A tensor of integers of up to 40 bits (31 for int32), with both signs.</summary>
+    /// <param name="shape">Shape of the new tensor.</param>
     /// <param name="random">Gives the numbers.</param>
-    /// <param name="type">Of its elements.</param>
+    /// <param name="type">Dtype of the elements.</param>
     private static Tensor Large(long[] shape, Random random, ScalarType type)
     {
         var bits = type == ScalarType.Int64 ? 40 : 31;
@@ -176,9 +176,9 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
             .to(type);
     }
 
-    /// <summary>The example itself, cut or repeated along the axes that have another size.</summary>
-    /// <param name="example">What the caller gave.</param>
-    /// <param name="shape">Of the new tensor.</param>
+    /// <summary>The example itself, cropped or repeated along the axes whose size differs.</summary>
+    /// <param name="example">The caller's example.</param>
+    /// <param name="shape">Shape of the new tensor.</param>
     private static Tensor Rows(Tensor example, long[] shape)
     {
         var rows = example.detach().cpu();

@@ -7,27 +7,27 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Modules that forward makes itself: <c>Softmax(-1).call(x)</c>. Nobody can put them into eval mode, and
-/// each run has new ones.</summary>
-/// <param name="model">The modules that were there before.</param>
-/// <param name="trace">Notes what was made, so that the traces can be compared.</param>
+/// <summary>Modules that forward creates itself, such as <c>Softmax(-1).call(x)</c>. They cannot be switched to eval
+/// mode from outside, and each run creates new ones.</summary>
+/// <param name="model">The modules of the model itself.</param>
+/// <param name="trace">Receives the created modules, so that the traces can be compared.</param>
 internal sealed class MadeModules(ModelMap model, Trace trace)
 {
-    /// <summary>Fields of one type of the hierarchy; the types below it are gone through one by one.</summary>
+    /// <summary>Fields declared by one type; base types are visited one by one.</summary>
     private const BindingFlags Fields =
         BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
 
-    /// <summary>Paths of the modules that were made in this run, by identity.</summary>
+    /// <summary>Paths of the modules that were created in this run, by identity.</summary>
     private readonly Dictionary<nn.Module, string> paths = new(ReferenceEqualityComparer.Instance);
 
-    /// <summary>How many modules have been made under each path: the second is <c>Softmax_2</c>.</summary>
+    /// <summary>Number of modules created under each path: the second is <c>Softmax_2</c>.</summary>
     private readonly Dictionary<string, int> names = new(StringComparer.Ordinal);
 
-    /// <summary>A path for a module that is called and is none of the model's.</summary>
+    /// <summary>The path of a called module that does not belong to the model.</summary>
     /// <param name="module">The module.</param>
     /// <param name="owner">Path of the module whose forward calls it.</param>
     /// <param name="site">The call.</param>
-    /// <exception cref="ExportException">What it does depends on the mode, and it is in train mode.</exception>
+    /// <exception cref="ExportException">Its result depends on the mode, and it is in train mode.</exception>
     public string PathOf(nn.Module module, string owner, CallSite site)
     {
         if (paths.TryGetValue(module, out var known))
@@ -40,10 +40,10 @@ internal sealed class MadeModules(ModelMap model, Trace trace)
         return name;
     }
 
-    /// <summary>Gives a made module and its children their paths, and notes what they are.</summary>
-    /// <param name="module">What forward made.</param>
-    /// <param name="path">Its name.</param>
-    /// <param name="site">Where it was made.</param>
+    /// <summary>Assigns paths to a created module and its children, and records their contents.</summary>
+    /// <param name="module">The created module.</param>
+    /// <param name="path">Its path.</param>
+    /// <param name="site">The call site.</param>
     private void Add(nn.Module module, string path, CallSite site)
     {
         if (!paths.TryAdd(module, path) || model.Paths.ContainsKey(module))
@@ -53,8 +53,9 @@ internal sealed class MadeModules(ModelMap model, Trace trace)
             throw new ExportException(
                 path,
                 site.Place,
-                $"a {module.GetType().Name} is made in forward, so that eval() never reaches it: it acts as in training at every call. "
-                    + "Make it in the constructor and register it, or use the function of "
+                $"a {module.GetType().Name} is created in forward, where eval() never reaches it: it behaves as "
+                    + "in training at every call. "
+                    + "Create it in the constructor and register it, or use the function in "
                     + "torch.nn.functional with `training` as its argument."
             );
         }
@@ -64,13 +65,13 @@ internal sealed class MadeModules(ModelMap model, Trace trace)
             Add(child, ModelMap.Join(path, name), site);
     }
 
-    /// <summary>Whether a module of TorchSharp does something else in train mode.</summary>
+    /// <summary>Whether a TorchSharp module behaves differently in train mode.</summary>
     /// <param name="module">Any.</param>
     private static bool DependsOnMode(nn.Module module)
     {
         var name = module.GetType().Name;
         if (!TorchTypes.IsTorch(module.GetType()))
-            return false; // its children are looked at one by one
+            return false; // its children are checked one by one
         if (name.Contains("Dropout", StringComparison.Ordinal))
             return ModuleFields.Get(module, "p", "_p") is not double probability || probability != 0;
         return name.StartsWith("BatchNorm", StringComparison.Ordinal)
@@ -106,8 +107,8 @@ internal sealed class MadeModules(ModelMap model, Trace trace)
         return string.Join("; ", text.Where(line => !line.EndsWith('?')));
     }
 
-    /// <summary>An option as text; <c>?</c> for what cannot be compared.</summary>
-    /// <param name="value">Of an option.</param>
+    /// <summary>An option as text; <c>?</c> for values that cannot be compared.</summary>
+    /// <param name="value">Value of an option.</param>
     private static string Shown(object? value) =>
         value switch
         {

@@ -5,28 +5,28 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Capture;
 
 /// <summary>
-/// Captures what a module's <c>forward</c> does: traces it at the sizes that tell formulas apart, and merges the
-/// traces into one graph.
+/// Captures what a module's <c>forward</c> does: traces it at sizes that distinguish the possible size formulas, and
+/// merges the traces into one graph.
 /// </summary>
 internal sealed class ModelCapture
 {
-    /// <summary>The caller's examples; they stay the caller's and are cloned for each run.</summary>
+    /// <summary>The caller's examples, which are cloned for each run; the caller keeps ownership.</summary>
     private readonly (string Name, Tensor Tensor)[] inputs;
 
     /// <summary>Runs forward.</summary>
     private readonly ModelTracer tracer;
 
-    /// <summary>Decides every random input and size, so that an export can be repeated.</summary>
+    /// <summary>Determines every random input and size, so that an export is reproducible.</summary>
     private readonly int seed;
 
-    /// <summary>Whether the file is compared with the model: only then a trace may be left out on trust.</summary>
+    /// <summary>Whether the file is compared with the model: only then may a trace be ignored.</summary>
     private readonly bool isVerified;
 
     /// <summary>Traces a model.</summary>
     /// <param name="tracer">Runs it.</param>
     /// <param name="inputs">Examples with their names.</param>
     /// <param name="symbols">The free axes.</param>
-    /// <param name="options">More examples, seed.</param>
+    /// <param name="options">Additional examples and the seed.</param>
     public ModelCapture(
         ModelTracer tracer,
         (string Name, Tensor Tensor)[] inputs,
@@ -49,20 +49,20 @@ internal sealed class ModelCapture
             AddExample(example);
     }
 
-    /// <summary>Where it was traced, and what forward does not take.</summary>
+    /// <summary>The sizes that were traced, and those that forward rejects.</summary>
     public SizeExploration Exploration { get; }
 
-    /// <summary>Makes inputs like the examples.</summary>
+    /// <summary>Generates inputs that resemble the examples.</summary>
     public InputMaker Maker { get; }
 
-    /// <summary>The traces as one graph.</summary>
-    /// <param name="takesFirst">Whether of several formulas that fit all traces the first one is taken, because
-    /// further traces told nothing.</param>
+    /// <summary>Merges the traces into one graph.</summary>
+    /// <param name="takesFirst">Whether to take the first of several formulas that fit all traces, because more
+    /// traces did not distinguish them.</param>
     /// <returns>Operations with sizes as formulas of the free axes.</returns>
     /// <exception cref="ExportException">The traces differ in a way that a graph cannot express; the message names
-    /// the place.</exception>
-    /// <exception cref="UndecidedSizeException">Two formulas fit all traces; a further trace at its point
-    /// decides.</exception>
+    /// the source location.</exception>
+    /// <exception cref="UndecidedSizeException">Two formulas fit all traces; one more trace at the exception's point
+    /// distinguishes them.</exception>
     public TracedGraph Merge(bool takesFirst) =>
         new TraceMerger(Exploration.Symbols, Exploration.Traces).Merge(
             tracer.CodeConstants,
@@ -70,12 +70,13 @@ internal sealed class ModelCapture
             isVerified
         );
 
-    /// <summary>What forward writes that its next call finds: buffers and tensors that it keeps.</summary>
+    /// <summary>State that forward changes and its next call reads: buffers and other tensors that it
+    /// keeps.</summary>
     public IReadOnlyList<string> ChangedState => Exploration.Traces[0].Trace.ChangedState;
 
     /// <summary>
-    /// Where forward changes what its next call finds, a file that always starts anew is right only if that does not
-    /// change results: a call, another, and the first again must give the first's outputs.
+    /// If forward changes state that its next call reads, a file that always starts from the same state is right only
+    /// if that state does not affect the results: repeating a call after another one must give the same outputs.
     /// </summary>
     /// <exception cref="ExportException">They do not.</exception>
     public void CheckThatCallsAreIndependent()
@@ -100,18 +101,18 @@ internal sealed class ModelCapture
         throw new ExportException(
             "",
             null,
-            "forward gives another result for the same input after another call: it keeps state in "
+            "forward returns a different result for the same input after another call, because it keeps state in "
                 + $"{(what.Length == 0 ? "a buffer" : string.Join(", ", what))}. "
-                + "An ONNX graph keeps none: give the state to forward as an argument and return the new one."
+                + "An ONNX graph keeps no state: pass the state to forward as an argument and return the new state."
         );
     }
 
     /// <summary>
-    /// Traces at some sizes with made inputs; integers that forward does not take are replaced by others.
+    /// Traces at the given sizes with generated inputs; integers that forward rejects are replaced by others.
     /// </summary>
     /// <param name="symbols">Names of the free sizes.</param>
     /// <param name="point">Their values.</param>
-    /// <param name="run">Makes the numbers of each run others.</param>
+    /// <param name="run">Number of the run, so that each run gets different inputs.</param>
     private Trace TraceAt(SizeSymbols symbols, SizePoint point, int run)
     {
         if (run == 0)
@@ -129,7 +130,7 @@ internal sealed class ModelCapture
                     && Maker.Integers != IntegerSource.ExampleRows
                 )
             {
-                // Not these integers, perhaps others; if none suit, the sizes are to blame.
+                // forward may accept other integers; if it accepts none, the sizes are the problem.
                 Maker.Integers++;
             }
             catch (Exception error) when (error is not ExportException)
@@ -140,23 +141,24 @@ internal sealed class ModelCapture
         }
     }
 
-    /// <summary>Traces one run on copies of some tensors.</summary>
+    /// <summary>Traces one run on copies of the given tensors.</summary>
     /// <param name="tensors">The inputs.</param>
     private Trace Trace(Tensor[] tensors)
     {
         using var scope = NewDisposeScope();
-        // Clones: a forward with in-place operations may change what it is given.
+        // Clones, because a forward with in-place operations may change its inputs.
         return tracer.Trace([.. inputs.Zip(tensors, (input, tensor) => (input.Name, tensor.detach().clone()))]);
     }
 
-    /// <summary>Traces a further example of the caller's, once its shapes and dtypes are found to fit.</summary>
-    /// <param name="example">Inputs of the caller.</param>
+    /// <summary>Traces another example of the caller after checking its shapes and dtypes.</summary>
+    /// <param name="example">The inputs.</param>
     private void AddExample(Tensor[] example)
     {
         var symbols = Exploration.Symbols;
         if (example.Length != inputs.Length)
             throw new ExportException(
-                $"MoreExamples has an example of {example.Length} tensors; forward is given {inputs.Length}"
+                $"ExportOptions.MoreExamples has an example of {example.Length} tensors, but the first example "
+                    + $"has {inputs.Length}"
             );
         var sizes = new long?[symbols.Names.Count];
         foreach (var (input, tensor) in symbols.Inputs.Zip(example))
@@ -174,9 +176,10 @@ internal sealed class ModelCapture
             if (!fits)
             {
                 throw new ExportException(
-                    $"MoreExamples has a tensor [{string.Join(", ", shape)}] of {tensor.dtype} for '{input.Name}', whose example is "
-                        + $"[{string.Join(", ", input.Example.shape)}] of {input.Example.dtype}: only free "
-                        + "axes may have another size, and one free axis has one size in all inputs."
+                    $"ExportOptions.MoreExamples has a tensor [{string.Join(", ", shape)}] of {tensor.dtype} for "
+                        + $"'{input.Name}', whose example is "
+                        + $"[{string.Join(", ", input.Example.shape)}] of {input.Example.dtype}: only free (dynamic) "
+                        + "axes may have another size, and a free axis must have the same size in all inputs."
                 );
             }
         }

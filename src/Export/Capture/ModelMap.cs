@@ -6,21 +6,21 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Capture;
 
 /// <summary>
-/// Names of a model's modules, parameters and buffers. Of a shared one the first name counts. Modules that stand in
-/// fields without being registered are found too.
+/// Names of a model's modules, parameters and buffers. A shared one has the first of its names. Modules that are held
+/// in fields without being registered are found too.
 /// </summary>
 internal sealed class ModelMap
 {
-    /// <summary>Paths of modules in fields, which <c>named_modules</c> does not know.</summary>
+    /// <summary>Paths of modules in fields that <c>named_modules</c> does not list.</summary>
     private readonly List<string> unregistered = [];
 
-    /// <summary>Names of parameters and buffers by their C# object.</summary>
+    /// <summary>Names of parameters and buffers by C# object.</summary>
     private readonly Dictionary<Tensor, string> parameters = new(ReferenceEqualityComparer.Instance);
 
-    /// <summary>The same by where their memory lies: TorchSharp makes new objects for the same tensor.</summary>
+    /// <summary>The same by memory address, because TorchSharp creates new objects for the same tensor.</summary>
     private readonly Dictionary<(nint, string), (string Name, Tensor Tensor)> parametersByMemory = [];
 
-    /// <summary>Maps a model.</summary>
+    /// <summary>Collects the names in a model.</summary>
     /// <param name="root">The model.</param>
     /// <exception cref="ExportException">The model has been disposed.</exception>
     public ModelMap(nn.Module root)
@@ -34,7 +34,8 @@ internal sealed class ModelMap
                 throw new ExportException(
                     Paths[module],
                     null,
-                    "the module has been disposed. Export before Dispose, or leave the dispose scope later."
+                    "the module has been disposed. Export it before calling Dispose and before its dispose scope "
+                        + "ends."
                 );
         }
 
@@ -43,7 +44,7 @@ internal sealed class ModelMap
             Add(name, parameter);
         foreach (var (name, buffer) in root.named_buffers())
             Add(name, buffer);
-        // named_buffers of TorchSharp's containers can leave some out; modules know their own.
+        // named_buffers of TorchSharp's containers can omit some; each module lists its own completely.
         foreach (var (module, path) in Paths)
         {
             foreach (var (name, parameter) in module.named_parameters(recurse: false))
@@ -56,37 +57,38 @@ internal sealed class ModelMap
     /// <summary>Path of every registered module.</summary>
     public Dictionary<nn.Module, string> Paths { get; }
 
-    /// <summary>Paths of the modules that stand in fields and are not registered: eval() and the state dict do not
-    /// reach them.</summary>
+    /// <summary>Paths of the modules that are held in fields without being registered: eval() and the state dict do
+    /// not include them.</summary>
     public IReadOnlyList<string> Unregistered => unregistered;
 
     /// <summary>Every parameter and buffer with its state-dict key.</summary>
     public IReadOnlyDictionary<Tensor, string> Parameters => parameters;
 
     /// <summary>
-    /// The state-dict key of a parameter or buffer and the model's own object for it, or nulls for another tensor.
+    /// The state-dict key of a parameter or buffer and the model's own object for it; nulls for any other tensor.
     /// </summary>
     /// <param name="tensor">Any tensor of a trace.</param>
     public (string? Name, Tensor? Own) FindParameter(Tensor tensor)
     {
         if (parameters.TryGetValue(tensor, out var name))
             return (name, tensor);
-        // TorchSharp makes new objects for the same tensor; such a one may be gone before the file is written.
+        // TorchSharp creates new objects for the same tensor, and such an object may be gone before the file is
+        // written.
         return !tensor.IsInvalid && parametersByMemory.TryGetValue(MemoryKey(tensor), out var known)
             ? known
             : (null, null);
     }
 
-    /// <summary>Whole numbers in the fields of the user's modules, and in what their lambdas capture (window, stride,
-    /// length of a table).</summary>
+    /// <summary>Integers in the fields of the user's modules and in the variables that their lambdas capture (window,
+    /// stride, length of a table).</summary>
     public IEnumerable<long> IntegerFields()
     {
         var seen = new HashSet<object>(ReferenceEqualityComparer.Instance);
         return Paths.Keys.SelectMany(module => Integers(module, depth: 0, seen));
     }
 
-    /// <summary>Finds modules in fields, arrays, lists and dictionaries of the user's classes, and in what their lambdas
-    /// capture: what forward may call without their being registered.</summary>
+    /// <summary>Finds modules in fields, arrays, lists and dictionaries of the user's classes and in variables that
+    /// their lambdas capture: forward may call them although they are not registered.</summary>
     private void AddUnregistered()
     {
         var open = new Queue<(object Owner, string Path)>(
@@ -114,9 +116,9 @@ internal sealed class ModelMap
         }
     }
 
-    /// <summary>Takes in a module that stands in a field, with all below it.</summary>
-    /// <param name="module">Not registered with its owner.</param>
-    /// <param name="path">The owner's path and the field's name.</param>
+    /// <summary>Adds a module that is held in a field, with all of its descendants.</summary>
+    /// <param name="module">A module that is not registered with its owner.</param>
+    /// <param name="path">Path of the owner, followed by the name of the field.</param>
     private void AddUnregistered(nn.Module module, string path)
     {
         Paths.Add(module, path);
@@ -125,8 +127,8 @@ internal sealed class ModelMap
             Paths.TryAdd(child, name);
     }
 
-    /// <summary>A field's name as the programmer knows it.</summary>
-    /// <param name="field">Also a property's own, whose name the compiler made.</param>
+    /// <summary>A field's name as it appears in the source.</summary>
+    /// <param name="field">Any field, including the compiler-generated backing field of a property.</param>
     private static string FieldName(FieldInfo field)
     {
         // <name>k__BackingField of an automatic property, <name>P of a primary constructor's parameter.
@@ -137,9 +139,9 @@ internal sealed class ModelMap
     }
 
     /// <summary>The modules and the user's objects in a value.</summary>
-    /// <param name="value">What a field holds.</param>
-    /// <param name="name">Of the field.</param>
-    /// <param name="depth">How many collections it lies in.</param>
+    /// <param name="value">Value of a field.</param>
+    /// <param name="name">Name of the field.</param>
+    /// <param name="depth">Number of collections around it.</param>
     private static IEnumerable<(string Name, object Value)> Contents(object? value, string name, int depth)
     {
         const int deepest = 3;
@@ -170,22 +172,22 @@ internal sealed class ModelMap
         }
     }
 
-    /// <summary>Whether an array holds numbers, and so no modules.</summary>
-    /// <param name="type">Of a field.</param>
+    /// <summary>Whether a type is an array of numbers, which holds no modules.</summary>
+    /// <param name="type">Type of a field.</param>
     private static bool IsPlain(Type type) => type.IsArray && type.GetElementType()!.IsPrimitive;
 
-    /// <summary>Fields of the user's classes in a type's ancestry.</summary>
-    /// <param name="type">Of an object of the user's.</param>
+    /// <summary>Fields that user classes in a type's hierarchy declare.</summary>
+    /// <param name="type">Type of a user's object.</param>
     internal static IEnumerable<FieldInfo> UserFields(Type type) =>
         FieldsOf(
             type,
             BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly
         );
 
-    /// <summary>Whole numbers in a value, and in closures and settings inside of it.</summary>
-    /// <param name="value">What a field holds.</param>
-    /// <param name="depth">How many objects it lies in.</param>
-    /// <param name="seen">What was looked at already.</param>
+    /// <summary>Integers in a value, and in closures and settings objects inside it.</summary>
+    /// <param name="value">Value of a field.</param>
+    /// <param name="depth">Number of objects around it.</param>
+    /// <param name="seen">Objects that were already visited.</param>
     private static IEnumerable<long> Integers(object? value, int depth, HashSet<object> seen)
     {
         const BindingFlags fields =
@@ -209,8 +211,8 @@ internal sealed class ModelMap
                 break;
         }
 
-        // Modules are looked into at the top: what they hold is a module with a path of its own, a closure, or an object
-        // of the user's with settings.
+        // Modules are visited at the top level only: their fields hold modules, which have their own paths, closures,
+        // or settings objects of the user.
         var isSettings = value is not (nn.Module or Tensor) && TorchTypes.IsUser(value.GetType());
         if ((depth > 0 && !isSettings) || depth >= deepest || !seen.Add(value))
             return [];
@@ -218,7 +220,7 @@ internal sealed class ModelMap
     }
 
     /// <summary>Fields of a type and its ancestors up to TorchSharp's own.</summary>
-    /// <param name="type">Of an object.</param>
+    /// <param name="type">Type of an object.</param>
     /// <param name="flags">Which fields.</param>
     private static IEnumerable<FieldInfo> FieldsOf(Type type, BindingFlags flags)
     {
@@ -229,7 +231,8 @@ internal sealed class ModelMap
         }
     }
 
-    /// <summary>Refuses modules with hooks: they run inside TorchSharp, where the exporter does not see.</summary>
+    /// <summary>Refuses modules with hooks: hooks run inside TorchSharp, where the exporter cannot observe
+    /// them.</summary>
     /// <param name="module">Any module.</param>
     /// <param name="path">Its path, for the refusal.</param>
     /// <exception cref="ExportException">A forward hook is registered on it.</exception>
@@ -241,14 +244,14 @@ internal sealed class ModelMap
                 throw new ExportException(
                     path,
                     null,
-                    "a forward hook is registered on it, and a hook's changes are not part of forward. "
-                        + "Remove the hook for the export, or do its work in forward."
+                    "a forward hook is registered on this module, and the exporter cannot follow what a hook "
+                        + "changes. Remove the hook for the export, or do its work in forward."
                 );
         }
     }
 
     /// <summary>The fields in which TorchSharp keeps hooks. A test pins that there are some.</summary>
-    /// <param name="type">Of a module.</param>
+    /// <param name="type">Type of a module.</param>
     internal static IEnumerable<FieldInfo> HookFields(Type type)
     {
         for (var at = type; at is not null; at = at.BaseType)
@@ -268,8 +271,8 @@ internal sealed class ModelMap
     }
 
     /// <summary>All registered descendants of a module, with their paths.</summary>
-    /// <param name="module">Where to begin.</param>
-    /// <param name="path">Its own name.</param>
+    /// <param name="module">The root module.</param>
+    /// <param name="path">Path of the root module.</param>
     private static IEnumerable<(string Name, nn.Module Module)> Modules(nn.Module module, string path)
     {
         foreach (var (name, child) in module.named_children())
@@ -281,12 +284,13 @@ internal sealed class ModelMap
         }
     }
 
-    /// <summary>Path of a part of a module.</summary>
+    /// <summary>Path of a child of a module.</summary>
     /// <param name="path">The module's path; empty for the model itself.</param>
-    /// <param name="name">Of the part.</param>
+    /// <param name="name">Name of the part.</param>
     public static string Join(string path, string name) => path.Length == 0 ? name : $"{path}.{name}";
 
-    /// <summary>What tells two tensors apart that TorchSharp made several objects for.</summary>
+    /// <summary>Identifies a tensor by its memory, because TorchSharp may create several objects for one
+    /// tensor.</summary>
     /// <param name="tensor">A parameter or a buffer.</param>
     private static (nint, string) MemoryKey(Tensor tensor) =>
         (
@@ -295,8 +299,8 @@ internal sealed class ModelMap
         );
 
     /// <summary>Adds a parameter or buffer under its key.</summary>
-    /// <param name="name">Of the tensor.</param>
-    /// <param name="tensor">A parameter, a buffer, or what a field holds.</param>
+    /// <param name="name">Name of the tensor.</param>
+    /// <param name="tensor">A parameter, a buffer, or a tensor in a field.</param>
     private void Add(string name, Tensor tensor)
     {
         if (tensor is null)
@@ -305,7 +309,8 @@ internal sealed class ModelMap
             throw new ExportException(
                 name,
                 null,
-                "this parameter or buffer has been disposed, with its module or its dispose scope. Export before that."
+                "this parameter or buffer has been disposed, with its module or its dispose scope. Export the "
+                    + "model before that."
             );
         parameters.TryAdd(tensor, name);
         if (tensor.numel() > 0)

@@ -6,42 +6,42 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Capture;
 
 /// <summary>
-/// Runs the instrumented forward of one model in eval mode, on a thread of its own. The model's weights and modes and
-/// the global random state are after each run what they were.
+/// Runs the instrumented forward of one model in eval mode, on a dedicated thread. The model's weights and modes and
+/// the global random state are restored after each run.
 /// </summary>
 internal sealed class ModelTracer : IDisposable
 {
-    /// <summary>The model; it stays the caller's.</summary>
+    /// <summary>The model; the caller keeps ownership.</summary>
     private readonly nn.Module model;
 
-    /// <summary>Whether a module has a lowering of its own, and is recorded as one operation.</summary>
+    /// <summary>Whether a module has its own lowering and is recorded as one operation.</summary>
     private readonly Func<nn.Module, bool> isLeaf;
 
-    /// <summary>Paths of its modules, names of its parameters.</summary>
+    /// <summary>Paths of the model's modules and names of its parameters.</summary>
     private readonly ModelMap map;
 
-    /// <summary>Instrumented copies, made once for all runs.</summary>
+    /// <summary>Creates the instrumented copies, once for all runs.</summary>
     private readonly MethodInstrumenter instrumenter = new();
 
-    /// <summary>Puts parameters and buffers back after each run.</summary>
+    /// <summary>Restores parameters and buffers after each run.</summary>
     private readonly WeightGuard guard;
 
-    /// <summary>Puts fields of the modules back after each run.</summary>
+    /// <summary>Restores the modules' fields after each run.</summary>
     private readonly FieldGuard fields;
 
     /// <summary>How forward is called.</summary>
     private readonly ForwardPlan plan;
 
-    /// <summary>What becomes of random numbers that forward draws.</summary>
+    /// <summary>How random numbers that forward draws are exported.</summary>
     private readonly RandomNumbers draws;
 
-    /// <summary>Seed of these numbers, where they are allowed.</summary>
+    /// <summary>Seed of these numbers if they are allowed.</summary>
     private readonly int seed;
 
-    /// <summary>What the thread is to run; completing it ends the thread.</summary>
+    /// <summary>Work queue of the thread; completing it ends the thread.</summary>
     private readonly BlockingCollection<Action> work = [];
 
-    /// <summary>Runs so far: the seed of the next one, where forward must not draw.</summary>
+    /// <summary>Number of runs so far; it seeds the next run if forward must not draw random numbers.</summary>
     private long runs;
 
     /// <summary>The one thread on which forward runs; it has a stack of 64 MiB.</summary>
@@ -51,8 +51,8 @@ internal sealed class ModelTracer : IDisposable
     /// <param name="model">Any module.</param>
     /// <param name="plan">How its forward is called.</param>
     /// <param name="isLeaf">Whether a module has a lowering of its own.</param>
-    /// <param name="draws">What becomes of random numbers that forward draws.</param>
-    /// <param name="seed">Seed of these numbers, where they are allowed.</param>
+    /// <param name="draws">How random numbers that forward draws are exported.</param>
+    /// <param name="seed">Seed of these numbers if they are allowed.</param>
     public ModelTracer(
         nn.Module model,
         ForwardPlan plan,
@@ -69,21 +69,20 @@ internal sealed class ModelTracer : IDisposable
         map = new ModelMap(model);
         guard = new WeightGuard(map.Parameters.Keys);
         fields = new FieldGuard(map.Paths.Keys);
-        // One thread for all runs: no dispose scope of the caller holds the intermediate tensors there, no_grad stays
-        // there, and what forward keeps by thread it finds again.
+        // One thread for all runs: no dispose scope of the caller keeps the intermediate tensors alive there, no_grad
+        // does not leak out, and thread-local state of forward survives between runs.
         thread = new Thread(Work, maxStackSize: 64 << 20) { IsBackground = true, Name = "TorchBridge export" };
         thread.Start();
     }
 
-    /// <summary>Whole numbers that stand in the instrumented code and in the modules' fields, for sizes that are
-    /// worth a look.</summary>
+    /// <summary>Integers in the instrumented code and in the modules' fields: sizes that are worth trying.</summary>
     public IReadOnlyList<long> CodeConstants =>
         [.. instrumenter.Constants.Concat(map.IntegerFields()).Distinct().Order()];
 
     /// <summary>Records one run.</summary>
-    /// <param name="inputs">Inputs with their names; they may be changed by forward.</param>
+    /// <param name="inputs">Inputs with their names; forward may change them.</param>
     /// <returns>Values and operations of the run.</returns>
-    /// <exception cref="ExportException">Forward does what a graph cannot.</exception>
+    /// <exception cref="ExportException">Forward does something that a graph cannot express.</exception>
     public Trace Trace(IReadOnlyList<(string Name, Tensor Tensor)> inputs) =>
         Guarded(() =>
             new Recorder(instrumenter, map, isLeaf)
@@ -94,14 +93,15 @@ internal sealed class ModelTracer : IDisposable
         );
 
     /// <summary>
-    /// Gives the outputs of one run. It computes what forward computes, by the same calls, but frees what forward
-    /// leaves behind while it runs: at a large batch the intermediate tensors would be many times the weights.
+    /// Computes the outputs of one run by the same calls as forward, but frees intermediate tensors while it runs:
+    /// for a large batch they would take many times the memory of the weights.
     /// </summary>
-    /// <param name="inputs">Inputs with their names; they may be changed by forward.</param>
-    /// <param name="onValue">Called with every value that an operation makes, by the number that a trace gives
-    /// it.</param>
-    /// <param name="onLeaf">Called with every module that has a lowering of its own, and its first tensor.</param>
-    /// <returns>Copies on the processor; the caller disposes them.</returns>
+    /// <param name="inputs">Inputs with their names; forward may change them.</param>
+    /// <param name="onValue">Called with every value that an operation computes, and with its number in the
+    /// trace.</param>
+    /// <param name="onLeaf">Called with every module that has its own lowering, and with its first input
+    /// tensor.</param>
+    /// <returns>Copies on the CPU; the caller disposes them.</returns>
     public Tensor[] Run(
         IReadOnlyList<(string Name, Tensor Tensor)> inputs,
         Action<int, Tensor>? onValue = null,
@@ -119,33 +119,33 @@ internal sealed class ModelTracer : IDisposable
             return Copies(recorder.OutputTensors);
         });
 
-    /// <summary>Gives the outputs of forward itself, not instrumented.</summary>
-    /// <param name="inputs">Inputs; they may be changed by forward.</param>
-    /// <returns>Copies on the processor; the caller disposes them.</returns>
+    /// <summary>Computes the outputs of the original forward, without instrumentation.</summary>
+    /// <param name="inputs">Inputs; forward may change them.</param>
+    /// <returns>Copies on the CPU; the caller disposes them.</returns>
     public Tensor[] RunItself(IReadOnlyList<Tensor> inputs) =>
         Guarded(() =>
         {
-            // A scope for each run: what forward leaves behind is gone before the next.
+            // One scope per run, so that tensors which forward does not dispose are freed before the next run.
             using var scope = NewDisposeScope();
             return Call(inputs);
         });
 
-    /// <summary>Whether a run has changed anything that the next call finds: buffers, fields, tensors kept in
-    /// them.</summary>
+    /// <summary>Whether a run has changed any state that the next call reads: buffers, fields, and tensors in
+    /// fields.</summary>
     public bool ChangesState => guard.HasRestored || fields.Changed.Count > 0;
 
-    /// <summary>Whether forward drew random numbers that stand in the file as constants.</summary>
+    /// <summary>Whether forward drew random numbers that are constants in the file.</summary>
     public bool HasFixedDraws { get; private set; }
 
-    /// <summary>Names of the fields that a run changed.</summary>
+    /// <summary>Names of the fields that any run changed.</summary>
     public IReadOnlyCollection<string> ChangedFields => fields.Changed;
 
     /// <summary>Paths of modules that are not registered.</summary>
     public IReadOnlyList<string> Unregistered => map.Unregistered;
 
     /// <summary>
-    /// Gives the outputs of several calls of forward itself, one after another, each finding what the one before
-    /// left.
+    /// Computes the outputs of several consecutive calls of the original forward, without restoring state between
+    /// them.
     /// </summary>
     /// <param name="calls">Inputs of each call.</param>
     /// <returns>The outputs of each call; the caller disposes them.</returns>
@@ -165,8 +165,8 @@ internal sealed class ModelTracer : IDisposable
         guard.Dispose();
     }
 
-    /// <summary>One call of forward itself, with the numbers that it may draw.</summary>
-    /// <param name="inputs">For forward.</param>
+    /// <summary>Calls the original forward once, with the seed for the random numbers that it may draw.</summary>
+    /// <param name="inputs">Inputs of forward.</param>
     private Tensor[] Call(IReadOnlyList<Tensor> inputs)
     {
         SeedDraws();
@@ -174,18 +174,20 @@ internal sealed class ModelTracer : IDisposable
     }
 
     /// <summary>
-    /// Other random numbers in each run (the global state is put back): what is random must not look like a constant.
-    /// Where forward may draw, the same in each: the runs of one model are compared with each other.
+    /// Seeds each run differently if forward must not draw random numbers, so that a random value cannot look like a
+    /// constant; seeds all runs alike if it may, because the runs of one model are compared with each other. The
+    /// global random state is restored.
     /// </summary>
     private void SeedDraws() => random.manual_seed(draws == RandomNumbers.Refused ? ++runs : seed);
 
-    /// <summary>Copies on the processor, contiguous, that belong to no dispose scope.</summary>
-    /// <param name="tensors">What forward may change in place.</param>
+    /// <summary>Contiguous copies on the CPU that belong to no dispose scope.</summary>
+    /// <param name="tensors">Tensors that forward may change in place.</param>
     private static Tensor[] Copies(IEnumerable<Tensor> tensors) =>
         [.. tensors.Select(tensor => tensor.detach().cpu().contiguous().clone().DetachFromDisposeScope())];
 
     /// <summary>
-    /// Runs work in eval mode without gradients, with random numbers of its own; then puts weights and fields back.
+    /// Runs work in eval mode, without gradients and with its own random numbers, and then restores weights and
+    /// fields.
     /// </summary>
     private T Guarded<T>(Func<T> run) =>
         OnThread(() =>
@@ -205,9 +207,9 @@ internal sealed class ModelTracer : IDisposable
         });
 
     /// <summary>
-    /// Runs work on the tracer's thread and waits; what it throws is thrown here.
+    /// Runs work on the tracer's thread and waits for it; exceptions are rethrown here.
     /// </summary>
-    /// <param name="run">Not called from the thread itself, which would wait for ever.</param>
+    /// <param name="run">The work. This must not be called from the tracer's thread, which would deadlock.</param>
     private T OnThread<T>(Func<T> run)
     {
         T? result = default;
@@ -233,7 +235,7 @@ internal sealed class ModelTracer : IDisposable
         return result!;
     }
 
-    /// <summary>What the thread does.</summary>
+    /// <summary>The thread's main loop.</summary>
     private void Work()
     {
         foreach (var action in work.GetConsumingEnumerable())

@@ -5,15 +5,15 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Reads options of TorchSharp's modules that are not public. Every name asked for here is pinned by the
-/// tests of its module.</summary>
+/// <summary>Reads non-public options of TorchSharp's modules. The tests of each module verify that the names still
+/// exist.</summary>
 internal static class ModuleFields
 {
     private const BindingFlags Any =
         BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
 
     /// <summary>
-    /// The value of the first member of one of these names, or null where the module has none of them.
+    /// The value of the first existing member with one of these names; null if the module has none of them.
     /// </summary>
     /// <param name="module">Any module.</param>
     /// <param name="names">Names of fields or properties, public or not.</param>
@@ -33,15 +33,16 @@ internal static class ModuleFields
         return null;
     }
 
-    /// <summary>The value of a member that must be there.</summary>
+    /// <summary>The value of a member that must exist.</summary>
     /// <param name="module">Any module.</param>
     /// <param name="names">Names of fields or properties, public or not.</param>
-    /// <exception cref="ExportException">The module has none of them: another version of TorchSharp.</exception>
+    /// <exception cref="ExportException">The module has none of them, because this is another version of
+    /// TorchSharp.</exception>
     public static object Get(nn.Module module, params string[] names) =>
         Find(module, names)
         ?? throw new ExportException(
-            $"{module.GetType().Name} has no {string.Join(" or ", names)}: this version of TorchSharp is "
-                + "not the one the exporter was written for (0.107.0)"
+            $"{module.GetType().Name} has no member {string.Join(" or ", names)}: this version of TorchSharp is "
+                + "not the one that the exporter was written for. Use TorchSharp 0.107.0."
         );
 
     /// <summary>An option of one or several integers.</summary>
@@ -71,23 +72,23 @@ internal static class ModuleFields
     public static long[]? OptionalLongs(nn.Module module, params string[] names) =>
         Find(module, names) is null ? null : Longs(module, names);
 
-    /// <summary>A number, or the fallback where the module has none.</summary>
+    /// <summary>A number, or the fallback if the module has none.</summary>
     /// <param name="module">Any module.</param>
-    /// <param name="fallback">Where there is none.</param>
+    /// <param name="fallback">Value to use if there is none.</param>
     /// <param name="names">Names of fields or properties.</param>
     public static double Double(nn.Module module, double fallback, params string[] names) =>
         Find(module, names) is { } value ? Convert.ToDouble(value, CultureInfo.InvariantCulture) : fallback;
 
-    /// <summary>An integer, or the fallback where the module has none.</summary>
+    /// <summary>An integer, or the fallback if the module has none.</summary>
     /// <param name="module">Any module.</param>
-    /// <param name="fallback">Where there is none.</param>
+    /// <param name="fallback">Value to use if there is none.</param>
     /// <param name="names">Names of fields or properties.</param>
     public static long Long(nn.Module module, long fallback, params string[] names) =>
         Find(module, names) is { } value ? Convert.ToInt64(value, CultureInfo.InvariantCulture) : fallback;
 
-    /// <summary>A truth value, or the fallback where the module has none.</summary>
+    /// <summary>A boolean, or the fallback if the module has none.</summary>
     /// <param name="module">Any module.</param>
-    /// <param name="fallback">Where there is none.</param>
+    /// <param name="fallback">Value to use if there is none.</param>
     /// <param name="names">Names of fields or properties.</param>
     public static bool Bool(nn.Module module, bool fallback, params string[] names) =>
         Find(module, names) as bool? ?? fallback;

@@ -1,6 +1,6 @@
 // Why: most of TorchSharp's native functions turn a C++ exception into a managed one. Some do not (matmul, var and
-// std of 0.107, sparse kernels), and a shape that does not fit ends the process without a word. Forward is tried at
-// sizes that it may not take, so what these functions would throw is thrown here before.
+// std of 0.107, sparse kernels), and an invalid shape terminates the process without any message. Forward is tried at
+// sizes that it may reject, so the checks that these functions lack are made here first.
 using System.Reflection;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -8,13 +8,14 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Throws what TorchSharp's unguarded native functions would, instead of the end of the process.</summary>
+/// <summary>Throws a managed exception where TorchSharp's unguarded native functions would terminate the
+/// process.</summary>
 internal static class NativeGuards
 {
     /// <summary>Checks a call that is about to be made.</summary>
-    /// <param name="method">What is called.</param>
-    /// <param name="arguments">Receiver first.</param>
-    /// <exception cref="ArgumentException">The shapes or dtypes do not fit.</exception>
+    /// <param name="method">The called method.</param>
+    /// <param name="arguments">Arguments, the receiver first.</param>
+    /// <exception cref="ArgumentException">The shapes or dtypes are not valid.</exception>
     public static void Check(MethodBase method, object?[] arguments)
     {
         var tensors = arguments.OfType<Tensor>().ToArray();
@@ -40,11 +41,11 @@ internal static class NativeGuards
     }
 
     /// <summary>
-    /// Checks a module that is about to run: oneDNN ends the process where a transposed convolution's result or a
+    /// Checks a module that is about to run: oneDNN terminates the process if a transposed convolution's result or a
     /// recurrent layer's input is empty.
     /// </summary>
     /// <param name="module">Any module.</param>
-    /// <param name="input">Its first tensor.</param>
+    /// <param name="input">Its first input tensor.</param>
     /// <exception cref="ArgumentException">The input is too small.</exception>
     public static void Check(nn.Module module, Tensor? input)
     {
@@ -76,7 +77,7 @@ internal static class NativeGuards
         }
     }
 
-    /// <summary>Inner sizes must be equal, and the batch axes broadcast.</summary>
+    /// <summary>Checks that the inner sizes are equal and that the batch axes broadcast.</summary>
     /// <param name="left">The first factor.</param>
     /// <param name="right">The second one.</param>
     private static void CheckMatmul(Tensor left, Tensor right)
@@ -89,7 +90,9 @@ internal static class NativeGuards
             b = right.shape;
         var rows = b.Length == 1 ? b[0] : b[^2];
         if (a[^1] != rows)
-            throw new ArgumentException($"matmul: [{string.Join(", ", a)}] times [{string.Join(", ", b)}] do not fit");
+            throw new ArgumentException(
+                $"matmul: [{string.Join(", ", a)}] times [{string.Join(", ", b)}] have different inner sizes"
+            );
         for (var index = 3; index <= Math.Min(a.Length, b.Length); index++)
         {
             if (a[^index] != b[^index] && a[^index] != 1 && b[^index] != 1)
@@ -99,14 +102,14 @@ internal static class NativeGuards
         }
     }
 
-    /// <summary>Axes must be there, each once, and the numbers floating-point.</summary>
+    /// <summary>Checks that each axis exists and is given only once, and that the dtype is floating-point.</summary>
     /// <param name="method">The operation.</param>
-    /// <param name="tensor">What it is called on.</param>
+    /// <param name="tensor">Its receiver.</param>
     /// <param name="arguments">All of its arguments.</param>
     private static void CheckAxes(MethodBase method, Tensor tensor, object?[] arguments)
     {
         if (!is_floating_point(tensor) && !is_complex(tensor))
-            throw new ArgumentException($"{method.Name}: needs floating point, not {tensor.dtype}");
+            throw new ArgumentException($"{method.Name}: needs a floating-point tensor, not {tensor.dtype}");
         var rank = Math.Max(1, tensor.dim());
         var axes = arguments
             .SelectMany(argument =>
@@ -123,8 +126,10 @@ internal static class NativeGuards
             axes.FirstOrDefault(axis => axis < -rank || axis >= rank) is var wrong
             && axes.Any(axis => axis < -rank || axis >= rank)
         )
-            throw new ArgumentException($"{method.Name}: axis {wrong} of a tensor of {tensor.dim()} axes");
+            throw new ArgumentException(
+                $"{method.Name}: axis {wrong} is out of range for a tensor with {tensor.dim()} axes"
+            );
         if (axes.Select(axis => axis < 0 ? axis + rank : axis).Distinct().Count() < axes.Length)
-            throw new ArgumentException($"{method.Name}: an axis stands twice");
+            throw new ArgumentException($"{method.Name}: an axis is given twice");
     }
 }

@@ -3,12 +3,12 @@ using System.Reflection;
 namespace TorchBridge.Export.Capture;
 
 /// <summary>
-/// Names of TorchSharp's operations: operators, methods with and without underscore, and functions of the same meaning
-/// share one name.
+/// Names of TorchSharp's operations: operators, methods with and without a trailing underscore, and functions with
+/// the same meaning share one name.
 /// </summary>
 internal static class OperationName
 {
-    /// <summary>Functions of torch.special that torch has too.</summary>
+    /// <summary>Functions of torch.special that also exist in torch.</summary>
     private static readonly HashSet<string> SharedWithSpecial = new(StringComparer.Ordinal)
     {
         "erf",
@@ -25,8 +25,8 @@ internal static class OperationName
         "logit",
     };
 
-    /// <summary>The operation that a method is.</summary>
-    /// <param name="method">Of TorchSharp.</param>
+    /// <summary>The name of a method's operation.</summary>
+    /// <param name="method">Method of TorchSharp.</param>
     public static string Of(MethodBase method)
     {
         var name = method.Name switch

@@ -3,20 +3,20 @@ using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>The operations that draw random numbers and that <see cref="RandomNumbers"/> decides about.</summary>
+/// <summary>The operations that draw random numbers and that <see cref="RandomNumbers"/> controls.</summary>
 internal static class RandomDraws
 {
     /// <summary>Their names.</summary>
     public static IReadOnlyList<string> Names { get; } =
     ["rand", "rand_like", "randn", "randn_like", "randint", "randint_like"];
 
-    /// <summary>Whether a method of TorchSharp draws.</summary>
+    /// <summary>Whether a TorchSharp method draws random numbers.</summary>
     /// <param name="method">The method.</param>
     public static bool IsDraw(MethodBase method) =>
         TorchTypes.IsTorch(method.DeclaringType) && Names.Contains(method.Name, StringComparer.Ordinal);
 
-    /// <summary>The draws that a graph makes, in forward's order: their value's number in the trace, and its name in
-    /// the graph.</summary>
+    /// <summary>The random draws in a graph, in the order of forward: the number of each value in the trace, and its
+    /// name in the graph.</summary>
     /// <param name="traced">The trace.</param>
     /// <param name="graph">The graph.</param>
     public static IReadOnlyList<(int Id, string Name)> In(TracedGraph traced, OnnxGraph graph)
@@ -36,10 +36,11 @@ internal static class RandomDraws
         ];
     }
 
-    /// <summary>A copy of a graph that draws nothing: it is given the numbers, as inputs after its own.</summary>
+    /// <summary>A copy of a graph in which the random draws are replaced by additional inputs, after the graph's own
+    /// inputs.</summary>
     /// <param name="graph">The graph.</param>
     /// <param name="traced">Its trace.</param>
-    /// <param name="draws">Which values.</param>
+    /// <param name="draws">The values to replace.</param>
     public static OnnxGraph AsInputs(OnnxGraph graph, TracedGraph traced, IReadOnlyList<(int Id, string Name)> draws)
     {
         var copy = graph.Copy();

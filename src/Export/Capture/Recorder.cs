@@ -1,6 +1,6 @@
-// What it does: follows one run of an instrumented forward. A tensor is known by its C# object (TensorStates); an
-// operation's result gets a new value, an in-place operation gives its receiver a new one. See CallWrapper for who
-// calls Intercept, Record, Enter and Argument.
+// What it does: follows one run of an instrumented forward. A tensor is identified by its C# object (TensorStates);
+// an operation's result gets a new value, and an in-place operation assigns a new value to its receiver. See
+// CallWrapper for who calls Intercept, Record, Enter and Argument.
 using System.Reflection;
 using System.Reflection.Emit;
 using System.Runtime.CompilerServices;
@@ -9,17 +9,17 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Records one trace. One recorder is current on a thread while the instrumented forward runs.</summary>
+/// <summary>Records one trace. While the instrumented forward runs, one recorder is current on its thread.</summary>
 internal sealed class Recorder
 {
-    /// <summary>The recorder of the forward that runs on this thread.</summary>
+    /// <summary>The recorder of the forward that is running on this thread.</summary>
     [ThreadStatic]
     private static Recorder? current;
 
-    /// <summary>Makes the copies of the user's methods, and knows the call sites by number.</summary>
+    /// <summary>Creates the copies of the user's methods, and knows the call sites by number.</summary>
     private readonly MethodInstrumenter instrumenter;
 
-    /// <summary>Instruments delegates and iterators of the user.</summary>
+    /// <summary>Instruments the user's delegates and iterators.</summary>
     private readonly UserCode userCode;
 
     /// <summary>Paths of the modules, names of the parameters.</summary>
@@ -28,41 +28,42 @@ internal sealed class Recorder
     /// <summary>Whether a module is recorded as one operation instead of being entered.</summary>
     private readonly Func<nn.Module, bool> isLeaf;
 
-    /// <summary>Which value of the trace each tensor stands for.</summary>
+    /// <summary>Maps each tensor to its value in the trace.</summary>
     private readonly TensorStates states;
 
-    /// <summary>Modules that forward makes itself.</summary>
+    /// <summary>Modules that forward creates itself.</summary>
     private readonly MadeModules made;
 
-    /// <summary>Paths of the modules whose forward runs now, the innermost on top.</summary>
+    /// <summary>Paths of the modules whose forward is running, the innermost on top.</summary>
     private readonly Stack<string> path = new();
 
     /// <summary>
-    /// Calls that were begun and have not ended: the arguments as the wrapper holds them, and as the trace does. A
-    /// call that throws leaves its entry behind.
+    /// Calls that have begun and not ended: the arguments as the wrapper passed them, and as converted for the trace.
+    /// A call that throws leaves its entry on the stack.
     /// </summary>
     private readonly Stack<(object?[] Arguments, object?[] Converted)> begun = new();
 
     /// <summary>
-    /// Bytes of stack, and operations of a trace, beyond which forward calls itself without end.
+    /// Stack size in bytes beyond which forward is taken to recurse endlessly; <see cref="MostOperations"/> is the
+    /// same limit for the number of operations.
     /// </summary>
     private const long DeepestStack = 2 << 20;
 
     /// <summary>See <see cref="DeepestStack"/>.</summary>
     private const int MostOperations = 50_000;
 
-    /// <summary>Address of a local variable when the trace began, to measure the stack from.</summary>
+    /// <summary>Address of a local variable when the trace began, from which the stack depth is measured.</summary>
     private readonly nint stackAtStart = StackAddress();
 
-    /// <summary>Bytes of the results since the garbage collector last ran.</summary>
+    /// <summary>Bytes of results since the last garbage collection.</summary>
     private long bytesSinceCollection;
 
     /// <summary>Starts a trace.</summary>
-    /// <param name="instrumenter">Makes the copies; shared by the traces of an export.</param>
+    /// <param name="instrumenter">Creates the copies; shared by all traces of an export.</param>
     /// <param name="model">Paths of the modules, names of the parameters.</param>
-    /// <param name="isLeaf">Whether a module has a lowering of its own.</param>
-    /// <param name="onValue">Called with every value that an operation makes, as it is then: a later operation may
-    /// change it in place.</param>
+    /// <param name="isLeaf">Whether a module has its own lowering.</param>
+    /// <param name="onValue">Called with every value right after an operation computed it, because a later operation
+    /// may change it in place.</param>
     public Recorder(
         MethodInstrumenter instrumenter,
         ModelMap model,
@@ -81,28 +82,29 @@ internal sealed class Recorder
     /// <summary>What was recorded so far.</summary>
     public Trace Trace { get; } = new();
 
-    /// <summary>Called with every module that has a lowering of its own, and its first tensor, before it
+    /// <summary>Called with every module that has its own lowering, and with its first input tensor, before it
     /// runs.</summary>
     public Action<nn.Module, Tensor>? OnLeaf { get; init; }
 
-    /// <summary>Called with a tensor from outside before it is changed in place for the first time.</summary>
+    /// <summary>Called with a tensor that forward did not create, before it is changed in place for the first
+    /// time.</summary>
     public Action<Tensor>? OnExternalWrite { get; init; }
 
-    /// <summary>Called where forward draws random numbers that are to be constants, as numbers in its code are; null
-    /// where they are recorded.</summary>
+    /// <summary>Called when forward draws random numbers that become constants, as numbers in its code do; null if
+    /// the draws are recorded.</summary>
     public Action? OnFixedDraw { get; init; }
 
     /// <summary>The tensors that the model returned.</summary>
     public Tensor[] OutputTensors { get; private set; } = [];
 
-    /// <summary>Path of the module whose forward runs now.</summary>
+    /// <summary>Path of the module whose forward is running.</summary>
     private string Path => path.TryPeek(out var top) ? top : "";
 
     /// <summary>Runs the model's instrumented forward on the inputs and records it.</summary>
     /// <param name="root">The model.</param>
     /// <param name="plan">How its forward is called.</param>
     /// <param name="inputs">Input tensors with their names.</param>
-    /// <returns>The trace; its outputs are what forward returned.</returns>
+    /// <returns>The trace; its outputs are the values that forward returned.</returns>
     public Trace Run(nn.Module root, ForwardPlan plan, (string Name, Tensor Tensor)[] inputs)
     {
         foreach (var (name, tensor) in inputs)
@@ -122,7 +124,12 @@ internal sealed class Recorder
                 Trace.Outputs.Add((name, states.Read(tensor, site, "").Id));
             OutputTensors = [.. ForwardResult.Flatten(result).Select(pair => pair.Tensor)];
             if (Trace.Outputs.Count == 0)
-                throw new ExportException("", null, "forward returns no tensor");
+                throw new ExportException(
+                    "",
+                    null,
+                    "forward returns no tensor. It must return at least one, "
+                        + "alone or in a tuple, list or dictionary."
+                );
             return Trace;
         }
         finally
@@ -132,12 +139,12 @@ internal sealed class Recorder
     }
 
     /// <summary>
-    /// Called by a wrapper before a call of TorchSharp: either handles the call itself, or lets it be made.
+    /// Called by a wrapper before a TorchSharp call: either handles the call itself or lets the wrapper make it.
     /// </summary>
     /// <param name="siteIndex">Number of the call site.</param>
     /// <param name="arguments">Receiver first.</param>
     /// <param name="handled">The result where the call was handled.</param>
-    /// <returns>Whether the call was handled, and must not be made.</returns>
+    /// <returns>Whether the call was handled and must not be made.</returns>
     public static bool Intercept(int siteIndex, object?[] arguments, out object? handled)
     {
         var recorder = Current();
@@ -149,22 +156,22 @@ internal sealed class Recorder
                 var given = CallPolicy.IsArrow(site.Callee) ? [arguments[1], arguments[0]] : arguments;
                 var module =
                     given[0] as nn.Module
-                    ?? throw recorder.Refuse(site, $"{site.CalleeName} is called on nothing (null)");
+                    ?? throw recorder.Refuse(site, $"{site.CalleeName} is called on a null module");
                 handled = recorder.CallModule(site, module, null, given);
                 return true;
             case CallKind.ReadsNumbers when arguments.OfType<Tensor>().Any(recorder.states.IsFromInput):
                 throw recorder.Refuse(
                     site,
-                    $"{site.CalleeName} reads numbers out of a tensor that follows the input, and an ONNX "
+                    $"{site.CalleeName} reads numbers out of a tensor that depends on the input, and an ONNX "
                         + "graph has no numbers outside its tensors. "
-                        + "Keep the value a tensor (torch.where for a choice, tensor arithmetic for a "
+                        + "Keep the value in a tensor (torch.where for a choice, tensor arithmetic for a "
                         + "factor), or compute it once in the constructor."
                 );
             case CallKind.Operation:
                 recorder.Begin(site, site.Callee, arguments);
                 return false;
             case CallKind.SameValue:
-                // Before the call: new Parameter(x) takes x's handle away.
+                // Before the call, because new Parameter(x) takes over x's handle.
                 recorder.begun.Push(
                     (
                         arguments,
@@ -177,9 +184,9 @@ internal sealed class Recorder
         }
     }
 
-    /// <summary>Called by a wrapper after a call of TorchSharp.</summary>
+    /// <summary>Called by a wrapper after a TorchSharp call.</summary>
     /// <param name="siteIndex">Number of the call site.</param>
-    /// <param name="arguments">The same array that <see cref="Intercept"/> got.</param>
+    /// <param name="arguments">The same array that was passed to <see cref="Intercept"/>.</param>
     /// <param name="result">What the call returned.</param>
     public static void Record(int siteIndex, object?[] arguments, object? result)
     {
@@ -202,13 +209,13 @@ internal sealed class Recorder
                 );
                 break;
             default:
-                break; // numbers of a constant
+                break; // reads a constant
         }
     }
 
     /// <summary>
-    /// Called by a wrapper before a call of the user's code: the instrumented copy, or null where the code is not the
-    /// user's.
+    /// Called by a wrapper before a call of the user's code: returns the instrumented copy, or null if the code is
+    /// not the user's.
     /// </summary>
     /// <param name="siteIndex">Number of the call site.</param>
     /// <param name="receiver">The object, or null for a static method.</param>
@@ -222,7 +229,11 @@ internal sealed class Recorder
             if (receiver is Delegate code && typeof(Delegate).IsAssignableFrom(site.Callee.DeclaringType))
                 return code.GetInvocationList().Length == 1
                     ? recorder.userCode.Instrumented(code, site)
-                    : throw recorder.Refuse(site, "a delegate of several methods is called");
+                    : throw recorder.Refuse(
+                        site,
+                        "a multicast delegate (a delegate that holds several methods) "
+                            + "is called. Call the methods one by one."
+                    );
             var callee = site.Callee;
             if (site.IsVirtual && receiver is not null)
                 callee = VirtualMethods.Resolve((MethodInfo)callee, receiver.GetType());
@@ -236,10 +247,10 @@ internal sealed class Recorder
         }
     }
 
-    /// <summary>Called by a wrapper with a delegate or sequence that the framework is given.</summary>
+    /// <summary>Called by a wrapper with a delegate or sequence that is passed to the framework.</summary>
     /// <param name="siteIndex">Number of the call site.</param>
-    /// <param name="argument">What the user's code gives.</param>
-    /// <returns>An instrumented one in its place, or itself.</returns>
+    /// <param name="argument">The argument that the user's code passes.</param>
+    /// <returns>An instrumented replacement, or the argument itself.</returns>
     public static object? Argument(int siteIndex, object? argument)
     {
         var recorder = Current();
@@ -254,16 +265,16 @@ internal sealed class Recorder
         }
     }
 
-    /// <summary>The recorder of this thread; refuses parts of forward that run elsewhere.</summary>
+    /// <summary>The recorder of this thread; refuses parts of forward that run on other threads.</summary>
     private static Recorder Current() =>
         current
         ?? throw new ExportException(
-            "forward runs a part of itself on another thread, or outside of the export (Task.Run, "
-                + "Parallel, a lambda that was kept). Run it on one thread."
+            "forward runs part of its code on another thread, or after the export has ended (Task.Run, "
+                + "Parallel, a lambda that was kept). Run all of it on one thread."
         );
 
-    /// <summary>What is done with a site's call; a draw of random numbers that become constants is left alone.</summary>
-    /// <param name="site">Where the call stands.</param>
+    /// <summary>How a call site is handled; draws of random numbers that become constants are left alone.</summary>
+    /// <param name="site">The call site.</param>
     private CallKind KindOf(CallSite site)
     {
         if (site.Callee is ConstructorInfo constructor)
@@ -275,22 +286,22 @@ internal sealed class Recorder
     }
 
     /// <summary>A refusal that names the module and the source line.</summary>
-    /// <param name="site">Where the call stands.</param>
-    /// <param name="reason">What cannot be exported, and what to do.</param>
-    /// <param name="cause">What was thrown; null for nothing.</param>
+    /// <param name="site">The call site.</param>
+    /// <param name="reason">What cannot be exported, and what to do instead.</param>
+    /// <param name="cause">The exception that was thrown, if any.</param>
     private ExportException Refuse(CallSite site, string reason, Exception? cause = null) =>
         new(Path, site.Place, reason, cause);
 
     // ---- modules and methods -------------------------------------------------------------------------------------------------
 
     /// <summary>
-    /// Calls a module: as one operation where it has a lowering, child by child where it is a Sequential, else by
+    /// Calls a module: as one operation if it has a lowering, child by child if it is a Sequential, otherwise by
     /// entering its forward.
     /// </summary>
-    /// <param name="site">Where the call stands.</param>
-    /// <param name="module">What is called.</param>
-    /// <param name="reached">The forward that the call reaches; null where it is not known.</param>
-    /// <param name="arguments">Those of the call.</param>
+    /// <param name="site">The call site.</param>
+    /// <param name="module">The called module.</param>
+    /// <param name="reached">The forward that the call reaches; null if it is not known.</param>
+    /// <param name="arguments">Arguments of the call.</param>
     private object? CallModule(CallSite site, nn.Module module, MethodInfo? reached, object?[] arguments)
     {
         CheckDepth(site);
@@ -305,7 +316,7 @@ internal sealed class Recorder
             if (forward is null)
                 throw Refuse(
                     site,
-                    $"{module.GetType().Name} has no forward that takes "
+                    $"{module.GetType().Name} has no forward that accepts "
                         + $"{string.Join(", ", arguments.Skip(1).Select(argument => argument?.GetType().Name ?? "null"))}"
                 );
             if (!TorchTypes.IsTorch(forward.DeclaringType))
@@ -314,7 +325,8 @@ internal sealed class Recorder
                 return RunSequential(site, module, arguments);
             throw Refuse(
                 site,
-                $"{module.GetType().Name} of TorchSharp has no lowering. {Lowering.Refusals.ReasonFor(module.GetType())}"
+                $"TorchSharp's {module.GetType().Name} has no lowering to ONNX. "
+                    + $"{Lowering.Refusals.ReasonFor(module.GetType())}"
             );
         }
         finally
@@ -340,10 +352,10 @@ internal sealed class Recorder
         return false;
     }
 
-    /// <summary>Calls the children one after another, each with what the one before gave.</summary>
-    /// <param name="site">Where the call stands.</param>
+    /// <summary>Calls the children one after another, each with the result of the previous one.</summary>
+    /// <param name="site">The call site.</param>
     /// <param name="module">A Sequential.</param>
-    /// <param name="arguments">Those of the call.</param>
+    /// <param name="arguments">Arguments of the call.</param>
     private object? RunSequential(CallSite site, nn.Module module, object?[] arguments)
     {
         var value = arguments[1..];
@@ -352,24 +364,29 @@ internal sealed class Recorder
             var forward = ForwardMethods.Fitting(child.GetType(), value)
                 ?? throw Refuse(
                     site,
-                    $"{child.GetType().Name} in a Sequential has no forward that takes "
+                    $"{child.GetType().Name} in a Sequential has no forward that accepts "
                         + $"{string.Join(", ", value.Select(one => one?.GetType().Name ?? "null"))}"
                 );
             value = [CallModule(site with { Callee = forward, IsVirtual = false }, child, forward, [child, .. value])];
         }
 
-        return value.Length == 1 ? value[0] : throw Refuse(site, "an empty Sequential with several inputs");
+        return value.Length == 1
+            ? value[0]
+            : throw Refuse(
+                site,
+                "an empty Sequential is called with several inputs. Add a child, or call it with one input."
+            );
     }
 
     /// <summary>
-    /// Runs a module with a lowering of its own, and records it as one operation.
+    /// Runs a module that has its own lowering, and records it as one operation.
     /// </summary>
-    /// <param name="site">Where the call stands.</param>
-    /// <param name="module">It has a lowering.</param>
-    /// <param name="reached">The forward that the call reaches; null where it is not known.</param>
+    /// <param name="site">The call site.</param>
+    /// <param name="module">A module with a lowering.</param>
+    /// <param name="reached">The forward that the call reaches; null if it is not known.</param>
     /// <param name="modulePath">The module's path.</param>
-    /// <param name="arguments">The module first; optional ones may be missing.</param>
-    /// <returns>What the module's own forward returned.</returns>
+    /// <param name="arguments">Arguments, the module first; optional ones may be missing.</param>
+    /// <returns>The result of the module's own forward.</returns>
     private object? RunLeaf(
         CallSite site,
         nn.Module module,
@@ -390,16 +407,17 @@ internal sealed class Recorder
         return result;
     }
 
-    /// <summary>Whether a leaf changes its argument. Dropout is nothing in eval mode, in place or not.</summary>
+    /// <summary>Whether a module changes its argument in place. Dropout does nothing in eval mode, in place or
+    /// not.</summary>
     /// <param name="module">Any.</param>
     private static bool IsInPlaceModule(nn.Module module) =>
         !module.GetType().Name.Contains("Dropout", StringComparison.Ordinal)
         && ModuleFields.Bool(module, false, "inplace", "_inplace");
 
     /// <summary>Runs the instrumented copy of a user's forward.</summary>
-    /// <param name="site">Where the call stands.</param>
-    /// <param name="forward">The user's.</param>
-    /// <param name="arguments">Those of the call.</param>
+    /// <param name="site">The call site.</param>
+    /// <param name="forward">The user's forward method.</param>
+    /// <param name="arguments">Arguments of the call.</param>
     private object? EnterForward(CallSite site, MethodInfo forward, object?[] arguments)
     {
         try
@@ -419,11 +437,11 @@ internal sealed class Recorder
     }
 
     /// <summary>
-    /// The copy of a user's method; null for one that cannot be copied and has nothing to do with tensors.
+    /// The copy of a user's method; null if it cannot be copied and has nothing to do with tensors.
     /// </summary>
-    /// <param name="site">Where the call stands.</param>
-    /// <param name="method">The user's.</param>
-    /// <returns>Null where it has no code of its own.</returns>
+    /// <param name="site">The call site.</param>
+    /// <param name="method">A user's method.</param>
+    /// <returns>Null if it has no IL body.</returns>
     private DynamicMethod? Copy(CallSite site, MethodBase method)
     {
         try
@@ -449,30 +467,30 @@ internal sealed class Recorder
     }
 
     /// <summary>
-    /// Refuses recursion that does not end, before the stack does: an overflow would end the process.
+    /// Refuses endless recursion before the stack overflows, which would terminate the process.
     /// </summary>
-    /// <param name="site">Where the call stands.</param>
+    /// <param name="site">The call site.</param>
     /// <exception cref="ExportException">The stack or the trace has grown beyond its limit.</exception>
     private void CheckDepth(CallSite site)
     {
-        // Long before the stack ends: an exception that goes through a hundred thousand calls takes minutes.
-        // And where the compiler made a jump of the call, the stack does not grow: a graph of that many operations is
-        // none.
+        // Long before the stack overflows, because unwinding an exception through a hundred thousand calls takes
+        // minutes. And with a tail call the stack does not grow, so the number of operations is limited as well.
         if (stackAtStart - StackAddress() > DeepestStack || Trace.Ops.Count > MostOperations)
             throw Refuse(
                 site,
-                $"{site.CalleeName} calls itself without end: thousands of calls deep, or tens of thousands of operations"
+                $"{site.CalleeName} recurses endlessly: it is thousands of calls deep, or has made tens of "
+                    + "thousands of operations"
             );
     }
 
     // ---- operations ----------------------------------------------------------------------------------------------------------
 
-    /// <summary>Reads the arguments, before the call is made: it may dispose or change them.</summary>
-    /// <param name="site">Where the call stands.</param>
-    /// <param name="method">What is called.</param>
+    /// <summary>Reads the arguments before the call is made, because it may dispose or change them.</summary>
+    /// <param name="site">The call site.</param>
+    /// <param name="method">The called method.</param>
     /// <param name="arguments">Receiver first.</param>
-    /// <param name="inPlace">The tensor that the call will change; null where it changes none.</param>
-    /// <exception cref="ExportException">A tensor is disposed or sparse, or an argument is a lambda.</exception>
+    /// <param name="inPlace">The tensor that the call will change in place; null if none.</param>
+    /// <exception cref="ExportException">A tensor is disposed or sparse, or an argument is a delegate.</exception>
     private void Begin(CallSite site, MethodBase method, object?[] arguments, Tensor? inPlace = null)
     {
         if (arguments.OfType<Tensor>().Any(tensor => tensor.IsInvalid))
@@ -480,13 +498,14 @@ internal sealed class Recorder
         if (arguments.OfType<Tensor>().Any(tensor => tensor.is_sparse))
             throw Refuse(
                 site,
-                $"{site.CalleeName} is given a sparse tensor, which an ONNX graph cannot have. Use to_dense() before it."
+                $"{site.CalleeName} is given a sparse tensor, which an ONNX graph cannot have. Call to_dense() first."
             );
         NativeGuards.Check(method, arguments);
         if (arguments.Any(argument => argument is Delegate))
             throw Refuse(
                 site,
-                $"{site.CalleeName} is given a lambda and runs it inside of TorchSharp. Call the lambda yourself, or write the loop out."
+                $"{site.CalleeName} is given a delegate, which it runs inside TorchSharp, where the exporter "
+                    + "cannot follow it. Call the delegate yourself, or write the loop out."
             );
         var parameters = method.GetParameters();
         var shift = method.IsStatic ? 0 : 1;
@@ -512,25 +531,26 @@ internal sealed class Recorder
         begun.Push((arguments, converted));
     }
 
-    /// <summary>What the model has registered is not disposed: nothing could put it back.</summary>
-    /// <param name="site">Where the call stands.</param>
-    /// <param name="target">What is disposed.</param>
+    /// <summary>Refuses to dispose a tensor that the model has registered, because it could not be
+    /// restored.</summary>
+    /// <param name="site">The call site.</param>
+    /// <param name="target">The tensor to be disposed.</param>
     private void CheckDispose(CallSite site, Tensor target)
     {
         if (model.FindParameter(target) is ({ } name, { } own) && ReferenceEquals(own, target))
             throw Refuse(
                 site,
-                $"{site.CalleeName} disposes '{name}', which is registered in the model: a field of tensors is, by "
-                    + "RegisterComponents. Leave disposeAfter out there."
+                $"{site.CalleeName} disposes '{name}', which is registered in the model: RegisterComponents "
+                    + "registers every tensor in a field. Omit disposeAfter in this call."
             );
     }
 
     /// <summary>
-    /// What a graph cannot keep is not changed: parameters. Buffers may be written: whether that means anything is
-    /// found out later.
+    /// Refuses writes to parameters, because a graph cannot keep them. Writes to buffers are allowed; whether they
+    /// affect results is checked later.
     /// </summary>
-    /// <param name="site">Where the call stands.</param>
-    /// <param name="target">What is written into.</param>
+    /// <param name="site">The call site.</param>
+    /// <param name="target">The tensor that is written.</param>
     private void CheckWrite(CallSite site, Tensor target)
     {
         if (states.ExternalRoot(target) is not { } root || !root.Tensor.TryGetTarget(out var tensor))
@@ -541,7 +561,7 @@ internal sealed class Recorder
             throw Refuse(
                 site,
                 $"{site.CalleeName} changes the parameter '{name}' in forward. "
-                    + "A graph cannot keep state: use the operation without the underscore."
+                    + "An ONNX graph cannot keep state: use the operation without the underscore."
             );
         }
 
@@ -552,11 +572,11 @@ internal sealed class Recorder
     }
 
     /// <summary>
-    /// The tensor that a method changes: its receiver, or the argument of a function with <c>inplace: true</c>; null
-    /// for none.
+    /// The tensor that a method changes in place: its receiver, or the argument of a function with <c>inplace:
+    /// true</c>; null if none.
     /// </summary>
     /// <param name="method">The operation.</param>
-    /// <param name="arguments">Those of the call.</param>
+    /// <param name="arguments">Arguments of the call.</param>
     private static Tensor? InPlaceTarget(MethodBase method, object?[] arguments)
     {
         var first = arguments.OfType<Tensor>().FirstOrDefault();
@@ -572,9 +592,9 @@ internal sealed class Recorder
             : null;
     }
 
-    /// <summary>Results that are the arguments keep their values.</summary>
-    /// <param name="arguments">Those of the call.</param>
-    /// <param name="result">What it gave.</param>
+    /// <summary>Lets results that are the arguments themselves keep their values.</summary>
+    /// <param name="arguments">Arguments of the call.</param>
+    /// <param name="result">Result of the call.</param>
     private void PassThrough(object?[] arguments, object? result)
     {
         // The dispose-scope helpers return their argument, or several of them, in order.
@@ -582,29 +602,29 @@ internal sealed class Recorder
             states.Same(returned.Tensor, (TensorState)given!);
     }
 
-    /// <summary>What <see cref="Begin"/> noted for a call.</summary>
-    /// <param name="arguments">Those of the call.</param>
+    /// <summary>The arguments that <see cref="Begin"/> converted for a call.</summary>
+    /// <param name="arguments">Arguments of the call.</param>
     private object?[] Begun(object?[] arguments)
     {
-        // What was begun later threw, and forward caught it.
+        // Calls that began later threw an exception, which forward caught.
         while (!ReferenceEquals(begun.Peek().Arguments, arguments))
             begun.Pop();
         return begun.Pop().Converted;
     }
 
-    /// <summary>All tensors among some arguments, also in lists and indices.</summary>
-    /// <param name="arguments">Those of the call, lists and tuples included.</param>
+    /// <summary>All tensors in the arguments, including those in lists and indices.</summary>
+    /// <param name="arguments">Arguments of the call, including lists and tuples.</param>
     private static Tensor[] TensorsOf(object?[] arguments) =>
         [.. arguments.SelectMany(argument => ForwardResult.Flatten(argument).Select(pair => pair.Tensor))];
 
     /// <summary>Adds an operation to the trace, with values for its results.</summary>
-    /// <param name="site">Where the call stands.</param>
-    /// <param name="method">What was called.</param>
-    /// <param name="module">The module that was run as one operation; null for a method.</param>
+    /// <param name="site">The call site.</param>
+    /// <param name="method">The called method.</param>
+    /// <param name="module">The module that ran as one operation; null for a method.</param>
     /// <param name="modulePath">Path of the module, or of the one whose forward called the method.</param>
-    /// <param name="arguments">The same array that <see cref="Begin"/> got.</param>
-    /// <param name="result">What the call returned: a tensor, a tuple or list of them, or anything else.</param>
-    /// <param name="inPlace">The tensor that it changed, whose old value is no more; null where it changed
+    /// <param name="arguments">The same array that was passed to <see cref="Begin"/>.</param>
+    /// <param name="result">Result of the call: a tensor, a tuple or list of tensors, or anything else.</param>
+    /// <param name="inPlace">The tensor that the call changed in place, whose old value is gone; null if
     /// none.</param>
     private void End(
         CallSite site,
@@ -646,12 +666,12 @@ internal sealed class Recorder
         CollectNowAndThen(results);
     }
 
-    /// <summary>The tensors of a leaf that forward computed and put there: normalized weights.</summary>
+    /// <summary>The tensors of a module that forward computed and assigned, such as normalized weights.</summary>
     /// <param name="module">A module whose parameters forward may have replaced.</param>
-    /// <param name="site">Where the call stands.</param>
+    /// <param name="site">The call site.</param>
     private IReadOnlyDictionary<string, ValueRef> ComputedTensors(nn.Module module, CallSite site)
     {
-        // By the properties: a module that is given another weight still names the old one.
+        // Read from the properties: a module whose weight was replaced still lists the old one among its parameters.
         var computed = module
             .GetType()
             .GetProperties()
@@ -671,11 +691,12 @@ internal sealed class Recorder
     }
 
     /// <summary>
-    /// Multiply-adds of an operation, roughly: each number of the result is a sum over a row of the weight or matrix.
+    /// Approximate number of multiply-adds of an operation: each element of the result is a sum over a row of the
+    /// weight or matrix.
     /// </summary>
-    /// <param name="module">What is called; null for an operation.</param>
-    /// <param name="inputs">What it reads.</param>
-    /// <param name="results">What it gives.</param>
+    /// <param name="module">The called module; null for an operation.</param>
+    /// <param name="inputs">Tensors that it reads.</param>
+    /// <param name="results">Tensors that it returns.</param>
     private double WorkOf(nn.Module? module, Tensor[] inputs, IEnumerable<Tensor> results)
     {
         var weights = module is null
@@ -695,8 +716,8 @@ internal sealed class Recorder
         return results.Sum(result => result.numel() * (1 + terms));
     }
 
-    /// <summary>Runs the garbage collector once enough native memory has been left behind.</summary>
-    /// <param name="results">Of the last call.</param>
+    /// <summary>Runs the garbage collector once enough native memory has been allocated.</summary>
+    /// <param name="results">Results of the last call.</param>
     private void CollectNowAndThen(Tensor[] results)
     {
         // Native memory is invisible to the collector: without this a large network keeps every intermediate tensor

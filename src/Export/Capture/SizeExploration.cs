@@ -1,73 +1,73 @@
-// What it does: chooses the sizes at which forward is traced, and runs it there. What forward takes is not known
-// before: it may need multiples of 32, end at the length of a position table, or want two axes to be equal. So sizes
-// are tried, and what throws is left out. In order:
+// What it does: chooses the sizes at which forward is traced, and runs it there. Which sizes forward accepts is not
+// known in advance: it may need multiples of 32, be limited by the length of a position table, or require two equal
+// axes. So sizes are tried, and those that throw are left out. In order:
 //   1. the example itself;
 //   2. three points at which every axis has another size, spread over 0.35 to 1.6 times the example or more: even and
-// odd, apart by more
-//      than a stride of 64 where that is affordable, no axis as large as another;
-//   3. where one of them fails: each axis alone, to learn its step (1, 2, 4 … 64) and its limits. An axis that never
-// moves alone is tied
-//      to one of the same size that moves with it, and the report says so; or it cannot be free;
-//   4. as many further points as the model is cheap: small sizes, equal ones, powers of two, and the numbers that
-// stand in the model's
+//      odd, more than a stride of 64 apart where that is affordable, no two axes of equal size;
+//   3. if one of them fails: each axis alone, to learn its step (1, 2, 4 … 64) and its limits. An axis that cannot
+//      vary alone is tied to one of the same size that varies with it, and the report says so; or it cannot be free;
+//   4. as many more points as are affordable: small sizes, equal ones, powers of two, and the integers in the model's
 //      code (n > 50, h % 7), each with its neighbours.
 
 using TorchBridge.Export.Sizes;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>A size that forward does not take, and why.</summary>
+/// <summary>A size that forward rejects, and why.</summary>
 /// <param name="Sizes">The sizes, <c>batch = 2, x_2 = 3</c>.</param>
 /// <param name="Reason">What forward threw.</param>
 internal sealed record LeftOutSize(string Sizes, string Reason);
 
-/// <summary>Runs forward at the sizes that tell formulas apart.</summary>
+/// <summary>Runs forward at sizes that distinguish the possible size formulas.</summary>
 internal sealed class SizeExploration
 {
-    /// <summary>Multiply-adds that the traces after the first four may cost in all: some tenths of a second.</summary>
+    /// <summary>Total multiply-adds that the traces after the first four may cost: a few tenths of a
+    /// second.</summary>
     private const double WorkOfFurtherTraces = 4e9;
 
-    /// <summary>Recording one operation takes about as long as this many multiply-adds.</summary>
+    /// <summary>Cost of recording one operation, in multiply-adds.</summary>
     private const double WorkOfAnOperation = 4e5;
 
-    /// <summary>Traces that may be added to the first ones, however cheap they are.</summary>
+    /// <summary>Most traces that are added to the first ones, however cheap they are.</summary>
     private const int MostTraces = 64;
 
-    /// <summary>Numbers that one operation may make in a run that only decides or verifies formulas: a gigabyte of them.
+    /// <summary>Most elements that one operation may produce in a run that only decides or verifies formulas: about a
+    /// gigabyte.
     /// </summary>
     private const double LargestResult = 2.5e8;
 
-    /// <summary>The largest size of an axis for which forward was not seen to throw.</summary>
+    /// <summary>Upper limit of an axis for which no limit was found.</summary>
     private const long NoLimit = 1 << 20;
 
     // csharpier-ignore
     /// <summary>
-    /// Sizes to try for a batch, in this order: small and odd ones first, with few divisors in common.
+    /// Batch sizes to try, in this order: small and odd ones first, with few common divisors.
     /// </summary>
     private static readonly long[] BatchSizes =
     [
         3, 2, 5, 7, 4, 9, 1, 6, 17, 8, 12, 33, 10, 11, 16, 64, 13, 19, 24, 40, 50, 100
     ];
 
-    /// <summary>Runs forward at a point; the number tells the runs' random inputs apart.</summary>
+    /// <summary>Runs forward at a point; the number makes the random inputs of each run different.</summary>
     private readonly Func<SizeSymbols, SizePoint, int, Trace> trace;
 
-    /// <summary>Points at which forward has run or has failed; none is tried twice.</summary>
+    /// <summary>Points that have been tried, successfully or not; none is tried twice.</summary>
     private readonly HashSet<SizePoint> tried = [];
 
-    /// <summary>Draws further sizes; seeded.</summary>
+    /// <summary>Seeded source of further sizes.</summary>
     private readonly Random random;
 
-    /// <summary>What is known of each symbol's sizes, by its number.</summary>
+    /// <summary>What is known about the sizes of each symbol, by symbol number.</summary>
     private SizeDomain[] domains = [];
 
-    /// <summary>What forward threw at the last point that it did not take; null until there is one.</summary>
+    /// <summary>The exception at the last point that forward rejected; null if there is none yet.</summary>
     private Exception? lastFailure;
 
-    /// <summary>Starts with the example.</summary>
+    /// <summary>Creates an exploration; <see cref="RunExample"/> starts it.</summary>
     /// <param name="symbols">The free axes.</param>
-    /// <param name="trace">Runs forward at a point; the number tells the traces' random inputs apart.</param>
-    /// <param name="seed">Seed of what is drawn.</param>
+    /// <param name="trace">Runs forward at a point; the number makes the random inputs of each trace
+    /// different.</param>
+    /// <param name="seed">Seed of the random sizes.</param>
     public SizeExploration(SizeSymbols symbols, Func<SizeSymbols, SizePoint, int, Trace> trace, int seed)
     {
         Symbols = symbols;
@@ -75,22 +75,22 @@ internal sealed class SizeExploration
         random = new Random(seed);
     }
 
-    /// <summary>The free axes, tied where forward wants it.</summary>
+    /// <summary>The free axes, tied to each other where forward requires it.</summary>
     public SizeSymbols Symbols { get; private set; }
 
     /// <summary>The traces, the example's first.</summary>
     public List<(SizePoint Point, Trace Trace)> Traces { get; } = [];
 
-    /// <summary>What forward does not take.</summary>
+    /// <summary>The sizes that forward rejects.</summary>
     public List<LeftOutSize> LeftOut { get; } = [];
 
-    /// <summary>Why an axis that nobody asked for is not free, for the report.</summary>
+    /// <summary>Why an axis that is free by default had to be fixed, for the report.</summary>
     public string? FixedBecause { get; private set; }
 
-    /// <summary>Numbers that stand in the model's code and fields.</summary>
+    /// <summary>Integers in the model's code and fields.</summary>
     public IReadOnlyList<long> CodeConstants { get; set; } = [];
 
-    /// <summary>Multiply-adds of one run of the example, with what recording costs.</summary>
+    /// <summary>Cost of one run of the example in multiply-adds, including the cost of recording.</summary>
     public double Work => Traces[0].Trace.Work + (Traces[0].Trace.Ops.Count * WorkOfAnOperation);
 
     /// <summary>Whether many more traces are affordable.</summary>
@@ -100,15 +100,14 @@ internal sealed class SizeExploration
     /// <param name="point">Any point.</param>
     public bool IsTraced(SizePoint point) => Traces.Any(one => one.Point.Equals(point));
 
-    /// <summary>Whether forward may take a point, as far as is known.</summary>
+    /// <summary>Whether forward may accept a point, as far as is known.</summary>
     /// <param name="point">Any point.</param>
     public bool MayRun(SizePoint point) =>
         domains.Select((domain, symbol) => domain.Contains(point[symbol])).All(contained => contained);
 
     /// <summary>
-    /// Whether an operation may make more numbers at a point than there should be. Attention over the places of a
-    /// picture grows with the fourth power of its sides: as long as runs have not shown how forward grows, it is
-    /// taken for that.
+    /// Whether an operation may produce too many elements at a point. Attention over the positions of an image grows
+    /// with the fourth power of its side length: until runs have shown how forward grows, that growth is assumed.
     /// </summary>
     /// <param name="point">Any point.</param>
     public bool IsTooLarge(SizePoint point)
@@ -128,7 +127,7 @@ internal sealed class SizeExploration
     }
 
     /// <summary>
-    /// How many times the example's numbers a row of the inputs has at a point, and how many times its rows.
+    /// Growth relative to the example at a point: of the elements per row of the inputs, and of the number of rows.
     /// </summary>
     /// <param name="point">Sizes.</param>
     private (double PerRow, double Rows) Growth(SizePoint point)
@@ -145,20 +144,20 @@ internal sealed class SizeExploration
         return (Numbers(point) / Math.Max(1, Numbers(Symbols.Example)) / rows, rows);
     }
 
-    /// <summary>Whether a point may still decide something: forward may take it, and it has not been tried.</summary>
+    /// <summary>Whether a point is worth trying: forward may accept it, and it has not been tried.</summary>
     /// <param name="point">Any point.</param>
     public bool MayBeTried(SizePoint point) => !tried.Contains(point) && MayRun(point);
 
     /// <summary>The largest size of a symbol in any trace.</summary>
-    /// <param name="symbol">Its number.</param>
+    /// <param name="symbol">Number of the symbol.</param>
     public long LargestTraced(int symbol) => Traces.Max(one => one.Point[symbol]);
 
-    /// <summary>What is known of the sizes that a symbol takes.</summary>
-    /// <param name="symbol">Its number.</param>
+    /// <summary>What is known about the sizes of a symbol.</summary>
+    /// <param name="symbol">Number of the symbol.</param>
     public SizeDomain Domain(int symbol) => domains[symbol];
 
     /// <summary>Traces the example.</summary>
-    /// <exception cref="ExportException">Forward throws on the example itself.</exception>
+    /// <exception cref="ExportException">Forward throws for the example itself.</exception>
     public void RunExample()
     {
         try
@@ -170,7 +169,7 @@ internal sealed class SizeExploration
             throw new ExportException(
                 "",
                 null,
-                $"forward throws on the example itself: {SizeSymbols.FirstLine(error)}",
+                $"forward throws for the example input itself: {SizeSymbols.FirstLine(error)}",
                 error
             );
         }
@@ -180,15 +179,15 @@ internal sealed class SizeExploration
     }
 
     /// <summary>Traces at other sizes.</summary>
-    /// <param name="mayFix">Whether axes may stay fixed where forward takes no other size, because the caller named
-    /// none.</param>
-    /// <exception cref="ExportException">An axis that the caller freed moves neither alone nor with
-    /// others.</exception>
+    /// <param name="mayFix">Whether axes may be fixed if forward accepts no other size, because the caller did not
+    /// name any free axes.</param>
+    /// <exception cref="ExportException">An axis that the caller asked to be free can be varied neither alone nor
+    /// together with others.</exception>
     public void Explore(bool mayFix)
     {
         if (Symbols.Names.Count == 0)
         {
-            // Nothing is free: two more runs with other numbers show what depends on data.
+            // No axis is free: two more runs with other inputs show what depends on the data.
             foreach (var run in (int[])[1, 2])
                 Traces.Add((Symbols.Example, trace(Symbols, Symbols.Example, run)));
             return;
@@ -211,7 +210,7 @@ internal sealed class SizeExploration
             Try(point);
     }
 
-    /// <summary>Traces an example more of the caller's, whatever its sizes.</summary>
+    /// <summary>Traces another example of the caller, whatever its sizes.</summary>
     /// <param name="point">Its sizes.</param>
     /// <param name="traceExample">Runs it.</param>
     public void AddExample(SizePoint point, Func<Trace> traceExample)
@@ -220,8 +219,7 @@ internal sealed class SizeExploration
         Traces.Add((point, traceExample()));
     }
 
-    /// <summary>Traces one more point, any that has not been tried, where formulas are still undecided. False where
-    /// none is left.</summary>
+    /// <summary>Traces one more untried point, if formulas are still undecided. False if no point is left.</summary>
     public bool TryAnother()
     {
         for (var attempt = 0; attempt < 20; attempt++)
@@ -234,9 +232,9 @@ internal sealed class SizeExploration
     }
 
     /// <summary>
-    /// Traces a point, if forward takes it. False where it throws there, or where it has been tried.
+    /// Traces a point. False if forward throws there, or if the point has been tried before.
     /// </summary>
-    /// <param name="point">Where to trace.</param>
+    /// <param name="point">The point to trace.</param>
     public bool Try(SizePoint point)
     {
         if (!tried.Add(point) || point.Sizes.Any(size => size < 0) || IsTooLarge(point))
@@ -253,23 +251,23 @@ internal sealed class SizeExploration
         }
     }
 
-    /// <summary>Notes that forward does not take a point.</summary>
+    /// <summary>Notes that forward rejects a point.</summary>
     /// <param name="point">Where forward threw.</param>
-    /// <param name="error">What it threw.</param>
+    /// <param name="error">The exception.</param>
     public void LeaveOut(SizePoint point, Exception error)
     {
         lastFailure = error;
         LeftOut.Add(new LeftOutSize(Symbols.Describe(point), SizeSymbols.FirstLine(error)));
     }
 
-    /// <summary>How many more traces may be made.</summary>
+    /// <summary>Number of additional traces that are affordable.</summary>
     private int Affordable() => Math.Clamp((int)(WorkOfFurtherTraces / Work), 0, MostTraces);
 
     // ---- points at which every axis has another size -------------------------------------------------------------------------
 
-    /// <summary>Traces points at which all axes move, until three run; gives how many did.</summary>
-    /// <param name="mostTries">After so many it gives up.</param>
-    /// <returns>How many points ran.</returns>
+    /// <summary>Traces points at which all axes differ from the example, until three of them run.</summary>
+    /// <param name="mostTries">Number of attempts before it gives up.</param>
+    /// <returns>Number of points that ran.</returns>
     private int TrySpread(int mostTries)
     {
         var ran = 0;
@@ -282,14 +280,15 @@ internal sealed class SizeExploration
     /// <param name="k">Number of the try.</param>
     private SizePoint SpreadPoint(int k)
     {
-        // What would be too large is tried smaller.
+        // A point that would be too large is moved closer to the example.
         var point = SpreadPoint(k, 1);
         for (var share = 0.8; share > 0.2 && IsTooLarge(point); share *= 0.8)
             point = SpreadPoint(k, share);
         return point;
     }
 
-    /// <summary>A point at which every axis has another size, at a share of what is wished.</summary>
+    /// <summary>A point at which every axis has another size, at a share of the intended distance from the
+    /// example.</summary>
     /// <param name="k">Number of the try.</param>
     /// <param name="share">How far from the example, 0 to 1.</param>
     private SizePoint SpreadPoint(int k, double share)
@@ -311,7 +310,7 @@ internal sealed class SizeExploration
         return new SizePoint(sizes);
     }
 
-    /// <summary>Where the sizes of a symbol should lie, in the order of use.</summary>
+    /// <summary>Intended sizes of a symbol, in order of use.</summary>
     /// <param name="symbol">A free size.</param>
     private IReadOnlyList<double> Wishes(int symbol)
     {
@@ -333,10 +332,11 @@ internal sealed class SizeExploration
     }
 
     /// <summary>
-    /// A size at least a step away from all sizes that other symbols have at this point or had in the first traces.
+    /// A size that is at least one step away from all sizes that other symbols have at this point or had in the first
+    /// traces.
     /// </summary>
     /// <param name="symbol">A free size.</param>
-    /// <param name="size">What is wished for.</param>
+    /// <param name="size">The intended size.</param>
     /// <param name="others">Sizes that it must differ from.</param>
     private long Apart(int symbol, long size, long[] others)
     {
@@ -360,8 +360,8 @@ internal sealed class SizeExploration
 
     // ---- what an axis takes --------------------------------------------------------------------------------------------------
 
-    /// <summary>Learns of each axis what sizes it takes, alone or tied to others.</summary>
-    /// <param name="mayFix">Whether a size that does not move may become fixed.</param>
+    /// <summary>Learns which sizes each axis accepts, alone or tied to others.</summary>
+    /// <param name="mayFix">Whether an axis that cannot vary may be fixed.</param>
     private void LearnDomains(bool mayFix)
     {
         for (var symbol = 0; symbol < Symbols.Names.Count; symbol++)
@@ -374,16 +374,17 @@ internal sealed class SizeExploration
 
             if (!TryTies(symbol))
                 FixOrRefuse(symbol, mayFix);
-            symbol = -1; // The symbols are others now.
+            symbol = -1; // The symbols have changed: start again.
             if (Symbols.Names.Count == 0)
                 return;
         }
     }
 
     /// <summary>
-    /// Moves some symbols of one size together, others at the example's; null where nothing but the example works.
+    /// Varies symbols of equal size together and leaves the others at the example's sizes; null if only the example
+    /// works.
     /// </summary>
-    /// <param name="together">Symbols that move as one.</param>
+    /// <param name="together">Symbols that vary together.</param>
     private SizeDomain? Learn(IReadOnlyList<int> together)
     {
         var size = Symbols.Example[together[0]];
@@ -409,8 +410,8 @@ internal sealed class SizeExploration
         SizeDomain Reaching(long step, bool up, bool down) =>
             new(size, step, down ? LowestBelow(size, step, Moves) : size, up ? HighestAbove(size, step, Moves) : size);
 
-        // 95 may work and 97 may not, though 64 and 128 do: behind five halvings 65 to 96 are three rows. The side that
-        // ends here may go on further away.
+        // 95 may work and 97 may not, although 64 and 128 do: after five halvings, 65 to 96 all become three rows. So
+        // a range that ends on this side may continue further away.
         SizeDomain WiderThanOneSide(long step, bool up)
         {
             for (var wider = 2 * step; wider <= 64; wider *= 2)
@@ -426,9 +427,10 @@ internal sealed class SizeExploration
         }
     }
 
-    /// <summary>The largest size that works above the example's; no limit where none was found.</summary>
-    /// <param name="size">One that works.</param>
-    /// <param name="step">Between sizes that are tried.</param>
+    /// <summary>The largest size above the example's that works, or <see cref="NoLimit"/> if no limit was
+    /// found.</summary>
+    /// <param name="size">A size that works.</param>
+    /// <param name="step">Step between the sizes that are tried.</param>
     /// <param name="moves">Whether a size works.</param>
     private long HighestAbove(long size, long step, Func<long, bool> moves)
     {
@@ -444,9 +446,9 @@ internal sealed class SizeExploration
         return NoLimit;
     }
 
-    /// <summary>The smallest size that works below the example's.</summary>
-    /// <param name="size">One that works.</param>
-    /// <param name="step">Between sizes that are tried.</param>
+    /// <summary>The smallest size below the example's that works.</summary>
+    /// <param name="size">A size that works.</param>
+    /// <param name="step">Step between the sizes that are tried.</param>
     /// <param name="moves">Whether a size works.</param>
     private static long LowestBelow(long size, long step, Func<long, bool> moves)
     {
@@ -456,10 +458,10 @@ internal sealed class SizeExploration
         return Boundary(size - step, near, -step, moves);
     }
 
-    /// <summary>The last size that works between one that does and one that does not, by halving.</summary>
+    /// <summary>The last size that works between one that works and one that fails, by bisection.</summary>
     /// <param name="works">A size that works.</param>
-    /// <param name="fails">One that does not.</param>
-    /// <param name="step">Between sizes that are tried.</param>
+    /// <param name="fails">A size that fails.</param>
+    /// <param name="step">Step between the sizes that are tried.</param>
     /// <param name="moves">Whether a size works.</param>
     private static long Boundary(long works, long fails, long step, Func<long, bool> moves)
     {
@@ -478,9 +480,10 @@ internal sealed class SizeExploration
     }
 
     /// <summary>
-    /// Moves a stuck symbol with others of its size: of other inputs first, then of its own, then all of them.
+    /// Tries to vary a stuck symbol together with others of the same size: those of other inputs first, then those of
+    /// its own input, then all of them.
     /// </summary>
-    /// <param name="symbol">One that does not move alone.</param>
+    /// <param name="symbol">A symbol that cannot vary alone.</param>
     private bool TryTies(int symbol)
     {
         var alike = Enumerable
@@ -496,8 +499,8 @@ internal sealed class SizeExploration
         {
             if (Learn(group) is not { } domain)
                 continue;
-            // The traces so far name the sizes of more symbols: they are made anew.
-            Restart(Symbols.Tie([.. group.Order()], "forward runs only where their sizes are equal"));
+            // The previous traces contain sizes of more symbols, so they are discarded.
+            Restart(Symbols.Tie([.. group.Order()], "forward runs only if their sizes are equal"));
             domains[Symbols.IndexOf(Symbols.Names[group.Min()])] = domain;
             return true;
         }
@@ -505,20 +508,21 @@ internal sealed class SizeExploration
         return false;
     }
 
-    /// <summary>Fixes an axis that does not move, or refuses where the caller freed it.</summary>
-    /// <param name="symbol">One that does not move.</param>
-    /// <param name="mayFix">Whether it may become fixed.</param>
+    /// <summary>Fixes an axis that cannot vary, or refuses if the caller asked for it to be free.</summary>
+    /// <param name="symbol">A symbol that cannot vary.</param>
+    /// <param name="mayFix">Whether the axis may be fixed.</param>
     private void FixOrRefuse(int symbol, bool mayFix)
     {
         var reason =
-            $"forward takes no other size of {string.Join(" and ", Symbols.AxesOf(symbol))} than the "
+            $"forward accepts no other size of {string.Join(" and ", Symbols.AxesOf(symbol))} than the "
             + $"example's {Symbols.Example[symbol]}: {SizeSymbols.FirstLine(lastFailure!)}";
         if (!mayFix)
         {
             throw new ExportException(
                 "",
                 null,
-                $"{reason} Leave that axis out of ExportOptions.FreeAxes, or free with it the axes that must change with it.",
+                $"{reason} Remove that axis from ExportOptions.FreeAxes, or add the axes that must change "
+                    + "together with it.",
                 lastFailure
             );
         }
@@ -536,8 +540,8 @@ internal sealed class SizeExploration
         }
     }
 
-    /// <summary>Begins again with other symbols; the example's trace stays.</summary>
-    /// <param name="symbols">Those that are still free.</param>
+    /// <summary>Starts again with other symbols; the example's trace is kept.</summary>
+    /// <param name="symbols">The symbols that are still free.</param>
     private void Restart(SizeSymbols symbols)
     {
         Symbols = symbols;
@@ -548,8 +552,8 @@ internal sealed class SizeExploration
         domains = [.. Symbols.Example.Sizes.Select(size => new SizeDomain(size, 1, 1, NoLimit))];
     }
 
-    /// <summary>Fixes or refuses axes that have one size in all traces.</summary>
-    /// <param name="mayFix">Whether one that did not may become fixed.</param>
+    /// <summary>Fixes or refuses axes that have the same size in all traces.</summary>
+    /// <param name="mayFix">Whether an axis may be fixed.</param>
     private void CheckEverySymbolMoved(bool mayFix)
     {
         for (var symbol = 0; symbol < Symbols.Names.Count; symbol++)
@@ -561,7 +565,7 @@ internal sealed class SizeExploration
 
     // ---- further points ------------------------------------------------------------------------------------------------------
 
-    /// <summary>Points that tell more formulas apart, without end.</summary>
+    /// <summary>An endless sequence of points that distinguish more formulas.</summary>
     private IEnumerable<SizePoint> FurtherPoints()
     {
         var symbols = Enumerable.Range(0, Symbols.Names.Count).ToArray();
@@ -571,8 +575,8 @@ internal sealed class SizeExploration
             .ToArray();
         for (var round = 0; ; round++)
         {
-            // By turns, so that whatever number is affordable sees some of each: all axes at once, one at a small
-            // size, one at a number of the code.
+            // Alternating, so that any affordable number of points includes some of each kind: all axes varied at
+            // once, one axis at a small size, one axis at an integer from the code.
             yield return SpreadPoint(3 + round);
             foreach (var symbol in symbols)
             {
@@ -597,7 +601,7 @@ internal sealed class SizeExploration
 
     /// <summary>The n-th smallest size of an axis.</summary>
     /// <param name="symbol">A free size.</param>
-    /// <param name="round">Of the search.</param>
+    /// <param name="round">Round of the search.</param>
     private long? SmallSize(int symbol, int round)
     {
         var domain = domains[symbol];
@@ -606,8 +610,8 @@ internal sealed class SizeExploration
         return round < 12 && domain.Contains(size) ? size : null;
     }
 
-    /// <summary>A point at which axes are equal as far as they may be.</summary>
-    /// <param name="round">Of the search.</param>
+    /// <summary>A point at which as many axes as possible are equal.</summary>
+    /// <param name="round">Round of the search.</param>
     private SizePoint EqualPoint(int round)
     {
         var size = Symbols.Example.Sizes.Max() + round;
@@ -618,8 +622,8 @@ internal sealed class SizeExploration
         ]);
     }
 
-    /// <summary>Sizes drawn evenly by their logarithms, so that a small one meets a large one.</summary>
-    /// <param name="round">Of the search.</param>
+    /// <summary>Sizes drawn log-uniformly, so that small and large ones occur together.</summary>
+    /// <param name="round">Round of the search.</param>
     private SizePoint RandomPoint(int round) =>
         new([
             .. Enumerable
@@ -635,8 +639,8 @@ internal sealed class SizeExploration
                 }),
         ]);
 
-    /// <summary>Some axes small, the others large, by turns.</summary>
-    /// <param name="round">Of the search.</param>
+    /// <summary>Alternately some axes small and the others large.</summary>
+    /// <param name="round">Round of the search.</param>
     private SizePoint CornerPoint(int round) =>
         new([
             .. Enumerable

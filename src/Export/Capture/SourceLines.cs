@@ -5,14 +5,14 @@ using System.Reflection.Metadata.Ecma335;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Finds the source line of an IL offset in the portable debug symbols beside the assembly, where there are
-/// some.</summary>
+/// <summary>Finds the source line of an IL offset in the portable debug symbols beside the assembly, if there are
+/// any.</summary>
 internal static class SourceLines
 {
     private static readonly ConcurrentDictionary<string, MetadataReaderProvider?> Symbols = new(StringComparer.Ordinal);
 
-    /// <summary>Returns <c>, line 42 of Blocks.cs</c>, or an empty text where no symbols say.</summary>
-    /// <param name="method">The method whose code it is.</param>
+    /// <summary>Returns <c>, line 42 of Blocks.cs</c>, or an empty string if there are no symbols.</summary>
+    /// <param name="method">The method that contains the instruction.</param>
     /// <param name="offset">IL offset of an instruction.</param>
     public static string Find(MethodBase method, int offset)
     {
@@ -38,11 +38,11 @@ internal static class SourceLines
         }
         catch (BadImageFormatException)
         {
-            return ""; // Symbols of another build: a place without a line is better than a wrong line.
+            return ""; // Symbols of another build: no line is better than a wrong line.
         }
     }
 
-    /// <summary>The symbols beside an assembly; null where there are none.</summary>
+    /// <summary>The symbols beside an assembly; null if there are none.</summary>
     private static MetadataReaderProvider? Open(string assembly)
     {
         var path = Path.ChangeExtension(assembly, ".pdb");

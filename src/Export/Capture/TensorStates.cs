@@ -1,8 +1,8 @@
-// What it does: knows for every tensor object of a trace the value in the graph that it stands for. A graph's values
-// never change, and tensors do. So an in-place operation gives its tensor a new value; whoever sees the same memory,
-// a base or another view, is brought up to date when it is read: the written view's elements are put into its base
-// (ViewInverse), and the other views are made again from there. What nobody reads again costs nothing, and refuses
-// nothing.
+// What it does: maps every tensor object of a trace to the value in the graph that it represents. A graph's values
+// never change, but tensors do. So an in-place operation assigns a new value to its tensor; a tensor over the same
+// memory, a base or another view, is brought up to date when it is read: the written view's elements are inserted
+// into its base (ViewInverse), and the other views are derived from the base again. A tensor that is not read again
+// costs nothing and is never refused.
 using System.Runtime.CompilerServices;
 using TorchBridge.Export.Native;
 using TorchSharp;
@@ -10,30 +10,32 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>The values that the tensors of one trace stand for.</summary>
-/// <param name="trace">Where values and operations are added.</param>
+/// <summary>The graph values that the tensors of one trace represent.</summary>
+/// <param name="trace">Receives values and operations.</param>
 /// <param name="model">Names of the parameters.</param>
 internal sealed class TensorStates(Trace trace, ModelMap model)
 {
-    /// <summary>Of a tensor that is no more, for a message.</summary>
+    /// <summary>Describes a disposed tensor, for messages.</summary>
     public const string WasDisposed =
-        "a tensor after it was disposed: by Dispose, or by a dispose scope that has ended. Take it out of the scope with "
-        + "MoveToOuterDisposeScope or DetachFromDisposeScope.";
+        "a tensor that has been disposed, by Dispose or because its dispose scope has ended. Move it out of the "
+        + "scope with MoveToOuterDisposeScope or DetachFromDisposeScope.";
 
     /// <summary>
-    /// States of the tensors of this run. Weak: a tensor that forward drops is freed while the run goes on.
+    /// States of the tensors of this run. Held weakly, so that a tensor that forward no longer uses is freed during
+    /// the run.
     /// </summary>
     private readonly ConditionalWeakTable<Tensor, TensorState> states = [];
 
     /// <summary>
-    /// States of tensors that nothing recorded made, by identity; held for the run, unlike those of results.
+    /// States of tensors that no recorded operation created, by identity; held for the whole run, unlike those of
+    /// results.
     /// </summary>
     private readonly Dictionary<Tensor, TensorState> externals = new(ReferenceEqualityComparer.Instance);
 
-    /// <summary>States of parameters and buffers by name: several C# objects may stand for one.</summary>
+    /// <summary>States of parameters and buffers by name: several C# objects may represent one.</summary>
     private readonly Dictionary<string, TensorState> parameters = new(StringComparer.Ordinal);
 
-    /// <summary>Called with every value that is made, as it is then: a later operation may change it in
+    /// <summary>Called with every value right after it was computed, because a later operation may change it in
     /// place.</summary>
     public Action<int, Tensor>? OnValue { get; init; }
 
@@ -52,33 +54,33 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
         states.Add(tensor, state);
     }
 
-    /// <summary>What a tensor stands for, if anything recorded made it or read it.</summary>
+    /// <summary>The state of a tensor, if any recorded operation created or read it.</summary>
     /// <param name="tensor">Any tensor.</param>
     public TensorState? Find(Tensor tensor) =>
         states.TryGetValue(tensor, out var state) ? state : externals.GetValueOrDefault(tensor);
 
-    /// <summary>Whether the numbers of a tensor follow the model's inputs.</summary>
+    /// <summary>Whether the elements of a tensor depend on the model's inputs.</summary>
     /// <param name="tensor">Any tensor.</param>
     public bool IsFromInput(Tensor tensor) => Find(tensor) is { IsFromInput: true };
 
-    /// <summary>A tensor object is a tensor that is known, from now on.</summary>
+    /// <summary>Declares that a tensor object represents a known tensor.</summary>
     /// <param name="tensor">The object.</param>
-    /// <param name="known">What it stands for.</param>
+    /// <param name="known">State of the known tensor.</param>
     public void Same(Tensor tensor, TensorState known) => states.AddOrUpdate(tensor, known);
 
-    /// <summary>The value of a tensor that is read now.</summary>
+    /// <summary>The current value of a tensor that is being read.</summary>
     /// <param name="tensor">Any tensor.</param>
-    /// <param name="site">Who reads it, for a refusal.</param>
+    /// <param name="site">The reading call site, for error messages.</param>
     /// <param name="path">Path of the module that reads it.</param>
-    /// <returns>Its value, after all writes into its memory so far.</returns>
+    /// <returns>Its value after all writes to its memory so far.</returns>
     public TracedValue Read(Tensor tensor, CallSite site, string path)
     {
         var state = StateOf(tensor, site, path);
         Refresh(state, site, path);
         if (state.Value is not null)
             return state.Value;
-        // A part of chunk or split, read for the first time. How many parts there are may follow a size; those that
-        // are used do not.
+        // A part of chunk or split that is read for the first time. The number of parts may depend on a size; the
+        // parts that are used do not.
         var link = state.Link!;
         var (shape, type) = link.Results[link.Index];
         state.Value = NewValue(ValueKind.Result, "", shape, type);
@@ -87,10 +89,10 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
         return state.Value;
     }
 
-    /// <summary>Gives the results of an operation their values.</summary>
-    /// <param name="op">The operation, with its results still open.</param>
+    /// <summary>Creates values for the results of an operation.</summary>
+    /// <param name="op">The operation; its results are filled in here.</param>
     /// <param name="inputs">Tensors that it read.</param>
-    /// <param name="results">Tensors that it made.</param>
+    /// <param name="results">Tensors that it returned.</param>
     public void AddResults(TracedOp op, IReadOnlyList<Tensor> inputs, IReadOnlyList<Tensor> results)
     {
         var shapes = results.Select(result => (result.shape, result.dtype)).ToArray();
@@ -113,10 +115,10 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
         }
     }
 
-    /// <summary>Gives a tensor that was changed in place a new value.</summary>
-    /// <param name="op">The operation, with its result still open.</param>
+    /// <summary>Assigns a new value to a tensor that was changed in place.</summary>
+    /// <param name="op">The operation; its result is filled in here.</param>
     /// <param name="target">The tensor.</param>
-    /// <param name="result">What the operation returned: the same tensor, perhaps as another object.</param>
+    /// <param name="result">What the operation returned: the same tensor, possibly as another object.</param>
     /// <param name="inputs">Tensors that it read.</param>
     public void AddWrite(TracedOp op, Tensor target, Tensor? result, IReadOnlyList<Tensor> inputs)
     {
@@ -132,7 +134,8 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
             states.AddOrUpdate(result, state);
     }
 
-    /// <summary>The tensor from outside that a tensor is, or is a view of; null where forward made it.</summary>
+    /// <summary>The tensor from outside forward that a tensor is, or is a view of; null if forward created
+    /// it.</summary>
     /// <param name="tensor">Any tensor.</param>
     public TensorState? ExternalRoot(Tensor tensor)
     {
@@ -143,7 +146,7 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
         return state;
     }
 
-    /// <summary>Whether an operation takes shape and dtype from its input, and not its numbers.</summary>
+    /// <summary>Whether an operation uses only the shape and dtype of its input, not its elements.</summary>
     /// <param name="op">A recorded call.</param>
     private static bool MakesOwnNumbers(TracedOp op) =>
         op.Method.Name
@@ -158,11 +161,11 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
                 or "rand_like"
                 or "randn_like";
 
-    /// <summary>A state that knows of all writes so far.</summary>
-    /// <param name="tensor">Held weakly.</param>
-    /// <param name="value">What it stands for; null where it is read for the first time later.</param>
-    /// <param name="memory">Shared by all tensors that see the same elements.</param>
-    /// <param name="link">How it was made of another tensor; null for one with memory of its own.</param>
+    /// <summary>Creates a state that reflects all writes so far.</summary>
+    /// <param name="tensor">The tensor, held weakly.</param>
+    /// <param name="value">Its value; null if it is determined at the first read.</param>
+    /// <param name="memory">The memory, shared by all tensors over the same elements.</param>
+    /// <param name="link">How it was derived from another tensor; null if it owns its memory.</param>
     private static TensorState NewState(Tensor tensor, TracedValue? value, SharedMemory memory, ViewLink? link) =>
         new()
         {
@@ -174,12 +177,12 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
         };
 
     /// <summary>
-    /// The link of a result to the input whose memory it sees; null where it has its own.
+    /// The link from a result to the input whose memory it shares; null if it owns its memory.
     /// </summary>
-    /// <param name="op">What made the result.</param>
-    /// <param name="inputs">All tensors that it was given.</param>
+    /// <param name="op">The operation that created the result.</param>
+    /// <param name="inputs">All tensors among its arguments.</param>
     /// <param name="result">One of its results.</param>
-    /// <param name="index">Which one.</param>
+    /// <param name="index">Index of that result.</param>
     /// <param name="shapes">Shape and dtype of every result.</param>
     private ViewLink? LinkOf(
         TracedOp op,
@@ -191,7 +194,7 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     {
         var source = inputs.FirstOrDefault(input => TensorMemory.Shares(result, input));
         if (source is null && op.Module is null && ViewInverse.IsView(op.Method))
-            source = inputs[0]; // without elements, so without memory
+            source = inputs[0]; // no elements, so no memory
         if (source is null || source.IsInvalid || Find(source) is not { } state)
             return null;
         return new ViewLink(
@@ -204,9 +207,10 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
         );
     }
 
-    /// <summary>What a tensor stands for; one that nothing recorded made becomes a parameter or a constant.</summary>
+    /// <summary>The state of a tensor; a tensor that no recorded operation created becomes a parameter or a
+    /// constant.</summary>
     /// <param name="tensor">Any tensor.</param>
-    /// <param name="site">Who reads it, for a refusal.</param>
+    /// <param name="site">The reading call site, for error messages.</param>
     /// <param name="path">Path of the module that reads it.</param>
     /// <exception cref="ExportException">It has been disposed.</exception>
     public TensorState StateOf(Tensor tensor, CallSite site, string path)
@@ -215,7 +219,8 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
             return known;
         if (tensor.IsInvalid)
             throw new ExportException(path, site.Place, $"forward uses {WasDisposed}");
-        // Made by nothing recorded: a parameter, or a constant that all traces must agree on (see TraceMerger).
+        // Not created by a recorded operation: a parameter, or a constant that must be equal in all traces (see
+        // TraceMerger).
         var (name, own) = model.FindParameter(tensor);
         if (name is not null && parameters.TryGetValue(name, out var state))
         {
@@ -224,7 +229,7 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
         }
 
         // A copy, because a cache that forward fills may be changed or disposed before the traces are compared;
-        // parameters stay as they are.
+        // parameters are not copied.
         var kept = own ?? TensorMemory.Keep(tensor);
         var kind = name is null ? ValueKind.Constant : ValueKind.Parameter;
         var value = new TracedValue
@@ -245,9 +250,9 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     }
 
     /// <summary>Adds a value to the trace.</summary>
-    /// <param name="kind">Where it comes from.</param>
-    /// <param name="name">An input's or parameter's; empty for a result.</param>
-    /// <param name="shape">Its sizes in this run.</param>
+    /// <param name="kind">Origin of the value.</param>
+    /// <param name="name">Name of an input or parameter; empty for a result.</param>
+    /// <param name="shape">Its shape in this run.</param>
     /// <param name="type">Its dtype.</param>
     private TracedValue NewValue(ValueKind kind, string name, long[] shape, ScalarType type)
     {
@@ -265,10 +270,10 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
 
     // ---- memory that is seen several times -----------------------------------------------------------------------------------
 
-    /// <summary>Brings a tensor up to date with the writes into its memory.</summary>
-    /// <param name="state">What is about to be read.</param>
-    /// <param name="site">Where the call stands.</param>
-    /// <param name="path">Of the module.</param>
+    /// <summary>Brings a tensor up to date with the writes to its memory.</summary>
+    /// <param name="state">State of the tensor that is about to be read.</param>
+    /// <param name="site">The call site.</param>
+    /// <param name="path">Path of the module.</param>
     private void Refresh(TensorState state, CallSite site, string path)
     {
         var memory = state.Memory;
@@ -284,10 +289,10 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
         memory.Synchronized = memory.Version;
     }
 
-    /// <summary>Brings the tensors that a written view is a view of up to date.</summary>
-    /// <param name="written">What was changed in place.</param>
-    /// <param name="site">Where the call stands.</param>
-    /// <param name="path">Of the module.</param>
+    /// <summary>Brings the bases of a written view up to date.</summary>
+    /// <param name="written">State of the tensor that was changed in place.</param>
+    /// <param name="site">The call site.</param>
+    /// <param name="path">Path of the module.</param>
     private void WriteBack(TensorState written, CallSite site, string path)
     {
         for (var at = written; at.Link is { } link; at = link.Source)
@@ -299,13 +304,13 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
             }
             else
             {
-                // What is put into must be what the tensor was just before.
+                // The elements must be inserted into the value that the base had just before the write.
                 MakeAgain(source, source.Memory.Synchronized, site, path);
                 if (ViewInverse.Of(link, source.Value!, at.Value!) is not var (method, arguments))
                     throw new ExportException(
                         path,
                         site.Place,
-                        "a tensor is read whose memory was changed in place through "
+                        "a tensor is read after its memory was changed in place through "
                             + $"{link.Operation.Site.CalleeName} ({link.Operation.Site.Place}). Use the "
                             + "operation without the underscore there."
                     );
@@ -324,17 +329,17 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
         }
     }
 
-    /// <summary>Gives a view that knows of fewer writes a new value, made of what it is a view of.</summary>
-    /// <param name="state">Of the view.</param>
-    /// <param name="version">How many writes its value must know of.</param>
-    /// <param name="site">For a refusal: where the view is read.</param>
-    /// <param name="path">For a refusal: the module that reads it.</param>
+    /// <summary>Assigns a new value, derived from its base, to a view whose value reflects fewer writes.</summary>
+    /// <param name="state">State of the view.</param>
+    /// <param name="version">Number of writes that its value must reflect.</param>
+    /// <param name="site">The call site that reads the view, for error messages.</param>
+    /// <param name="path">Path of the module that reads it, for error messages.</param>
     private void MakeAgain(TensorState state, int version, CallSite site, string path)
     {
         if (state.Version >= version && state.Value is not null)
             return;
         if (state.Link is not { } link)
-            return; // the owner is up to date when what was written last is written back
+            return; // the owner is up to date once the last write has been written back
         MakeAgain(link.Source, version, site, path);
         var source = link.Source.Value
             ?? throw new InvalidOperationException("a view of a tensor that nothing has read");
@@ -353,7 +358,7 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
                 throw new ExportException(
                     path,
                     site.Place,
-                    $"a tensor is read whose memory was changed in place; {op.Site.CalleeName} made it "
+                    $"a tensor is read after its memory was changed in place; {op.Site.CalleeName} created it "
                         + $"({op.Site.Place}) and cannot be repeated. Use the operation without the underscore."
                 );
             var arguments = op.Arguments.Select(argument => Replace(argument, link.SourceValue, source.Id)).ToArray();
@@ -364,15 +369,15 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
     }
 
     /// <summary>
-    /// Adds an operation that makes a value up to date, in the name of the one that made it first.
+    /// Adds an operation that brings a value up to date, on behalf of the operation that created it first.
     /// </summary>
-    /// <param name="like">Whose site, module path and parts it takes.</param>
+    /// <param name="like">The operation whose call site, module path and parts are used.</param>
     /// <param name="method">What is called.</param>
-    /// <param name="module">Run as one operation; null for a method.</param>
-    /// <param name="arguments">As the trace holds them.</param>
+    /// <param name="module">Module that ran as one operation; null for a method.</param>
+    /// <param name="arguments">Arguments as converted for the trace.</param>
     /// <param name="results">Shape and dtype of each result.</param>
-    /// <param name="index">The result that is wanted.</param>
-    /// <param name="made">Gets the value.</param>
+    /// <param name="index">Index of the wanted result.</param>
+    /// <param name="made">Receives the value.</param>
     private TracedValue Emit(
         TracedOp like,
         System.Reflection.MethodBase method,
@@ -406,10 +411,10 @@ internal sealed class TensorStates(Trace trace, ModelMap model)
         return values[index]!;
     }
 
-    /// <summary>An argument with one value in the place of another.</summary>
-    /// <param name="argument">Of a recorded call.</param>
-    /// <param name="old">A value's number.</param>
-    /// <param name="current">The number that stands for it now.</param>
+    /// <summary>Replaces one value by another in an argument.</summary>
+    /// <param name="argument">Argument of a recorded call.</param>
+    /// <param name="old">Number of the value to replace.</param>
+    /// <param name="current">Number of the value that replaces it.</param>
     private static object? Replace(object? argument, int old, int current) =>
         argument switch
         {

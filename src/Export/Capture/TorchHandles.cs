@@ -5,7 +5,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Looks at the native handle of a module: TorchSharp keeps it internal. A test pins the names.</summary>
+/// <summary>Reads the native handle of a module, which TorchSharp keeps internal. A test verifies that the names
+/// still exist.</summary>
 internal static class TorchHandles
 {
     /// <summary>The private field that holds a module's native handle.</summary>
@@ -21,8 +22,8 @@ internal static class TorchHandles
     ) ?? throw new MissingFieldException("torch.nn.Module", "_internal_params");
 
     /// <summary>
-    /// Whether a module's native part is gone, or a parameter's: TorchSharp leaves disposed parameters out of
-    /// named_parameters in silence.
+    /// Whether the native part of a module or of one of its parameters has been disposed: TorchSharp silently omits
+    /// disposed parameters from named_parameters.
     /// </summary>
     /// <param name="module">Any module.</param>
     public static bool IsDisposed(nn.Module module)

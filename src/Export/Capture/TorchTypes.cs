@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>What the instrumenter must know of types: which belong to TorchSharp, to the framework, to the user;
-/// which carry tensors.</summary>
+/// <summary>Classifies types for the instrumenter: whether they belong to TorchSharp, the framework or the user, and
+/// whether they carry tensors.</summary>
 internal static class TorchTypes
 {
     /// <summary>TorchSharp's own assembly.</summary>
@@ -18,8 +18,8 @@ internal static class TorchTypes
     public static bool IsTorch(Type? type) => type?.Assembly == TorchSharp;
 
     /// <summary>
-    /// Whether a type is the user's: of an assembly that uses TorchSharp, or of F#'s library, which runs the user's
-    /// closures. Other libraries are run as they are.
+    /// Whether a type counts as user code: it belongs to an assembly that uses TorchSharp, or to FSharp.Core, which
+    /// runs the user's closures. Other libraries run unchanged.
     /// </summary>
     /// <param name="type">Any type, or null for none.</param>
     public static bool IsUser(Type? type) =>
@@ -38,7 +38,7 @@ internal static class TorchTypes
     /// Whether values of a type are or hold tensors: Tensor, Tensor[], IList of Tensor, (Tensor, Tensor), Func of
     /// Tensor …
     /// </summary>
-    /// <param name="type">Of a parameter or result.</param>
+    /// <param name="type">Type of a parameter or result.</param>
     public static bool CarriesTensors(Type type)
     {
         if (type.IsByRef || type.IsPointer || type.IsArray)
@@ -53,7 +53,7 @@ internal static class TorchTypes
     /// <summary>
     /// Whether a method is <c>call</c> or <c>forward</c> of a module, through the class or through <c>IModule</c>.
     /// </summary>
-    /// <param name="method">What is called.</param>
+    /// <param name="method">The called method.</param>
     public static bool IsModuleCall(MethodBase method) =>
         method.Name is "call" or "forward" && method.DeclaringType is { } type && IsModule(type);
 
@@ -63,7 +63,7 @@ internal static class TorchTypes
         typeof(nn.Module).IsAssignableFrom(type)
         || (IsTorch(type) && type.IsInterface && type.Name.StartsWith("IModule", StringComparison.Ordinal));
 
-    /// <summary>The type that a method returns; for a constructor the type it makes.</summary>
+    /// <summary>The type that a method returns; for a constructor, the type it creates.</summary>
     /// <param name="method">A method or constructor.</param>
     public static Type ReturnType(MethodBase method) =>
         method is MethodInfo info ? info.ReturnType : method.DeclaringType!;

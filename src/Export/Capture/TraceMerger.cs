@@ -4,27 +4,27 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Merges traces with different sizes into one graph, or refuses with the first difference.</summary>
+/// <summary>Merges traces at different sizes into one graph, or refuses and names the first difference.</summary>
 /// <param name="symbols">The free axes.</param>
-/// <param name="all">Where each ran, and what it did; the first one's tensors become the graph's.</param>
+/// <param name="all">The traces with their sizes; the tensors of the first become those of the graph.</param>
 internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint Point, Trace Trace)> all)
 {
     /// <summary>
-    /// The traces that are merged: all but the shortcuts once <see cref="LeaveShortcutsOut"/> has run.
+    /// The traces to merge: all except the shortcuts, once <see cref="LeaveShortcutsOut"/> has run.
     /// </summary>
     private IReadOnlyList<(SizePoint Point, Trace Trace)> traces = [.. all];
 
     /// <summary>The trace of the example: the others are compared with it.</summary>
     private Trace First => traces[0].Trace;
 
-    /// <summary>Merges them.</summary>
-    /// <param name="codeConstants">Whole numbers in the model's code.</param>
-    /// <param name="mayBeTried">Whether a point is one where forward might still be traced.</param>
+    /// <summary>Merges the traces.</summary>
+    /// <param name="codeConstants">Integers in the model's code.</param>
+    /// <param name="mayBeTried">Whether forward might still be traced at a point.</param>
     /// <param name="isVerified">Whether the file will be compared with the model.</param>
-    /// <returns>One graph; what differs between the traces is a <see cref="VaryingInteger"/> or <see
+    /// <returns>One graph; numbers that differ between the traces are a <see cref="VaryingInteger"/> or <see
     /// cref="VaryingNumber"/>.</returns>
-    /// <exception cref="ExportException">The traces differ in operations, dtypes, ranks, or tensors from
-    /// outside.</exception>
+    /// <exception cref="ExportException">The traces differ in operations, dtypes, ranks, or tensors from outside
+    /// forward.</exception>
     public TracedGraph Merge(IReadOnlyList<long> codeConstants, Func<SizePoint, bool> mayBeTried, bool isVerified)
     {
         IReadOnlyList<(SizePoint, ExportException)> shortcuts = isVerified ? LeaveShortcutsOut() : [];
@@ -41,8 +41,8 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
                 throw new ExportException(
                     "",
                     null,
-                    $"forward returns other tensors at another size ({Compared(point)}): its outputs depend on the input's size. "
-                        + "An ONNX graph always returns the same ones."
+                    $"forward returns a different set of tensors at another size ({Compared(point)}): its "
+                        + "outputs depend on the input's size. An ONNX graph always has the same outputs."
                 );
             }
         }
@@ -62,8 +62,8 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
     }
 
     /// <summary>
-    /// Where an axis has size 1, forward may leave something out that does nothing there, a causal mask say. The
-    /// graph is that of the other sizes, and the verification shows whether it is right at this one too.
+    /// At an axis of size 1, forward may skip something that has no effect there, such as a causal mask. The graph is
+    /// then built from the other sizes, and the verification shows whether it is right at this one too.
     /// </summary>
     private List<(SizePoint Point, ExportException Refusal)> LeaveShortcutsOut()
     {
@@ -94,15 +94,15 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
     private bool IsSamePath(Trace trace) =>
         trace.Ops.Count == First.Ops.Count && trace.Ops.Zip(First.Ops).All(pair => IsSame(pair.Second, pair.First));
 
-    /// <summary>Two points as people read them, for a refusal.</summary>
+    /// <summary>The two points that differ, for error messages.</summary>
     /// <param name="point">Sizes of a trace.</param>
     private string Compared(SizePoint point) =>
         symbols.Names.Count == 0
             ? "with other data"
             : $"at {symbols.Describe(traces[0].Point)} and at {symbols.Describe(point)}";
 
-    /// <summary>Merges one operation of all traces, or refuses with what the two that differ did.</summary>
-    /// <param name="index">Of the call in every trace.</param>
+    /// <summary>Merges one operation of all traces, or refuses and names the two operations that differ.</summary>
+    /// <param name="index">Index of the call in every trace.</param>
     private TracedOp MergeOp(int index)
     {
         var same = traces.Select(one => index < one.Trace.Ops.Count ? one.Trace.Ops[index] : null).ToArray();
@@ -112,7 +112,7 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
             if (same[0] is null)
                 at = Array.FindIndex(same, op => op is not null);
             throw one.Refuse(
-                "forward takes another path at another size or with other data "
+                "forward executes different operations at another size or with other data "
                     + $"({Compared(traces[at].Point)}): operation {index + 1} was {Named(same[0])} and "
                     + $"{Named(same[at])}. "
                     + "Branch and loop only over sizes that are fixed, or write the choice with "
@@ -130,16 +130,16 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
             Module = one.Module,
             ModulePath = one.ModulePath,
             Arguments = merged,
-            // As many as there are at every size: the parts that are used.
+            // As many as exist at every size: the parts that are used.
             Results = [.. one.Results.Take(same.Min(op => op!.Results.Length))],
             Parts = one.Parts is null ? null : [.. same.Select(op => op!.Parts![0])],
             ModuleTensors = one.ModuleTensors,
         };
     }
 
-    /// <summary>Whether two operations are the same but for their arguments' numbers.</summary>
-    /// <param name="a">A call, or nothing.</param>
-    /// <param name="b">A call of another trace.</param>
+    /// <summary>Whether two operations are the same except for the numbers in their arguments.</summary>
+    /// <param name="a">An operation, or null.</param>
+    /// <param name="b">An operation of another trace, or null.</param>
     private static bool IsSame(TracedOp? a, TracedOp? b) =>
         a is not null
         && b is not null
@@ -149,21 +149,21 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         && (a.Parts is not null || a.Results.Length == b.Results.Length)
         && a.ModuleTensors.OrderBy(pair => pair.Key).SequenceEqual(b.ModuleTensors.OrderBy(pair => pair.Key));
 
-    /// <summary>The results that something reads, with their places.</summary>
+    /// <summary>The results that are read, with their positions.</summary>
     /// <param name="op">A recorded call.</param>
     private static IEnumerable<(int Result, int At)> Used(TracedOp op) =>
         op.Results.Select((result, at) => (result, at)).Where(pair => pair.result != TracedOp.Unused);
 
-    /// <summary>An operation and its place, for a refusal.</summary>
-    /// <param name="op">A call, or nothing.</param>
+    /// <summary>An operation with its source location, for error messages.</summary>
+    /// <param name="op">An operation, or null.</param>
     private static string Named(TracedOp? op) =>
         op is null
             ? "nothing more"
             : $"{op.Site.CalleeName} at {op.Site.Place}{(op.Results.Length == 1 ? "" : $" with {op.Results.Length} results")}";
 
-    /// <summary>Merges one argument of all traces: equal values stay, numbers that differ vary.</summary>
+    /// <summary>Merges one argument of all traces: equal values stay, numbers that differ become varying.</summary>
     /// <param name="values">The argument in each trace.</param>
-    /// <param name="op">The call.</param>
+    /// <param name="op">The operation.</param>
     private object? MergeArgument(object?[] values, TracedOp op)
     {
         var one = values[0];
@@ -197,11 +197,11 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         throw op.Refuse(
             $"an argument of {op.Site.CalleeName} differs between runs ({Compared(traces[at].Point)}): "
                 + $"{Shown(one)} and {Shown(values[at])}. "
-                + "Only sizes, and numbers computed from them, may follow a free axis."
+                + "Only sizes, and numbers computed from sizes, may depend on a free axis."
         );
     }
 
-    /// <summary>An argument for a refusal.</summary>
+    /// <summary>An argument as text, for error messages.</summary>
     /// <param name="value">An argument.</param>
     private static string Shown(object? value) =>
         value switch
@@ -212,7 +212,7 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
             _ => value.ToString()!,
         };
 
-    /// <summary>Every value must have one rank and dtype in all traces: ONNX values do.</summary>
+    /// <summary>Checks that every value has the same rank and dtype in all traces, as ONNX requires.</summary>
     private void CheckRanks()
     {
         foreach (var (point, trace) in traces)
@@ -226,21 +226,21 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
                 var shapes = $"[{string.Join(", ", value.Shape)}] and [{string.Join(", ", other.Shape)}]";
                 if (First.Ops.FirstOrDefault(op => op.Results.Contains(id)) is not { } maker)
                     throw new ExportException(
-                        $"a tensor from outside has another rank or dtype in another run: {shapes}"
+                        $"a tensor from outside forward has another rank or dtype in another run: {shapes}"
                     );
                 var wayOut = maker.Method.Name.Contains("squeeze", StringComparison.Ordinal)
-                    ? "squeeze() without an axis drops every axis of size 1, the free one too: name the "
+                    ? "squeeze() without an axis removes every axis of size 1, including the free one: name the "
                         + "axis. If the size is always the example's, fix it"
-                    : "An ONNX value has one rank. If the size is always the example's, fix it";
+                    : "An ONNX value has a fixed rank. If the size is always the example's, fix it";
                 throw maker.Refuse(
-                    $"{maker.Site.CalleeName} gives another rank or dtype at another size "
+                    $"{maker.Site.CalleeName} returns another rank or dtype at another size "
                         + $"({Compared(point)}): {shapes}. {wayOut}: {FixAxes()}."
                 );
             }
         }
     }
 
-    /// <summary>The options that fix all free axes, for a refusal.</summary>
+    /// <summary>The options that fix all free axes, for error messages.</summary>
     private string FixAxes() =>
         string.Join(
             ", ",
@@ -249,7 +249,7 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
                 .Select(input => $"FreeAxes[\"{input.Name}\"] = []")
         );
 
-    /// <summary>Modules that forward makes must be the same in all traces.</summary>
+    /// <summary>Checks that modules which forward creates are the same in all traces.</summary>
     private void CheckMadeModules()
     {
         foreach (var (point, trace) in traces.Skip(1))
@@ -266,13 +266,15 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
             throw new ExportException(
                 path,
                 place,
-                $"this module is made in forward, and its options or weights are others in another run ({Compared(point)}). "
-                    + "Make it in the constructor; where an option follows a size, use the function of torch.nn.functional."
+                "this module is created in forward, and its options or weights differ in another run "
+                    + $"({Compared(point)}). "
+                    + "Create it in the constructor; if an option depends on a size, use the function in "
+                    + "torch.nn.functional."
             );
         }
     }
 
-    /// <summary>Tensors from outside must be the same in all traces, bit by bit.</summary>
+    /// <summary>Checks that tensors from outside forward are the same in all traces, bit for bit.</summary>
     private void CheckConstants()
     {
         var expected = Constants(First);
@@ -283,7 +285,7 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
                 throw new ExportException(
                     "",
                     null,
-                    $"forward uses other tensors from outside in another run ({Compared(point)}). Make "
+                    $"forward uses different tensors from outside the model in another run ({Compared(point)}). Make "
                         + "them parameters or buffers (register_buffer)."
                 );
             for (var index = 0; index < constants.Length; index++)
@@ -294,10 +296,11 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
                     ValueRef.In(op.Arguments).Any(reference => reference.Id == expected[index].Id)
                 );
                 const string reason =
-                    "uses a tensor from outside that nothing recorded made and that differs between "
-                    + "runs: it was computed from the input where the exporter does not see "
+                    "uses a tensor that no recorded operation created and that differs between "
+                    + "runs: it was computed from the input where the exporter cannot follow "
                     + "(another thread, a lambda inside a library), or it is random. Compute it in "
-                    + "forward, or make it a parameter or buffer. Random numbers whose shape follows a free axis: fix "
+                    + "forward, or make it a parameter or buffer. For random numbers whose shape depends on a "
+                    + "free axis, fix "
                     + "the axis (ExportOptions.FreeAxes), or have the file draw them (RandomNumbers.Drawn).";
                 throw user is null
                     ? new ExportException("", null, "forward " + reason)
@@ -306,12 +309,12 @@ internal sealed class TraceMerger(SizeSymbols symbols, IReadOnlyList<(SizePoint 
         }
     }
 
-    /// <summary>The tensors of a trace that nothing recorded made.</summary>
-    /// <param name="trace">What the model did.</param>
+    /// <summary>The tensors of a trace that no recorded operation created.</summary>
+    /// <param name="trace">Trace of one run.</param>
     private static TracedValue[] Constants(Trace trace) =>
         [.. trace.Values.Where(value => value.Kind == ValueKind.Constant)];
 
-    /// <summary>Whether two tensors are equal in dtype, sizes and every bit.</summary>
+    /// <summary>Whether two tensors have the same dtype, shape and bits.</summary>
     /// <param name="a">A constant.</param>
     /// <param name="b">A constant of another trace.</param>
     private static bool AreEqual(TracedValue a, TracedValue b)

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Where a value of a trace comes from.</summary>
+/// <summary>Origin of a value in a trace.</summary>
 internal enum ValueKind
 {
     /// <summary>An argument of the model.</summary>
@@ -14,20 +14,21 @@ internal enum ValueKind
     /// <summary>A parameter or buffer of the model.</summary>
     Parameter,
 
-    /// <summary>A tensor that is no parameter, equal in all traces.</summary>
+    /// <summary>A tensor that is not a parameter and is equal in all traces.</summary>
     Constant,
 
     /// <summary>The result of an operation.</summary>
     Result,
 }
 
-/// <summary>A tensor value of a trace. In-place operations make new values: each is written once.</summary>
+/// <summary>A tensor value of a trace. In-place operations create new values, so each value is assigned
+/// once.</summary>
 internal sealed record TracedValue
 {
     /// <summary>Its number: the index among the trace's values.</summary>
     public required int Id { get; init; }
 
-    /// <summary>Where it comes from.</summary>
+    /// <summary>Origin of the value.</summary>
     public required ValueKind Kind { get; init; }
 
     /// <summary>Name of an input, state-dict key of a parameter; empty for others.</summary>
@@ -48,7 +49,7 @@ internal sealed record TracedValue
 internal sealed record ValueRef(int Id)
 {
     /// <summary>All tensors in an argument.</summary>
-    /// <param name="argument">An argument as <see cref="ArgumentConverter"/> gives it.</param>
+    /// <param name="argument">An argument as converted by <see cref="ArgumentConverter"/>.</param>
     public static IEnumerable<ValueRef> In(object? argument) =>
         argument switch
         {
@@ -59,11 +60,11 @@ internal sealed record ValueRef(int Id)
         };
 }
 
-/// <summary>An integer that follows the free axes: its value in each of the traces.</summary>
+/// <summary>An integer that depends on the free axes, with its value in each trace.</summary>
 /// <param name="Values">One per trace.</param>
 internal sealed record VaryingInteger(long[] Values);
 
-/// <summary>A number that is no integer and differs between the traces.</summary>
+/// <summary>A non-integer number that differs between the traces.</summary>
 /// <param name="Values">One per trace.</param>
 internal sealed record VaryingNumber(double[] Values);
 
@@ -76,16 +77,16 @@ internal sealed record VaryingNumber(double[] Values);
 /// <param name="Tensor">Index tensor (<see cref="ValueRef"/>).</param>
 internal sealed record IndexArgument(string Kind, object? Start, object? Stop, object? Step, object? Tensor);
 
-/// <summary>An operation of a trace, or of all merged.</summary>
+/// <summary>An operation of one trace, or of the merged traces.</summary>
 internal sealed class TracedOp
 {
-    /// <summary>Who called what, and where that stands in the source.</summary>
+    /// <summary>The call site: caller, callee and source location.</summary>
     public required CallSite Site { get; init; }
 
-    /// <summary>The method that was called; for a module its <c>forward</c>.</summary>
+    /// <summary>The called method; for a module its <c>forward</c>.</summary>
     public required MethodBase Method { get; init; }
 
-    /// <summary>The module, where one was called.</summary>
+    /// <summary>The called module, if there is one.</summary>
     public required nn.Module? Module { get; init; }
 
     /// <summary>Path of the module whose forward makes the call; of the module itself where one is called.</summary>
@@ -94,23 +95,23 @@ internal sealed class TracedOp
     /// <summary>Receiver first, then the arguments: ValueRef, numbers, strings, enums, arrays of these.</summary>
     public required object?[] Arguments { get; init; }
 
-    /// <summary>In <see cref="Results"/>: nothing reads this part of chunk or split.</summary>
+    /// <summary>Marks a part of chunk or split in <see cref="Results"/> that nothing reads.</summary>
     public const int Unused = -1;
 
-    /// <summary>Numbers of the values it makes, in the order in which the result lists them.</summary>
+    /// <summary>Numbers of the resulting values, in the order of the result.</summary>
     public required int[] Results { get; init; }
 
-    /// <summary>For chunk, split and unbind, by trace: the shape of every part, also of those that nothing
+    /// <summary>For chunk, split and unbind: the shape of every part in each trace, including parts that nothing
     /// reads.</summary>
     public long[][][]? Parts { get; init; }
 
-    /// <summary>The tensors of a module that forward computed and put there, by name: <c>weight</c>.</summary>
+    /// <summary>Tensors of a module that forward computed and assigned, by name (<c>weight</c>).</summary>
     public IReadOnlyDictionary<string, ValueRef> ModuleTensors { get; init; } = NoTensors;
 
     /// <summary>No computed tensors.</summary>
     public static IReadOnlyDictionary<string, ValueRef> NoTensors { get; } = new Dictionary<string, ValueRef>();
 
-    /// <summary>Whether the number of an operation's results may follow a size.</summary>
+    /// <summary>Whether the number of an operation's results may depend on a size.</summary>
     /// <param name="method">A method of TorchSharp.</param>
     public static bool HasParts(MethodBase method) =>
         method.Name
@@ -123,12 +124,12 @@ internal sealed class TracedOp
                 or "vsplit"
                 or "dsplit";
 
-    /// <summary>Makes an exception that names this operation's place.</summary>
+    /// <summary>Creates an exception that names this operation's source location.</summary>
     /// <param name="reason">What was refused, why, and what to do instead.</param>
     public ExportException Refuse(string reason) => new(ModulePath, Site.Place, reason);
 }
 
-/// <summary>What one run of the instrumented forward did.</summary>
+/// <summary>The record of one run of the instrumented forward.</summary>
 internal sealed class Trace
 {
     /// <summary>Values by their number.</summary>
@@ -137,20 +138,20 @@ internal sealed class Trace
     /// <summary>Operations in the order in which they ran.</summary>
     public List<TracedOp> Ops { get; } = [];
 
-    /// <summary>Multiply-adds of this run, roughly: for deciding how many further runs are affordable.</summary>
+    /// <summary>Approximate multiply-adds of this run, for deciding how many more runs are affordable.</summary>
     public double Work { get; set; }
 
-    /// <summary>Numbers in the largest result of an operation.</summary>
+    /// <summary>Number of elements in the largest result of an operation.</summary>
     public double LargestResult { get; set; }
 
-    /// <summary>Modules that forward itself made: path, what their type, options and weights are, and where they are
+    /// <summary>Modules that forward itself created: path, content (type, options and weights), and where they are
     /// called.</summary>
     public List<(string Path, string Content, string? Place)> MadeModules { get; } = [];
 
-    /// <summary>What forward changed of what it finds again at the next call, for a message.</summary>
+    /// <summary>State that forward changed and its next call reads, for messages.</summary>
     public List<string> ChangedState { get; } = [];
 
-    /// <summary>Values of the outputs, with the name that the result's structure gives each (<c>output</c>,
+    /// <summary>Values of the outputs, each with its name in the result's structure (<c>output</c>,
     /// <c>Item1</c>, <c>0</c>).</summary>
     public List<(string Name, int Value)> Outputs { get; } = [];
 }
@@ -173,7 +174,7 @@ internal sealed class TracedGraph
     /// <summary>Where the traces ran, the example first.</summary>
     public required IReadOnlyList<SizePoint> Points { get; init; }
 
-    /// <summary>Whole numbers in the model's code and fields, for the formulas of sizes.</summary>
+    /// <summary>Integers in the model's code and fields, for the formulas of sizes.</summary>
     public required IReadOnlyList<long> CodeConstants { get; init; }
 
     /// <summary>The inputs with their free axes.</summary>
@@ -181,17 +182,17 @@ internal sealed class TracedGraph
 
     public required IReadOnlyList<(string Name, int Value)> Outputs { get; init; }
 
-    /// <summary>Points with an axis of size 1 where forward takes another path than elsewhere: what is refused if the
-    /// graph is not right there too.</summary>
+    /// <summary>Points with an axis of size 1 at which forward executes different operations, each with the refusal
+    /// to throw if the graph is not right there.</summary>
     public IReadOnlyList<(SizePoint Point, ExportException Refusal)> Shortcuts { get; init; } = [];
 
     /// <summary>
-    /// Looks for a point at which one of several formulas of the inputs' sizes differs from the first; false where
-    /// none does at any size that forward may take.
+    /// Looks for a point at which one of several size formulas differs from the first; false if none differs at any
+    /// size that forward may accept.
     /// </summary>
-    /// <param name="rivals">Formulas.</param>
+    /// <param name="rivals">The candidate formulas.</param>
     /// <param name="symbolOf">The symbol of an axis.</param>
-    /// <param name="point">Where they differ.</param>
+    /// <param name="point">The point at which they differ.</param>
     public bool TellsApart(
         IReadOnlyList<SizeExpression> rivals,
         Func<SizeExpression.Axis, int> symbolOf,
@@ -213,7 +214,7 @@ internal sealed class TracedGraph
         return false;
     }
 
-    /// <summary>Whether a point is one where forward might still be traced, to decide between formulas.</summary>
+    /// <summary>Whether forward might still be traced at a point, to decide between formulas.</summary>
     public required Func<SizePoint, bool> MayBeTried { get; init; }
 
     /// <summary>A point that was not traced.</summary>

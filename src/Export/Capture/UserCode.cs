@@ -4,24 +4,24 @@ using System.Reflection.Emit;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Puts instrumented code in the place of the user's where the framework runs it: LINQ's lambdas, delegates
-/// in fields, iterators.</summary>
-/// <param name="instrumenter">Makes the copies.</param>
+/// <summary>Replaces user code that the framework runs by instrumented code: LINQ lambdas, delegates in fields,
+/// iterators.</summary>
+/// <param name="instrumenter">Creates the copies.</param>
 internal sealed class UserCode(MethodInstrumenter instrumenter)
 {
-    /// <summary>A delegate of the same type that runs the instrumented copy; the delegate itself where it is not the
-    /// user's code.</summary>
-    /// <param name="code">A delegate of one method.</param>
-    /// <param name="caller">The method that passes or calls it, for places in messages.</param>
+    /// <summary>A delegate of the same type that runs the instrumented copy; the delegate itself if it is not user
+    /// code.</summary>
+    /// <param name="code">A delegate with a single method.</param>
+    /// <param name="caller">The call site that passes or calls it, for messages.</param>
     public Delegate Instrumented(Delegate code, CallSite caller)
     {
         var method = code.Method;
         if (method.DeclaringType is null)
-            return code; // instrumented already, or compiled from an expression tree
+            return code; // already instrumented, or compiled from an expression tree
         if (TorchTypes.IsUser(method.DeclaringType))
             return instrumenter.Instrument(method).CreateDelegate(code.GetType(), code.Target);
         // A method group of TorchSharp (`act = torch.relu`, `heads.Select(head.forward)`): recorded as if it were
-        // called where it is passed.
+        // called at the place where it is passed.
         var kind = CallPolicy.Classify(method);
         if (kind == CallKind.LeaveAlone || !TorchTypes.IsTorch(method.DeclaringType))
             return code;
@@ -30,7 +30,7 @@ internal sealed class UserCode(MethodInstrumenter instrumenter)
             .CreateDelegate(code.GetType(), code.Target);
     }
 
-    /// <summary>An argument that the framework is given: delegates and iterators of the user are
+    /// <summary>Prepares an argument that is passed to the framework: the user's delegates and iterators are
     /// instrumented.</summary>
     /// <param name="argument">Any argument of a delegate's or sequence's type.</param>
     /// <param name="site">The call.</param>
@@ -50,7 +50,8 @@ internal sealed class UserCode(MethodInstrumenter instrumenter)
         var given = TorchTypes.IsUser(argument.GetType())
             ? Activator.CreateInstance(typeof(InstrumentedSequence<>).MakeGenericType(item), argument, instrumenter)!
             : argument;
-        // TorchSharp reads a sequence once, and the recorder once more: a lazy one would run its lambdas twice.
+        // TorchSharp enumerates a sequence once and the recorder a second time, so a lazy one would run its lambdas
+        // twice.
         if (!TorchTypes.IsTorch(site.Callee.DeclaringType) || given is ICollection)
             return given;
         return typeof(Enumerable)
@@ -62,9 +63,11 @@ internal sealed class UserCode(MethodInstrumenter instrumenter)
     private static Delegate? Single(Delegate code, CallSite site) =>
         code.GetInvocationList() is [var only]
             ? only
-            : throw new NotSupportedException($"{site.CalleeName} is given a delegate of several methods");
+            : throw new NotSupportedException(
+                $"{site.CalleeName} is given a multicast delegate (a delegate that holds several methods)"
+            );
 
-    /// <summary>An iterator of the user, run by the instrumented copies of its methods.</summary>
+    /// <summary>A user's iterator, run by the instrumented copies of its methods.</summary>
     private sealed class InstrumentedSequence<T>(IEnumerable<T> source, MethodInstrumenter instrumenter)
         : IEnumerable<T>
     {

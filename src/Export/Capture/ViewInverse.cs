@@ -1,6 +1,6 @@
-// What it does: an in-place operation on a view changes the tensor that it is a view of. In a graph, where nothing
-// changes, that is a new value: the old one with the view's elements replaced. Views that keep all elements are
-// turned back by a reshape or a permutation; views of a part are written by x[...] = view.
+// What it does: an in-place operation on a view changes the tensor that it is a view of. In a graph, where values
+// never change, that is a new value: the old one with the view's elements replaced. Views that keep all elements are
+// inverted by a reshape or a permutation; views of a part are written back by x[...] = view.
 using System.Reflection;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -10,10 +10,10 @@ namespace TorchBridge.Export.Capture;
 /// <summary>The operation that writes a view back into the tensor that it is a view of.</summary>
 internal static class ViewInverse
 {
-    /// <summary>Turns back a view that keeps all elements in their order.</summary>
+    /// <summary>Inverts a view that keeps all elements in order.</summary>
     private static readonly MethodInfo Reshape = typeof(Tensor).GetMethod("reshape", [typeof(long[])])!;
 
-    /// <summary>Turns back a view that exchanges axes.</summary>
+    /// <summary>Inverts a view that permutes axes.</summary>
     private static readonly MethodInfo Permute = typeof(Tensor).GetMethod("permute", [typeof(long[])])!;
 
     /// <summary>Writes a view of a part into the whole.</summary>
@@ -25,8 +25,8 @@ internal static class ViewInverse
     /// <summary>The index <c>:</c>, which takes all of an axis.</summary>
     private static readonly IndexArgument Whole = new("Slice", null, null, null, null);
 
-    /// <summary>Method and arguments of the operation, or null where there is none.</summary>
-    /// <param name="link">How the view was made.</param>
+    /// <summary>Method and arguments of the operation, or null if there is none.</summary>
+    /// <param name="link">How the view was created.</param>
     /// <param name="source">Value of the tensor that it is a view of.</param>
     /// <param name="view">Value of the view.</param>
     public static (MethodInfo Method, object?[] Arguments)? Of(ViewLink link, TracedValue source, TracedValue view)
@@ -127,7 +127,7 @@ internal static class ViewInverse
         }
     }
 
-    /// <summary>Whether an operation always gives a view of its first tensor, whatever the sizes.</summary>
+    /// <summary>Whether an operation always returns a view of its first tensor, whatever the sizes.</summary>
     public static bool IsView(MethodBase method) =>
         OperationName.Of(method)
             is "view"
@@ -155,16 +155,16 @@ internal static class ViewInverse
                 or "unfold";
 
     /// <summary>Indices that take all of every axis but one.</summary>
-    /// <param name="axis">May count from the end.</param>
-    /// <param name="rank">Axes of the whole.</param>
-    /// <param name="index">What is taken of that axis.</param>
+    /// <param name="axis">The axis; negative values count from the end.</param>
+    /// <param name="rank">Number of axes.</param>
+    /// <param name="index">The index along that axis.</param>
     private static object?[] Along(long axis, int rank, IndexArgument index) =>
         [.. Enumerable.Range(0, rank).Select(i => (object?)(i == (axis < 0 ? axis + rank : axis) ? index : Whole))];
 
     /// <summary>
-    /// The integers among an operation's arguments in their order, those of lists too; the receiver is passed over.
+    /// The integers in an operation's arguments, in order, including those in lists; the receiver is skipped.
     /// </summary>
-    /// <param name="op">The operation that made the view.</param>
+    /// <param name="op">The operation that created the view.</param>
     private static long[] Longs(TracedOp op) =>
         [
             .. op
@@ -179,9 +179,10 @@ internal static class ViewInverse
                 ),
         ];
 
-    /// <summary>The indices with which a view was read, so that it can be written at the same place.</summary>
+    /// <summary>The indices with which a view was read, so that it can be written back at the same
+    /// position.</summary>
     /// <param name="op">A read of <c>x[...]</c>.</param>
-    /// <returns>Null where one of them is a tensor or follows a size.</returns>
+    /// <returns>Null if one of them is a tensor or depends on a size.</returns>
     private static object?[]? Indices(TracedOp op)
     {
         var indices = op
@@ -194,11 +195,11 @@ internal static class ViewInverse
         return indices.All(index => index is IndexArgument) ? indices : null;
     }
 
-    /// <summary>Which axis of the source each axis of a view was.</summary>
-    /// <param name="op">What made the view.</param>
+    /// <summary>The source axis of each axis of a view.</summary>
+    /// <param name="op">The operation that created the view.</param>
     /// <param name="name">Its name, see <see cref="OperationName"/>.</param>
-    /// <param name="rank">Axes of both.</param>
-    /// <returns>Null for an operation or arguments that are not understood.</returns>
+    /// <param name="rank">Number of axes of both.</param>
+    /// <returns>Null if the operation or its arguments are not supported.</returns>
     private static long[]? Permutation(TracedOp op, string name, int rank)
     {
         long At(long axis) => axis < 0 ? axis + rank : axis;

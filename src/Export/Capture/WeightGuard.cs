@@ -1,29 +1,30 @@
-// Why: an export runs forward many times, and nothing of the model may be different afterwards. What forward changes
-// by operations is refused before it happens; some of TorchSharp's modules change their own tensors in native code
-// (Embedding's max_norm renormalizes rows, InstanceNorm moves its statistics). The first run is watched with copies
-// of everything; copies are then kept of what it changed, and of everything small.
+// Why: an export runs forward many times, and the model must be unchanged afterwards. Changes that forward makes by
+// operations are refused before they happen, but some of TorchSharp's modules change their own tensors in native code
+// (Embedding's max_norm renormalizes rows, InstanceNorm updates its statistics). The first run is checked against
+// copies of all tensors; after it, copies are kept only of what it changed and of small tensors.
 using TorchBridge.Export.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Capture;
 
-/// <summary>Puts parameters and buffers back that a run of forward has changed.</summary>
+/// <summary>Restores parameters and buffers that a run of forward has changed.</summary>
 internal sealed class WeightGuard : IDisposable
 {
-    /// <summary>Tensors of fewer bytes are watched in every run: statistics, counters.</summary>
+    /// <summary>Tensors smaller than this many bytes are checked after every run: statistics, counters.</summary>
     private const long SmallTensor = 64 << 10;
 
     /// <summary>
-    /// The content of each watched tensor before the runs; the copies are this object's to dispose.
+    /// The original content of each watched tensor; this object disposes the copies.
     /// </summary>
     private readonly Dictionary<Tensor, Tensor> copies = new(ReferenceEqualityComparer.Instance);
 
-    /// <summary>Tensors that are compared after every run, however large they are.</summary>
+    /// <summary>Tensors that are compared after every run, whatever their size.</summary>
     private readonly HashSet<Tensor> watched = new(ReferenceEqualityComparer.Instance);
 
     /// <summary>
-    /// Whether no run has been compared yet: after it, large tensors that it left alone are no longer watched.
+    /// Whether no run has been compared yet: large tensors that the first run leaves unchanged are no longer watched
+    /// afterwards.
     /// </summary>
     private bool isFirst = true;
 
@@ -36,11 +37,11 @@ internal sealed class WeightGuard : IDisposable
             copies.TryAdd(tensor, TensorMemory.Keep(tensor));
     }
 
-    /// <summary>Whether a run changed anything so far.</summary>
+    /// <summary>Whether any run has changed something so far.</summary>
     public bool HasRestored { get; private set; }
 
-    /// <summary>Watches one tensor more, which is as it was before the run.</summary>
-    /// <param name="tensor">From outside of the model; it stays its owner's.</param>
+    /// <summary>Watches one more tensor, which the run has not changed yet.</summary>
+    /// <param name="tensor">A tensor from outside the model; its owner keeps ownership.</param>
     public void Watch(Tensor tensor)
     {
         if (copies.ContainsKey(tensor))
@@ -50,7 +51,7 @@ internal sealed class WeightGuard : IDisposable
         watched.Add(tensor);
     }
 
-    /// <summary>Compares after a run, and puts back what is different.</summary>
+    /// <summary>Compares after a run, and restores what has changed.</summary>
     public void Restore()
     {
         using var noGrad = no_grad();
@@ -82,8 +83,8 @@ internal sealed class WeightGuard : IDisposable
     }
 
     /// <summary>Whether the elements are the same, bit for bit.</summary>
-    /// <param name="tensor">As it is now, on any device.</param>
-    /// <param name="copy">As it was.</param>
+    /// <param name="tensor">The current tensor, on any device.</param>
+    /// <param name="copy">Its original content.</param>
     private static bool AreEqual(Tensor tensor, Tensor copy)
     {
         using var scope = NewDisposeScope();

@@ -1,32 +1,32 @@
 // Which nodes are an affine function of each channel (axis 1): BatchNormalization with constant parameters, and Mul,
-// Add, Sub, Div with a constant that has one value a channel, or one for all. A constant broadcasts from the right,
-// so for a value of rank r its axis 1 is the constant's axis (rank of the constant) - (r - 1); every other axis must
-// have size 1. A value of one channel that a constant spreads to several is none: its layer has one channel, and
-// cannot take them.
+// Add, Sub, Div with a constant that has one value per channel or a single value. A constant broadcasts from the
+// right, so for a value of rank r its axis 1 is the constant's axis (rank of the constant) - (r - 1); every other
+// axis must have size 1. A one-channel value that a constant broadcasts to several channels does not count: its layer
+// has one channel and cannot absorb them.
 using TorchBridge.Export.Onnx;
 using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Export.Folding;
 
-/// <summary>A node that scales and shifts channels: what it reads, what it does, and the tensors it has that
-/// from.</summary>
+/// <summary>A node that scales and shifts channels, with its input, its affine function and the tensors that define
+/// it.</summary>
 /// <param name="Node">The node.</param>
 /// <param name="Input">The value that it reads.</param>
-/// <param name="Affine">What it does.</param>
+/// <param name="Affine">Scale and shift per channel.</param>
 /// <param name="Tensors">Its constants, in the node's order.</param>
 internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Affine, IReadOnlyList<string> Tensors)
 {
-    /// <summary>The value that it makes.</summary>
+    /// <summary>Its output value.</summary>
     public string Output => Node.Outputs[0];
 
-    /// <summary>Whether it is a BatchNormalization, and not arithmetic with a constant.</summary>
+    /// <summary>Whether it is a BatchNormalization rather than arithmetic with a constant.</summary>
     public bool IsBatchNorm => Node.OpType == "BatchNormalization";
 
-    /// <summary>Reads a node, or says with null that it is none.</summary>
-    /// <param name="graph">Whose constants and ranks decide.</param>
+    /// <summary>Reads a node; null if it does not scale and shift channels.</summary>
+    /// <param name="graph">The graph with the constants and ranks.</param>
     /// <param name="node">Any node.</param>
-    /// <returns>Null for every other operator, for statistics that are computed, and for constants that do not stand
-    /// one per channel.</returns>
+    /// <returns>Null for any other operator, for computed statistics, and for constants that are not per
+    /// channel.</returns>
     public static AffineNode? Read(OnnxGraph graph, OnnxNode node) =>
         node.OpType switch
         {
@@ -35,10 +35,10 @@ internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Aff
             _ => null,
         };
 
-    /// <summary>A BatchNormalization whose four tensors stand in the file.</summary>
-    /// <param name="graph">Holds the constants.</param>
+    /// <summary>Reads a BatchNormalization whose four tensors are constants.</summary>
+    /// <param name="graph">The graph with the constants.</param>
     /// <param name="node">A BatchNormalization.</param>
-    /// <returns>Null where one of the four is computed in the graph, or is no float.</returns>
+    /// <returns>Null if one of the four is computed in the graph or is not floating-point.</returns>
     private static AffineNode? OfBatchNorm(OnnxGraph graph, OnnxNode node)
     {
         var parameters = node.Inputs.Skip(1).Select(graph.Initializers.GetValueOrDefault).ToArray();
@@ -56,9 +56,9 @@ internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Aff
     /// <summary>
     /// x * k, x + k, x - k, k - x, x / k with a constant k that has one value per channel, or one for all.
     /// </summary>
-    /// <param name="graph">Holds the constants.</param>
+    /// <param name="graph">The graph with the constants.</param>
     /// <param name="node">A Mul, Add, Sub or Div.</param>
-    /// <returns>Null where neither operand is a constant that has one value per channel or one for all.</returns>
+    /// <returns>Null if neither operand is a constant with one value per channel or one for all.</returns>
     private static AffineNode? OfArithmetic(OnnxGraph graph, OnnxNode node)
     {
         var constantFirst = graph.Initializers.ContainsKey(node.Inputs[0]);
@@ -90,10 +90,10 @@ internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Aff
     }
 
     /// <summary>
-    /// Whether a constant's only axis above 1 is the channels' when it broadcasts to a rank.
+    /// Whether the channel axis is the only axis larger than 1 of a constant that is broadcast to a rank.
     /// </summary>
     /// <param name="dims">Shape of the constant.</param>
-    /// <param name="rank">Axes of the value that it broadcasts with; axis 1 is the channels'.</param>
+    /// <param name="rank">Number of axes of the value that it is combined with; axis 1 is the channel axis.</param>
     private static bool IsPerChannel(long[] dims, int rank)
     {
         if (dims.Length > rank)
@@ -102,24 +102,24 @@ internal sealed record AffineNode(OnnxNode Node, string Input, ChannelAffine Aff
         return dims.Select((size, axis) => axis == channelAxis || size == 1).All(fits => fits);
     }
 
-    /// <summary>Number of axes of a value, as far as lowering knows.</summary>
-    /// <param name="graph">Any graph of ours.</param>
-    /// <param name="name">A value.</param>
-    /// <returns>Null where nothing is known of it.</returns>
+    /// <summary>Number of axes of a value, if lowering recorded it.</summary>
+    /// <param name="graph">A lowered graph.</param>
+    /// <param name="name">Name of a value.</param>
+    /// <returns>Null if unknown.</returns>
     private static int? RankOf(OnnxGraph graph, string name) =>
         DimsOf(graph, name)?.Length ?? (graph.Ranks.TryGetValue(name, out var known) ? known.Rank : null);
 
-    /// <summary>Size of axis 1; null where it is free or unknown.</summary>
+    /// <summary>Size of axis 1; null if it is free or unknown.</summary>
     private static long? ChannelsOf(OnnxGraph graph, string name) => DimsOf(graph, name)?[1] as long?;
 
     /// <summary>Sizes of a value, as far as they are known.</summary>
-    /// <param name="graph">Any graph of ours.</param>
-    /// <param name="name">A value.</param>
-    /// <returns>A long for a fixed size, a string for one that varies; null where nothing is known.</returns>
+    /// <param name="graph">A lowered graph.</param>
+    /// <param name="name">Name of a value.</param>
+    /// <returns>A long for a fixed size, a string for a free one; null if unknown.</returns>
     private static object[]? DimsOf(OnnxGraph graph, string name) =>
         graph.Inputs.FirstOrDefault(input => input.Name == name)?.Dims ?? graph.Infos.GetValueOrDefault(name)?.Dims;
 
-    /// <summary>Whether a constant's elements may be scaled and shifted.</summary>
+    /// <summary>Whether an element type is floating-point, so that it can be scaled and shifted.</summary>
     private static bool IsFloat(ElementType type) =>
         type is ElementType.Float32 or ElementType.Float64 or ElementType.Float16;
 }

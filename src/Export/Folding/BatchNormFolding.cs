@@ -1,19 +1,19 @@
-// What it does: puts everything that scales and shifts channels (see AffineNode) into the layers beside it (see
+// What it does: folds everything that scales and shifts channels (see AffineNode) into the adjacent layers (see
 // LinearLayer), so that an eval-mode BatchNorm costs nothing:
 //   1. after a Conv, ConvTranspose or Gemm, chains included: BatchNorm after BatchNorm, constant Mul and Add
-//   2. after a BatchNorm that stays: into its weight and bias
+//   2. after a BatchNorm that is kept: into its weight and bias
 //   3. before a Gemm or an unpadded Conv; a scale without a shift before any of them
-// 4. what is left of a chain of constant Mul, Add, Sub, Div becomes one Mul and one Add A fold is right or it is
-// refused with a reason: the value between the two must have one reader and be no output of the model, the layer's
-// weights must be its own and constant.
+//   4. what is left of a chain of constant Mul, Add, Sub, Div becomes one Mul and one Add
+// A fold is either exact or refused with a reason: the value between the two nodes must have a single reader and must
+// not be an output of the model, and the layer's weights must be constant and not shared.
 using TorchBridge.Export.Onnx;
 using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Export.Folding;
 
 /// <summary>What folding did.</summary>
-/// <param name="Folded">Module paths of the BatchNorms that are gone.</param>
-/// <param name="Refused">BatchNorms that stayed, with the reason.</param>
+/// <param name="Folded">Module paths of the BatchNorms that were folded away.</param>
+/// <param name="Refused">BatchNorms that were kept, with the reason.</param>
 /// <param name="Layers">Layers whose weights changed.</param>
 internal sealed record FoldResult(
     IReadOnlyList<string> Folded,
@@ -21,52 +21,52 @@ internal sealed record FoldResult(
     IReadOnlyList<LinearLayer> Layers
 )
 {
-    /// <summary>Nothing was folded, because nobody asked for it.</summary>
+    /// <summary>The result if folding was not requested.</summary>
     public static FoldResult None { get; } = new([], [], []);
 }
 
 /// <summary>
-/// Folds everything that scales and shifts channels into the layers beside it, in place. What cannot be folded
-/// without another result is left, with the reason.
+/// Folds everything that scales and shifts channels into the adjacent layers, in place. What cannot be folded exactly
+/// is kept, with the reason.
 /// </summary>
 internal sealed class BatchNormFolding
 {
-    /// <summary>The usual reason why a norm stays: it adds nothing to another reason, and is then left out.</summary>
-    private const string NoLayerAfter = "no layer after it reads it alone";
+    /// <summary>The usual reason why a norm is kept; it is omitted if there is another reason.</summary>
+    private const string NoLayerAfter = "its output is not read by exactly one following layer";
 
-    /// <summary>Changed in place.</summary>
+    /// <summary>The graph, changed in place.</summary>
     private readonly OnnxGraph graph;
 
-    /// <summary>Names of norms that are to stay, with the reason.</summary>
+    /// <summary>Names of norms that must be kept, with the reason.</summary>
     private readonly IReadOnlyDictionary<string, string> keep;
 
     /// <summary>
-    /// Layers that were read so far; their weights are written once, at the end, so that each is rounded once.
+    /// Layers that have been read so far; their weights are written at the end, so that each is rounded only once.
     /// </summary>
     private readonly Dictionary<OnnxNode, LinearLayer> layers = [];
 
-    /// <summary>Norms that stay and take in what follows them.</summary>
+    /// <summary>Norms that are kept and absorb what follows them.</summary>
     private readonly Dictionary<OnnxNode, ChannelAffine> norms = [];
 
-    /// <summary>Module paths of the norms that are gone.</summary>
+    /// <summary>Module paths of the norms that were folded away.</summary>
     private readonly List<string> folded = [];
 
-    /// <summary>Why each norm that stays does.</summary>
+    /// <summary>The reason for each norm that is kept.</summary>
     private readonly Dictionary<OnnxNode, string> reasons = [];
 
-    /// <summary>Prepares one folding of a graph.</summary>
+    /// <summary>Prepares the folding of one graph.</summary>
     private BatchNormFolding(OnnxGraph graph, IReadOnlyDictionary<string, string> keep) =>
         (this.graph, this.keep) = (graph, keep);
 
     /// <summary>Folds a graph in topological order.</summary>
-    /// <param name="graph">Is changed.</param>
-    /// <param name="keep">Names of BatchNormalization nodes that are to stay, with the reason.</param>
+    /// <param name="graph">The graph, changed in place.</param>
+    /// <param name="keep">Names of BatchNormalization nodes that must be kept, with the reason.</param>
     /// <returns>What was folded, what was not and why, and the layers whose weights changed.</returns>
     public static FoldResult Fold(OnnxGraph graph, IReadOnlyDictionary<string, string>? keep = null) =>
         new BatchNormFolding(graph, keep ?? new Dictionary<string, string>()).Run();
 
     /// <summary>
-    /// Goes through the graph forwards, then backwards; writes the weights once, when all is known.
+    /// Traverses the graph forwards, then backwards, and writes the weights once at the end.
     /// </summary>
     private FoldResult Run()
     {
@@ -86,9 +86,9 @@ internal sealed class BatchNormFolding
         return new FoldResult(folded, refused, [.. layers.Values.Where(layer => layer.Steps.Count > 0)]);
     }
 
-    /// <summary>Tries to fold one node, and keeps the reason where it stays.</summary>
+    /// <summary>Tries to fold one node, and notes the reason if it is kept.</summary>
     /// <param name="node">Any node; only those that scale and shift channels are folded.</param>
-    /// <param name="fold">Folds it, and gives null; else the reason.</param>
+    /// <param name="fold">Folds the node and returns null, or returns the reason why not.</param>
     private void Try(OnnxNode node, Func<AffineNode, string?> fold)
     {
         var isNorm = node.OpType == "BatchNormalization";
@@ -114,9 +114,9 @@ internal sealed class BatchNormFolding
             folded.Add(node.ModulePath);
     }
 
-    /// <summary>Into the node before it. Gives the reason where that is not exact.</summary>
-    /// <param name="affine">What is to go.</param>
-    /// <returns>Null where it was folded.</returns>
+    /// <summary>Folds a node into the node before it, or returns the reason if that is not exact.</summary>
+    /// <param name="affine">The node to fold.</param>
+    /// <returns>Null if it was folded; otherwise the reason.</returns>
     private string? FoldBackward(AffineNode affine)
     {
         var producer = graph.Producer(affine.Input);
@@ -142,14 +142,14 @@ internal sealed class BatchNormFolding
                 return misfit;
         }
 
-        // The producer stands before whoever reads the affine node: it may take over its output.
+        // The producer comes before all readers of the affine node, so it can take over its output.
         producer.Outputs[0] = affine.Output;
         return null;
     }
 
-    /// <summary>Into the layer after it. Gives the reason where that is not exact.</summary>
-    /// <param name="affine">What is to go.</param>
-    /// <returns>Null where it was folded.</returns>
+    /// <summary>Folds a node into the layer after it, or returns the reason if that is not exact.</summary>
+    /// <param name="affine">The node to fold.</param>
+    /// <returns>Null if it was folded; otherwise the reason.</returns>
     private string? FoldForward(AffineNode affine)
     {
         if (graph.IsOutput(affine.Output))
@@ -162,9 +162,9 @@ internal sealed class BatchNormFolding
             || graph.Uses()[affine.Output] != 1
         )
             return NoLayerAfter;
-        // A norm that took others in is what it and they are together.
+        // A norm that absorbed other nodes represents all of them together.
         if (norms.ContainsKey(affine.Node))
-            return $"it holds a chain already, and {readers[0].Name} is left as it is";
+            return $"it already absorbed a chain, so it cannot be folded into {readers[0].Name}";
         var (layer, reason) = LayerOf(readers[0]);
         if (layer is null)
             return reason;
@@ -175,10 +175,11 @@ internal sealed class BatchNormFolding
     }
 
     /// <summary>
-    /// A layer as it is read once, with what has been folded into it so far; or the reason why it takes nothing.
+    /// The layer of a node, read once, with what has been folded into it so far; or the reason why nothing can be
+    /// folded into it.
     /// </summary>
     /// <param name="node">A Conv, ConvTranspose or Gemm.</param>
-    /// <returns>One of the two is null.</returns>
+    /// <returns>Exactly one of the two is null.</returns>
     private (LinearLayer? Layer, string? Reason) LayerOf(OnnxNode node)
     {
         if (layers.TryGetValue(node, out var known))
@@ -189,8 +190,8 @@ internal sealed class BatchNormFolding
         return (layer, reason);
     }
 
-    /// <summary>What followed a norm goes into its weight and bias: S (g n + b) + T.</summary>
-    /// <param name="norm">A BatchNormalization; it gets tensors of its own, because others may read the old
+    /// <summary>Writes what followed a norm into its weight and bias: S (g n + b) + T.</summary>
+    /// <param name="norm">A BatchNormalization; it gets new tensors, because other nodes may read the old
     /// ones.</param>
     /// <param name="after">S and T, per channel.</param>
     private void WriteNorm(OnnxNode norm, ChannelAffine after)
@@ -214,7 +215,8 @@ internal sealed class BatchNormFolding
         }
     }
 
-    /// <summary>x / 255, minus a mean, divided by a deviation: one Mul and one Add.</summary>
+    /// <summary>Merges chains of arithmetic, such as x / 255, minus a mean, divided by a standard deviation, into one
+    /// Mul and one Add.</summary>
     private void MergeArithmetic()
     {
         for (var at = 0; at < graph.Nodes.Count; at++)
@@ -224,7 +226,7 @@ internal sealed class BatchNormFolding
                 continue;
             var affine = chain.Aggregate(ChannelAffine.Identity, (first, next) => first.Then(next.Affine));
             var (first, last) = (chain[0], chain[^1]);
-            // The shape in which the constants broadcast: [C, 1, ...], from the one with the most axes.
+            // The broadcast shape of the constants, [C, 1, ...], from the one with the most axes.
             var dims = chain
                 .Select(link => graph.Initializers[link.Tensors[0]])
                 .MaxBy(tensor => (tensor.Count, tensor.Dims.Length))!
@@ -270,9 +272,10 @@ internal sealed class BatchNormFolding
         }
     }
 
-    /// <summary>The arithmetic nodes from one on, each the only reader of the one before.</summary>
+    /// <summary>The chain of arithmetic nodes that starts at a position; each node is the only reader of the previous
+    /// one.</summary>
     /// <param name="at">Position of the first in the graph.</param>
-    /// <returns>Empty where that is no arithmetic with a constant.</returns>
+    /// <returns>Empty if the first node is not arithmetic with a constant.</returns>
     private List<AffineNode> Chain(int at)
     {
         var chain = new List<AffineNode>();

@@ -1,28 +1,29 @@
 namespace TorchBridge.Export.Folding;
 
-/// <summary>z = Scale[c] y + Shift[c], per channel, in float64. One element stands for every channel.</summary>
-/// <param name="Scale">One a channel, or one for all.</param>
-/// <param name="Shift">One a channel, or one for all.</param>
+/// <summary>z = Scale[c] y + Shift[c], per channel, in float64. A single element applies to every channel.</summary>
+/// <param name="Scale">One factor per channel, or one for all.</param>
+/// <param name="Shift">One summand per channel, or one for all.</param>
 internal sealed record ChannelAffine(double[] Scale, double[] Shift)
 {
     /// <summary>z = y</summary>
     public static ChannelAffine Identity { get; } = new([1], [0]);
 
-    /// <summary>Channels that it was made for; 1 where it is the same for all.</summary>
+    /// <summary>Number of channels; 1 if it is the same for all.</summary>
     public int Channels => Math.Max(Scale.Length, Shift.Length);
 
-    /// <summary>Whether every shift is zero: then zeros of a padding stay zeros.</summary>
+    /// <summary>Whether every shift is zero, so that the zeros of a padding stay zeros.</summary>
     public bool ShiftsNothing => Shift.All(value => value == 0);
 
     /// <summary>The factor of a channel.</summary>
-    /// <param name="channel">From 0.</param>
+    /// <param name="channel">Index of the channel, from 0.</param>
     public double ScaleOf(int channel) => Scale[Scale.Length == 1 ? 0 : channel];
 
     /// <summary>The summand of a channel.</summary>
-    /// <param name="channel">From 0.</param>
+    /// <param name="channel">Index of the channel, from 0.</param>
     public double ShiftOf(int channel) => Shift[Shift.Length == 1 ? 0 : channel];
 
-    /// <summary>What a BatchNorm is in eval mode: scale = g / sqrt(v + eps), shift = b - m scale.</summary>
+    /// <summary>The affine function of a BatchNorm in eval mode: scale = g / sqrt(v + eps), shift = b - m
+    /// scale.</summary>
     /// <param name="g">weight</param>
     /// <param name="b">bias</param>
     /// <param name="m">running_mean</param>
@@ -41,9 +42,9 @@ internal sealed record ChannelAffine(double[] Scale, double[] Shift)
         return new ChannelAffine(scale, shift);
     }
 
-    /// <summary>This one first, then the next.</summary>
-    /// <param name="next">What is done to the result of this one.</param>
-    /// <returns>The composition; one element per channel where either has as many.</returns>
+    /// <summary>Composes this function with the next one.</summary>
+    /// <param name="next">The function that is applied to the result of this one.</param>
+    /// <returns>The composition; one element per channel if either function has as many.</returns>
     public ChannelAffine Then(ChannelAffine next)
     {
         var channels = Math.Max(Channels, next.Channels);

@@ -6,17 +6,17 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Folding;
 
-/// <summary>Replaces nodes that read nothing but constants by their results. ONNX Runtime computes them, with the
-/// kernels that would run them.</summary>
+/// <summary>Replaces nodes that read only constants by their results, computed by ONNX Runtime with the same kernels
+/// that would run them.</summary>
 internal static class ConstantFolding
 {
-    /// <summary>A result may be larger than what it is made of by this; a larger one (an expanded constant) is
-    /// cheaper to compute than to store.</summary>
+    /// <summary>Bytes by which a result may be larger than its inputs; a larger one (an expanded constant) is cheaper
+    /// to compute than to store.</summary>
     private const long Growth = 64 << 10;
 
-    /// <summary>Folds in place.</summary>
-    /// <param name="graph">Changed in place. Results that would make the file much larger are left to be
-    /// computed.</param>
+    /// <summary>Folds the constants of a graph in place.</summary>
+    /// <param name="graph">The graph, changed in place. Nodes whose results would make the file much larger are
+    /// kept.</param>
     public static void Fold(OnnxGraph graph)
     {
         var constants = graph.Initializers.Keys.ToHashSet(StringComparer.Ordinal);
@@ -34,7 +34,7 @@ internal static class ConstantFolding
 
         if (nodes.Count == 0)
             return;
-        // Only what a node that is no constant reads, or the caller gets.
+        // Only values that a non-constant node reads or that are outputs.
         var read = graph
             .Nodes.Except(nodes)
             .SelectMany(node => node.Inputs)
@@ -52,11 +52,11 @@ internal static class ConstantFolding
     }
 
     /// <summary>
-    /// Runs the constant nodes in ONNX Runtime, and keeps the results that are worth it.
+    /// Runs the constant nodes in ONNX Runtime, and returns the results that are worth storing.
     /// </summary>
-    /// <param name="graph">Holds the constants that they read.</param>
-    /// <param name="nodes">All that depends on constants only, in order.</param>
-    /// <param name="results">Values of theirs that other nodes read, or that are outputs.</param>
+    /// <param name="graph">The graph with the constants that they read.</param>
+    /// <param name="nodes">All nodes that depend only on constants, in order.</param>
+    /// <param name="results">Their values that other nodes read or that are outputs.</param>
     private static List<(string Name, Initializer Tensor)> Compute(
         OnnxGraph graph,
         List<OnnxNode> nodes,
@@ -81,8 +81,8 @@ internal static class ConstantFolding
         }
         catch (Exception error) when (error is OnnxRuntimeException or InvalidDataException)
         {
-            // A kernel that is missing for a type, say, or more than 2 GB of constants: the nodes stay as they are,
-            // and verification judges them.
+            // For example, a kernel is missing for a type, or there are more than 2 GB of constants: the nodes are
+            // kept, and the verification checks them.
             return [];
         }
 

@@ -2,12 +2,12 @@ using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Export.Folding;
 
-/// <summary>Removes what changes nothing: Identity nodes, nodes and tensors that nobody reads, tensors that stand
-/// twice.</summary>
+/// <summary>Removes what has no effect: Identity nodes, nodes and tensors that nothing reads, duplicate
+/// tensors.</summary>
 internal static class GraphCleaner
 {
     /// <summary>Cleans a graph in place.</summary>
-    /// <param name="graph">Changed in place; what it computes stays the same.</param>
+    /// <param name="graph">The graph, changed in place; its results stay the same.</param>
     public static void Clean(OnnxGraph graph)
     {
         RemoveIdentities(graph);
@@ -16,8 +16,8 @@ internal static class GraphCleaner
     }
 
     /// <summary>
-    /// Takes Identity nodes out. An output takes over the name of the value that it is, unless that has a name of its
-    /// own to keep.
+    /// Removes Identity nodes. The value before an Identity takes over the name of the output after it, unless it
+    /// must keep its own name.
     /// </summary>
     private static void RemoveIdentities(OnnxGraph graph)
     {
@@ -32,8 +32,7 @@ internal static class GraphCleaner
                 continue;
             }
 
-            // An output takes over the name of the value it is, unless that is an input, a tensor of the file, or an
-            // output itself.
+            // The value takes over the output's name, unless it is an input, an initializer or an output itself.
             var producer = graph.Producer(from);
             if (producer is null || graph.IsOutput(from))
                 continue;
@@ -43,7 +42,7 @@ internal static class GraphCleaner
         }
     }
 
-    /// <summary>Makes one tensor of those that are equal in type, sizes and every byte.</summary>
+    /// <summary>Merges tensors that are equal in type, shape and every byte.</summary>
     private static void MergeEqualInitializers(OnnxGraph graph)
     {
         var groups = graph.Initializers.Values.GroupBy(tensor => (tensor.Type, string.Join(',', tensor.Dims)));

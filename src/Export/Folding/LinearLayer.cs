@@ -1,16 +1,16 @@
-// A layer that is linear in its channels, with what has been folded into it so far. In float64, rounded once, when
-// all is known:
+// A layer that is linear in its channels, with everything that has been folded into it so far. Computed in float64
+// and rounded once, when all folds are known:
 //
 //   layer              y = W x + c
 //   affine after it    z = S y + T      gives W'[o, i] = S[o] W[o, i],  c' = S c + T
 //   affine before it   x = s u + t      gives W'[o, i] = W[o, i] s[i],  c'[o] = c[o] + sum_i,k W[o, i, k] t[i]
 //
-// Layouts, where o is the output and i the input channel:
+// Layouts, where o is the output channel and i the input channel:
 //   Conv           W[o, in/groups, k...]     o is axis 0; i = group of o x in/groups + axis 1
 //   ConvTranspose  W[i, out/groups, k...]    i is axis 0; o = group of i x out/groups + axis 1
-// Gemm (transB)  W[o, i]                   alpha = 1, beta = 1, as the exporter writes it; others are refused A shift
-// before a padded convolution is not exact: the zeros of the padding are not shifted. Before a ConvTranspose it is
-// not either: its borders see fewer terms of the sum. Source: Ioffe & Szegedy 2015, section 3.1; PyTorch
+//   Gemm (transB)  W[o, i]                   alpha = 1, beta = 1, as the exporter writes it; others are refused
+// A shift before a padded convolution is not exact: the zeros of the padding are not shifted. Nor is it before a
+// ConvTranspose, whose borders see fewer terms of the sum. Source: Ioffe & Szegedy 2015, section 3.1; PyTorch
 // torch.nn.utils.fusion.fuse_conv_bn_weights.
 using System.Runtime.InteropServices;
 using TorchBridge.Export.Onnx;
@@ -18,26 +18,26 @@ using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Export.Folding;
 
-/// <summary>A Conv, ConvTranspose or Gemm with constant weights, and the affine functions that are to go into
+/// <summary>A Conv, ConvTranspose or Gemm with constant weights, and the affine functions to be folded into
 /// it.</summary>
 internal sealed class LinearLayer
 {
     /// <summary>The layer's own weight, before folding.</summary>
     private readonly Initializer weight;
 
-    /// <summary>The layer's own bias, before folding; null where it has none.</summary>
+    /// <summary>The layer's own bias, before folding; null if it has none.</summary>
     private readonly Initializer? bias;
 
-    /// <summary>Groups of channels that do not mix; 1 for a Gemm.</summary>
+    /// <summary>Number of channel groups; 1 for a Gemm.</summary>
     private readonly long groups;
 
-    /// <summary>Whether other layers read the same bias tensor, whose name the folded one then cannot have.</summary>
+    /// <summary>Whether other layers read the same bias tensor, so that the folded bias needs another name.</summary>
     private readonly bool isBiasShared;
 
-    /// <summary>A layer with nothing folded into it yet.</summary>
+    /// <summary>Creates a layer with nothing folded into it yet.</summary>
     /// <param name="node">A Conv, ConvTranspose or Gemm.</param>
     /// <param name="weight">Its weight.</param>
-    /// <param name="bias">Its bias; null where it has none.</param>
+    /// <param name="bias">Its bias; null if it has none.</param>
     /// <param name="isBiasShared">Whether other layers read the same bias tensor.</param>
     private LinearLayer(OnnxNode node, Initializer weight, Initializer? bias, bool isBiasShared)
     {
@@ -51,52 +51,53 @@ internal sealed class LinearLayer
     /// <summary>The Conv, ConvTranspose or Gemm.</summary>
     public OnnxNode Node { get; }
 
-    /// <summary>Name of its own weight, before folding.</summary>
+    /// <summary>Name of its weight before folding.</summary>
     public string WeightName => weight.Name;
 
-    /// <summary>Name of its own bias, or null.</summary>
+    /// <summary>Name of its bias before folding, or null.</summary>
     public string? OwnBiasName => bias?.Name;
 
-    /// <summary>Name of the weight that folding makes; the own one may be shared.</summary>
+    /// <summary>Name of the folded weight; the original one may be shared.</summary>
     public string FoldedWeightName => $"{weight.Name}:folded";
 
-    // Equal biases are one tensor of the file (zeros, say), and each layer folds into its own.
-    /// <summary>Name of the bias that folding makes.</summary>
+    // Equal biases (zeros, for example) are one tensor in the file, and each layer needs its own folded bias.
+    /// <summary>Name of the folded bias.</summary>
     public string FoldedBiasName => $"{(bias is null || isBiasShared ? BiasName(weight.Name) : bias.Name)}:folded";
 
-    /// <summary>What happens to its input.</summary>
+    /// <summary>The affine function that is applied to its input.</summary>
     public ChannelAffine Before { get; private set; } = ChannelAffine.Identity;
 
-    /// <summary>What happens to its output.</summary>
+    /// <summary>The affine function that is applied to its output.</summary>
     public ChannelAffine After { get; private set; } = ChannelAffine.Identity;
 
-    /// <summary>Where <see cref="Before"/> and <see cref="After"/> come from, for the verification.</summary>
+    /// <summary>The folded nodes from which <see cref="Before"/> and <see cref="After"/> were composed, for the
+    /// verification.</summary>
     public List<FoldStep> Steps { get; } = [];
 
-    /// <summary>Channels of the result.</summary>
+    /// <summary>Number of output channels.</summary>
     private int OutputChannels => (int)(Node.OpType == "ConvTranspose" ? weight.Dims[1] * groups : weight.Dims[0]);
 
-    /// <summary>Channels of the input.</summary>
+    /// <summary>Number of input channels.</summary>
     private int InputChannels => (int)(Node.OpType == "ConvTranspose" ? weight.Dims[0] : weight.Dims[1] * groups);
 
     /// <summary>Whether a node is of one of the three operators.</summary>
     /// <param name="node">Any node.</param>
     public static bool Is(OnnxNode node) => node.OpType is "Conv" or "ConvTranspose" or "Gemm";
 
-    /// <summary>Reads a layer, or says why nothing can be folded into it.</summary>
-    /// <param name="graph">Whose constants the weights must be.</param>
+    /// <summary>Reads a layer, or returns the reason why nothing can be folded into it.</summary>
+    /// <param name="graph">The graph whose constants the weights must be.</param>
     /// <param name="node">A Conv, ConvTranspose or Gemm.</param>
     public static (LinearLayer? Layer, string? Reason) Read(OnnxGraph graph, OnnxNode node)
     {
         if (!graph.Initializers.TryGetValue(node.Inputs[1], out var weight))
             return (null, $"the weight of {node.Name} is computed in forward");
         if (graph.Readers(node.Inputs[1]).FirstOrDefault(other => other != node) is { } sharer)
-            return (null, $"weights shared with {sharer.Name}");
+            return (null, $"the layer shares its weights with {sharer.Name}");
         Initializer? bias = null;
         if (node.Inputs.Count > 2 && !graph.Initializers.TryGetValue(node.Inputs[2], out bias))
             return (null, $"the bias of {node.Name} is computed in forward");
         if (weight.Type is not (ElementType.Float32 or ElementType.Float64 or ElementType.Float16))
-            return (null, $"the weights of {node.Name} are {weight.Type}");
+            return (null, $"the weights of {node.Name} have type {weight.Type}");
         if (
             node.OpType == "Gemm"
             && (
@@ -107,35 +108,35 @@ internal sealed class LinearLayer
                 || bias is { Dims.Length: not 1 }
             )
         )
-            return (null, $"{node.Name} is a scaled or transposed Gemm");
+            return (null, $"{node.Name} is a Gemm with scaling (alpha, beta) or a transposed operand");
         return (new LinearLayer(node, weight, bias, bias is not null && graph.Readers(bias.Name).Skip(1).Any()), null);
     }
 
-    /// <summary>Takes a function of the layer's output, or says why not.</summary>
-    /// <param name="affine">What reads the layer's result.</param>
-    /// <returns>Null where it was taken.</returns>
+    /// <summary>Folds in a function of the layer's output, or returns the reason why not.</summary>
+    /// <param name="affine">The node that reads the layer's output.</param>
+    /// <returns>Null if it was folded in; otherwise the reason.</returns>
     public string? FoldAfter(AffineNode affine)
     {
         if (affine.Affine.Channels != 1 && affine.Affine.Channels != OutputChannels)
-            return $"{Node.Name} has {OutputChannels} channels, and it has {affine.Affine.Channels}";
+            return $"{Node.Name} has {OutputChannels} channels, but the norm has {affine.Affine.Channels}";
         After = After.Then(affine.Affine);
         Steps.Add(new FoldStep(IsBefore: false, affine));
         return null;
     }
 
-    /// <summary>Takes a function of the layer's input, or says why not.</summary>
-    /// <param name="affine">What makes the layer's input.</param>
-    /// <returns>Null where it was taken.</returns>
+    /// <summary>Folds in a function of the layer's input, or returns the reason why not.</summary>
+    /// <param name="affine">The node that computes the layer's input.</param>
+    /// <returns>Null if it was folded in; otherwise the reason.</returns>
     public string? FoldBefore(AffineNode affine)
     {
         if (affine.Affine.Channels != 1 && affine.Affine.Channels != InputChannels)
-            return $"{Node.Name} has {InputChannels} input channels, and it has {affine.Affine.Channels}";
+            return $"{Node.Name} has {InputChannels} input channels, but the norm has {affine.Affine.Channels}";
         if (!affine.Affine.ShiftsNothing)
         {
             if (Node.OpType == "ConvTranspose")
-                return $"{Node.Name} after it is transposed: its borders see fewer terms";
+                return $"{Node.Name} after it is a transposed convolution, whose borders sum fewer terms";
             if (Node.OpType == "Conv" && Node.Ints("pads").Any(size => size != 0))
-                return $"{Node.Name} after it pads with zeros that it does not shift";
+                return $"{Node.Name} after it pads with zeros, which the norm would not have shifted";
         }
 
         Before = affine.Affine.Then(Before);
@@ -143,8 +144,8 @@ internal sealed class LinearLayer
         return null;
     }
 
-    /// <summary>Weight and bias with everything that was folded in, rounded once.</summary>
-    /// <returns>The weight, and the bias where one is needed, under their new names.</returns>
+    /// <summary>Computes weight and bias with everything that was folded in, rounded once.</summary>
+    /// <returns>The weight, and the bias if one is needed, under their new names.</returns>
     public Initializer[] Folded() =>
         [
             Weight() with
@@ -155,8 +156,8 @@ internal sealed class LinearLayer
             TensorBytes.FromDoubles(FoldedBiasName, weight.Type, [OutputChannels], Bias()),
         ];
 
-    /// <summary>Writes them into the graph.</summary>
-    /// <param name="graph">Changed in place.</param>
+    /// <summary>Writes the folded weight and bias into the graph.</summary>
+    /// <param name="graph">The graph, changed in place.</param>
     public void Write(OnnxGraph graph)
     {
         var tensors = Folded();
@@ -173,7 +174,7 @@ internal sealed class LinearLayer
     {
         if (weight.Type == ElementType.Float32)
         {
-            // The usual case without arrays of float64: a large network's weights would stand in memory three times.
+            // The usual case avoids float64 arrays, which would hold a large network's weights in memory three times.
             var from = MemoryMarshal.Cast<byte, float>(weight.Data.Span);
             var bytes = new byte[weight.Data.Length];
             var to = MemoryMarshal.Cast<byte, float>(bytes.AsSpan());
@@ -188,16 +189,16 @@ internal sealed class LinearLayer
         return TensorBytes.FromDoubles(weight.Name, weight.Type, weight.Dims, values);
     }
 
-    /// <summary>S[o] W s[i] of one element.</summary>
+    /// <summary>Computes S[o] W s[i] for one element.</summary>
     /// <param name="value">The element.</param>
-    /// <param name="index">Its place in C order.</param>
+    /// <param name="index">Its index in C order.</param>
     private double Scaled(double value, int index)
     {
         var (output, input) = ChannelsOf(index);
         return After.ScaleOf(output) * value * Before.ScaleOf(input);
     }
 
-    /// <summary>S (c + sum over i of W t[i]) + T, in float64.</summary>
+    /// <summary>Computes S (c + sum over i of W t[i]) + T, in float64.</summary>
     private double[] Bias()
     {
         var sums = bias is null ? new double[OutputChannels] : TensorBytes.ToDoubles(bias);
@@ -217,9 +218,9 @@ internal sealed class LinearLayer
     }
 
     /// <summary>
-    /// Output and input channel of an element of the weight, by its place in C order.
+    /// Output and input channel of an element of the weight, by its index in C order.
     /// </summary>
-    /// <param name="index">Place in C order, in the weight's own layout.</param>
+    /// <param name="index">Index in C order, in the weight's own layout.</param>
     private (int Output, int Input) ChannelsOf(int index)
     {
         long kernel = 1;
@@ -227,19 +228,19 @@ internal sealed class LinearLayer
             kernel *= size;
         long first = index / (kernel * weight.Dims[1]),
             second = index / kernel % weight.Dims[1];
-        // The other side's channel: its place within the group of the first axis' channel.
+        // The other side's channel: its position within the group of the first axis' channel.
         var other = (first / (weight.Dims[0] / groups) * weight.Dims[1]) + second;
         return Node.OpType == "ConvTranspose" ? ((int)other, (int)first) : ((int)first, (int)other);
     }
 
-    /// <summary><c>conv1.bias</c> of <c>conv1.weight</c>.</summary>
+    /// <summary>The name of the bias that belongs to a weight: <c>conv1.bias</c> for <c>conv1.weight</c>.</summary>
     /// <param name="weight">The weight's name.</param>
-    /// <returns>The weight's name with <c>.bias</c> behind it where it does not end in <c>.weight</c>.</returns>
+    /// <returns>If the name does not end in <c>.weight</c>, the weight's name followed by <c>.bias</c>.</returns>
     private static string BiasName(string weight) =>
         weight.EndsWith(".weight", StringComparison.Ordinal) ? $"{weight[..^".weight".Length]}.bias" : $"{weight}.bias";
 }
 
 /// <summary>A function that was folded into a layer.</summary>
-/// <param name="IsBefore">Whether it stood before the layer.</param>
-/// <param name="Affine">The node that it was, with the names of its tensors.</param>
+/// <param name="IsBefore">Whether it comes before the layer.</param>
+/// <param name="Affine">The folded node, with the names of its tensors.</param>
 internal sealed record FoldStep(bool IsBefore, AffineNode Affine);

@@ -1,15 +1,15 @@
-// What it does: lowers operations on complex numbers, which ONNX Runtime does not have, as operations on pairs of
-// reals.
-//   views, sizes, sums   linear: the operation's own rule, once for the real parts and once for the imaginary ones
-//   products             (a + bi)(c + di) = (ac - bd) + (ad + bc)i; with a real factor each part by itself
+// What it does: lowers operations on complex numbers, which ONNX Runtime does not support, to operations on pairs of
+// real numbers.
+//   views, sizes, sums   linear: the operation's own rule, once for the real parts and once for the imaginary parts
+//   products             (a + bi)(c + di) = (ac - bd) + (ad + bc)i; with a real factor, each part by itself
 //   polar                abs cos angle, abs sin angle
-// Enough for rotary embeddings as LLaMA's ports write them: view_as_complex(x) * freqs_cis, view_as_real of that.
+// This covers rotary embeddings as LLaMA ports write them: view_as_complex(x) * freqs_cis, then view_as_real.
 using TorchBridge.Export.Capture;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering;
 
-/// <summary>Complex numbers as pairs of reals.</summary>
+/// <summary>Represents complex numbers as pairs of real numbers.</summary>
 internal static class ComplexPairs
 {
     private static readonly HashSet<string> PartByPart = new(StringComparer.Ordinal)
@@ -54,7 +54,7 @@ internal static class ComplexPairs
         "mean",
     };
 
-    /// <summary>The dtype of the parts; of a real dtype itself.</summary>
+    /// <summary>The dtype of the real and imaginary parts; a real dtype is returned unchanged.</summary>
     /// <param name="type">Any dtype.</param>
     public static ScalarType PartOf(ScalarType type) =>
         type switch
@@ -68,8 +68,8 @@ internal static class ComplexPairs
     /// <param name="type">Any dtype.</param>
     public static bool IsComplex(ScalarType type) => PartOf(type) != type;
 
-    /// <summary>Lowers an operation that reads or makes complex numbers.</summary>
-    /// <param name="builder">Of the graph.</param>
+    /// <summary>Lowers an operation that reads or returns complex numbers.</summary>
+    /// <param name="builder">Builder of the graph.</param>
     /// <param name="op">The operation.</param>
     /// <param name="row">The operation's rule for real numbers, if it has one.</param>
     public static void Lower(GraphBuilder builder, TracedOp op, OperatorRow? row)
@@ -142,9 +142,11 @@ internal static class ComplexPairs
                 break;
             default:
                 throw op.Refuse(
-                    $"{op.Site.CalleeName} of complex numbers: ONNX Runtime has none. The exporter writes polar, complex, "
-                        + "view_as_complex, view_as_real, real, imag, abs, conj, products, sums and views of them as pairs "
-                        + "of reals. Write the rest with the real and the imaginary part."
+                    $"{op.Site.CalleeName} is called with complex numbers, which ONNX Runtime does not support. "
+                        + "The exporter lowers polar, complex, "
+                        + "view_as_complex, view_as_real, real, imag, abs, conj, products, sums and views of "
+                        + "them to pairs "
+                        + "of real numbers. Write other operations with the real and the imaginary part."
                 );
         }
 

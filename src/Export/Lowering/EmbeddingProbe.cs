@@ -1,6 +1,5 @@
-// Why: TorchSharp keeps the options of embeddings in native code alone. They are found by what the module makes of
-// numbers that tell them apart: the rows it looks up are replaced for the time of the question, and put back bit for
-// bit.
+// Why: TorchSharp keeps the options of embeddings only in native code. They are found by running the module on rows
+// that distinguish them: the rows that it looks up are replaced for the probe and restored bit for bit.
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -12,9 +11,9 @@ namespace TorchBridge.Export.Lowering;
 /// <param name="Order">norm_type: the p of that norm.</param>
 internal sealed record RowNorm(double Limit, double Order)
 {
-    /// <summary>The table after all rows were looked up.</summary>
+    /// <summary>Renormalizes all rows of a table.</summary>
     /// <param name="table">Rows by index, [rows, width].</param>
-    /// <returns>A tensor of its own, as the table would be after every row was looked up.</returns>
+    /// <returns>A new tensor: the table as it would be after every row has been looked up.</returns>
     public Tensor Apply(Tensor table)
     {
         using var noGrad = no_grad();
@@ -25,23 +24,23 @@ internal sealed record RowNorm(double Limit, double Order)
 
 /// <summary>Options of an <see cref="EmbeddingBag"/>.</summary>
 /// <param name="Mode">Sum, mean or maximum.</param>
-/// <param name="PaddingIndex">The index that does not count; -1 for none.</param>
-/// <param name="IncludesLastOffset">Whether the last offset is the end of the last bag.</param>
+/// <param name="PaddingIndex">The index that is ignored; -1 for none.</param>
+/// <param name="IncludesLastOffset">Whether the last offset marks the end of the last bag.</param>
 /// <param name="Norm">Renormalization, or null.</param>
 internal sealed record BagOptions(EmbeddingBagMode Mode, long PaddingIndex, bool IncludesLastOffset, RowNorm? Norm);
 
 /// <summary>Finds the options of embeddings.</summary>
 internal static class EmbeddingProbe
 {
-    /// <summary>Larger than any max_norm that is meant.</summary>
+    /// <summary>Larger than any realistic max_norm.</summary>
     private const double Huge = 1e4;
 
-    /// <summary>Smaller than any.</summary>
+    /// <summary>Smaller than any realistic max_norm.</summary>
     private const double Tiny = 1e-3;
 
-    /// <summary>How a module that looks up row 0 renormalizes.</summary>
+    /// <summary>Finds how a module renormalizes row 0 when it looks it up.</summary>
     /// <param name="table">Its table.</param>
-    /// <param name="lookUp">What it makes of an index [1, 1] of zero.</param>
+    /// <param name="lookUp">Looks up an index tensor [1, 1] that holds zero.</param>
     public static RowNorm? Norm(Tensor table, Func<Tensor, Tensor> lookUp)
     {
         using var scope = NewDisposeScope();
@@ -57,7 +56,8 @@ internal static class EmbeddingProbe
                 return lookUp(index).to(ScalarType.Float64).abs().max().ToDouble();
             }
 
-            // All norms of a row with one number are that number; those of equal numbers differ by the order.
+            // For a row with a single non-zero element, every norm equals that element; for equal elements, the norms
+            // differ by their order.
             var single = zeros_like(first);
             single[.., ..1] = full_like(single[.., ..1], Huge);
             var limit = Largest(single);
@@ -87,7 +87,7 @@ internal static class EmbeddingProbe
         var kept = table.clone();
         try
         {
-            // Two of three offsets begin a bag where the last one is an end.
+            // With three offsets there are only two bags if the last offset is an end.
             var includesLast =
                 module
                     .forward(
@@ -105,7 +105,7 @@ internal static class EmbeddingProbe
                     )
                     : module.forward(index, null, null);
             var (mode, padding) = ModeAndPadding(LookUp, table);
-            // Row 0 may be the padding: a table of one row that is has nothing to renormalize.
+            // Row 0 may be the padding row; a table whose only row is the padding has nothing to renormalize.
             var asked = padding == 0 ? 1 : 0;
             var norm = asked >= table.shape[0] ? null : Norm(table[asked..], index => LookUp(index + asked));
             return new BagOptions(mode, padding, includesLast, norm);
@@ -117,11 +117,12 @@ internal static class EmbeddingProbe
     }
 
     /// <summary>
-    /// Finds mode and padding index by rows that count in units too small to be renormalized.
+    /// Finds mode and padding index with rows that hold small multiples of a unit, too small to be renormalized.
     /// </summary>
     private static (EmbeddingBagMode Mode, long Padding) ModeAndPadding(Func<Tensor, Tensor> lookUp, Tensor table)
     {
-        // Rows 1, 2, 3 … in units that no renormalization touches. A bag of the padding alone is empty, and gives 0.
+        // Rows 1, 2, 3 … in units that no renormalization touches. A bag with only the padding index is empty, and
+        // its result is 0.
         var rows = table.shape[0];
         var unit = Tiny / (Math.Max(1, table.shape[1]) * (rows + 1));
         table.copy_(
@@ -137,7 +138,7 @@ internal static class EmbeddingProbe
         ];
         if (others.Length == 0)
             return (EmbeddingBagMode.Sum, padding);
-        // With one row, the mean of its copies is their maximum too.
+        // With a single row, the mean of its copies equals their maximum.
         var (first, second) = (others[0], others.Length > 1 ? others[1] : others[0]);
         var sum = first + second + 2;
         var made = Made(tensor(new[] { first, second }, device: table.device).reshape(1, 2))[0] / unit;
@@ -148,7 +149,7 @@ internal static class EmbeddingProbe
         return (mode, padding);
     }
 
-    /// <summary>The number that was meant: float32 results hold six digits of it.</summary>
+    /// <summary>Rounds to the number that was set as the option; float32 results hold six digits of it.</summary>
     private static double Simple(double number) =>
         double.IsInfinity(number) || number == 0
             ? number

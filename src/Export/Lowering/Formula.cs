@@ -3,9 +3,9 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering;
 
-/// <summary>A value of the graph that formulas can be written with: each operator writes a node. Both sides have one
-/// dtype; shapes broadcast.</summary>
-/// <param name="context">Where the nodes are written.</param>
+/// <summary>A graph value with operators, so that formulas can be written in C#: each operator adds a node. Both
+/// operands have the same dtype; shapes broadcast.</summary>
+/// <param name="context">Receives the nodes.</param>
 /// <param name="value">The value.</param>
 internal readonly struct Formula(LoweringContext context, GraphValue value)
 {
@@ -15,10 +15,10 @@ internal readonly struct Formula(LoweringContext context, GraphValue value)
     /// <summary>Its dtype.</summary>
     public ScalarType Type => value.Type;
 
-    /// <summary>Whether its dtype has NaN and infinities.</summary>
+    /// <summary>Whether its dtype is floating-point (has NaN and infinities).</summary>
     public bool IsFloat => is_floating_point(value.Type);
 
-    /// <summary>Where the nodes are written, for the operators, which are static.</summary>
+    /// <summary>Receives the nodes; for the operators, which are static.</summary>
     private LoweringContext Context => context;
 
     /// <summary>The sum; of integers it wraps around.</summary>
@@ -39,10 +39,10 @@ internal readonly struct Formula(LoweringContext context, GraphValue value)
     /// <summary>A number less the value, in the value's dtype.</summary>
     public static Formula operator -(double a, Formula b) => b.Number(a) - b;
 
-    /// <summary>The negative; ONNX has none of booleans and unsigned integers.</summary>
+    /// <summary>The negative; ONNX does not support it for booleans and unsigned integers.</summary>
     public static Formula operator -(Formula a) => a.Apply("Neg");
 
-    /// <summary>The product element by element; see <see cref="Families.Matrices"/> for that of matrices.</summary>
+    /// <summary>The elementwise product; see <see cref="Families.Matrices"/> for matrix products.</summary>
     public static Formula operator *(Formula a, Formula b) => a.Binary("Mul", b);
 
     /// <summary>The product with a number, which becomes a scalar of the value's dtype.</summary>
@@ -51,7 +51,7 @@ internal readonly struct Formula(LoweringContext context, GraphValue value)
     /// <summary>The product of a number and a value, in the value's dtype.</summary>
     public static Formula operator *(double a, Formula b) => b.Number(a) * b;
 
-    /// <summary>The quotient; of integers ONNX rounds it towards zero.</summary>
+    /// <summary>The quotient; ONNX rounds integer quotients towards zero.</summary>
     public static Formula operator /(Formula a, Formula b) => a.Binary("Div", b);
 
     /// <summary>The quotient by a number, which becomes a scalar of the value's dtype.</summary>
@@ -60,46 +60,46 @@ internal readonly struct Formula(LoweringContext context, GraphValue value)
     /// <summary>A number divided by the value, in the value's dtype.</summary>
     public static Formula operator /(double a, Formula b) => b.Number(a) / b;
 
-    /// <summary>Booleans: whether a is less; false beside NaN.</summary>
+    /// <summary>Booleans: whether a is less; false if either is NaN.</summary>
     public static Formula operator <(Formula a, Formula b) => a.Test("Less", b);
 
-    /// <summary>Booleans: whether a is less than a number, which is taken to a's dtype first.</summary>
+    /// <summary>Booleans: whether a is less than a number, which is converted to a's dtype first.</summary>
     public static Formula operator <(Formula a, double b) => a < a.Number(b);
 
-    /// <summary>Booleans: whether a is greater; false beside NaN.</summary>
+    /// <summary>Booleans: whether a is greater; false if either is NaN.</summary>
     public static Formula operator >(Formula a, Formula b) => a.Test("Greater", b);
 
-    /// <summary>Booleans: whether a is greater than a number, which is taken to a's dtype first.</summary>
+    /// <summary>Booleans: whether a is greater than a number, which is converted to a's dtype first.</summary>
     public static Formula operator >(Formula a, double b) => a > a.Number(b);
 
-    /// <summary>Booleans: whether a is not greater; false beside NaN.</summary>
+    /// <summary>Booleans: whether a is less or equal; false if either is NaN.</summary>
     public static Formula operator <=(Formula a, Formula b) => a.Test("LessOrEqual", b);
 
-    /// <summary>Booleans: whether a is at most a number, which is taken to a's dtype first.</summary>
+    /// <summary>Booleans: whether a is at most a number, which is converted to a's dtype first.</summary>
     public static Formula operator <=(Formula a, double b) => a <= a.Number(b);
 
-    /// <summary>Booleans: whether a is not less; false beside NaN.</summary>
+    /// <summary>Booleans: whether a is greater or equal; false if either is NaN.</summary>
     public static Formula operator >=(Formula a, Formula b) => a.Test("GreaterOrEqual", b);
 
-    /// <summary>Booleans: whether a is at least a number, which is taken to a's dtype first.</summary>
+    /// <summary>Booleans: whether a is at least a number, which is converted to a's dtype first.</summary>
     public static Formula operator >=(Formula a, double b) => a >= a.Number(b);
 
-    /// <summary>Both, of two booleans; ONNX's And takes no integers.</summary>
+    /// <summary>Logical AND of two booleans; ONNX's And does not accept integers.</summary>
     public static Formula operator &(Formula a, Formula b) => a.Test("And", b);
 
-    /// <summary>Either or both, of two booleans; ONNX's Or takes no integers.</summary>
+    /// <summary>Logical OR of two booleans; ONNX's Or does not accept integers.</summary>
     public static Formula operator |(Formula a, Formula b) => a.Test("Or", b);
 
-    /// <summary>Either but not both, of two booleans; it is no power.</summary>
+    /// <summary>Exclusive OR of two booleans (not a power).</summary>
     public static Formula operator ^(Formula a, Formula b) => a.Test("Xor", b);
 
-    /// <summary>The opposite of booleans.</summary>
+    /// <summary>Logical NOT of booleans.</summary>
     public static Formula operator !(Formula a) => a.Apply("Not");
 
     /// <summary><paramref name="a"/> where the mask is true, else <paramref name="b"/>.</summary>
     /// <param name="mask">Booleans; broadcasts with the two values.</param>
-    /// <param name="a">Taken where the mask is true; its dtype is the result's.</param>
-    /// <param name="b">Taken elsewhere; of the dtype of <paramref name="a"/>.</param>
+    /// <param name="a">Value where the mask is true; its dtype is the result's.</param>
+    /// <param name="b">Value elsewhere, of the same dtype as <paramref name="a"/>.</param>
     public static Formula Where(Formula mask, Formula a, Formula b) =>
         new(
             a.Context,
@@ -117,24 +117,24 @@ internal readonly struct Formula(LoweringContext context, GraphValue value)
     /// <summary><paramref name="a"/> where the mask is true, else the number.</summary>
     public static Formula Where(Formula mask, Formula a, double b) => Where(mask, a, a.Number(b));
 
-    /// <summary>An operator of one operand that keeps dtype and shape.</summary>
+    /// <summary>Applies a unary operator that keeps dtype and shape.</summary>
     /// <param name="opType">Name of the ONNX operator.</param>
-    /// <param name="attributes">Of the node; longs, floats, strings, or arrays of these.</param>
+    /// <param name="attributes">Attributes of the node; longs, floats, strings, or arrays of these.</param>
     public Formula Apply(string opType, params (string Name, object Value)[] attributes) =>
         new(context, context.Like(opType, [value], attributes));
 
-    /// <summary>An operator of two operands that keeps their dtype.</summary>
+    /// <summary>Applies a binary operator that keeps the operands' dtype.</summary>
     /// <param name="opType">Name of the ONNX operator.</param>
     /// <param name="other">The second operand, of the same dtype; its shape broadcasts.</param>
-    /// <param name="attributes">Of the node; longs, floats, strings, or arrays of these.</param>
+    /// <param name="attributes">Attributes of the node; longs, floats, strings, or arrays of these.</param>
     public Formula Binary(string opType, Formula other, params (string Name, object Value)[] attributes) =>
         new(
             context,
             context.Node(opType, value.Type, Math.Max(value.Rank, other.Value.Rank), [value, other.Value], attributes)
         );
 
-    /// <summary>An operator of two operands that gives booleans.</summary>
-    /// <param name="opType">Name of the ONNX operator, one that compares or joins booleans.</param>
+    /// <summary>Applies a binary operator that returns booleans.</summary>
+    /// <param name="opType">Name of an ONNX comparison or logical operator.</param>
     /// <param name="other">The second operand, of the same dtype; its shape broadcasts.</param>
     public Formula Test(string opType, Formula other) =>
         new(
@@ -142,33 +142,34 @@ internal readonly struct Formula(LoweringContext context, GraphValue value)
             context.Node(opType, ScalarType.Bool, Math.Max(value.Rank, other.Value.Rank), [value, other.Value])
         );
 
-    /// <summary>Whether the elements are equal; NaN is equal to nothing.</summary>
+    /// <summary>Whether the elements are equal; NaN equals nothing.</summary>
     public Formula EqualTo(Formula other) => Test("Equal", other);
 
-    /// <summary>Whether the elements are this number.</summary>
+    /// <summary>Whether the elements equal a number.</summary>
     public Formula EqualTo(double number) => EqualTo(Number(number));
 
-    /// <summary>Whether the elements are NaN; no integer is.</summary>
+    /// <summary>Whether the elements are NaN; false for integers.</summary>
     public Formula IsNan() =>
         IsFloat ? new(context, context.Node("IsNaN", ScalarType.Bool, value.Rank, [value])) : !EqualTo(this);
 
-    /// <summary>Whether the elements are an infinity; no integer is.</summary>
+    /// <summary>Whether the elements are infinite; false for integers.</summary>
     public Formula IsInfinite() =>
         IsFloat ? new(context, context.Node("IsInf", ScalarType.Bool, value.Rank, [value])) : !EqualTo(this);
 
     /// <summary>The value in another dtype.</summary>
-    /// <param name="type">The dtype; where it is the value's own, no node is written.</param>
+    /// <param name="type">The dtype; if it is the value's own dtype, no node is added.</param>
     public Formula To(ScalarType type) => new(context, context.Cast(value, type));
 
-    /// <summary>A number of this dtype, of rank 0.</summary>
-    /// <param name="number">Cast from float64: rounded for small floats, cut off for integers.</param>
+    /// <summary>A scalar (rank 0) of this dtype.</summary>
+    /// <param name="number">The number, converted from float64: rounded for smaller floats, truncated for
+    /// integers.</param>
     public Formula Number(double number) => new(context, context.Scalar(number, value.Type));
 
     /// <summary>|x|</summary>
     public Formula Abs() => Apply("Abs");
 
     /// <summary>The polynomial whose coefficients are given from the highest power down.</summary>
-    /// <param name="coefficients">At least two.</param>
+    /// <param name="coefficients">At least two coefficients.</param>
     /// <returns>Horner's scheme: one Mul and one Add for each power.</returns>
     public Formula Polynomial(params double[] coefficients)
     {
@@ -178,16 +179,16 @@ internal readonly struct Formula(LoweringContext context, GraphValue value)
         return sum;
     }
 
-    /// <summary>The larger element; NaN where one is NaN.</summary>
+    /// <summary>The larger element; NaN if either is NaN.</summary>
     public Formula Max(Formula other) => Extreme("Max", other);
 
-    /// <summary>The smaller element; NaN where one is NaN.</summary>
+    /// <summary>The smaller element; NaN if either is NaN.</summary>
     public Formula Min(Formula other) => Extreme("Min", other);
 
     // ONNX Runtime 1.31 compares the low 32 bits of 64-bit integers in Max and Min.
     /// <summary>
-    /// Max or Min of two values, by the operator that is right for their dtype: booleans by Or and And, 64-bit
-    /// integers by Where, all others by ONNX's own.
+    /// Max or Min of two values, with an operator that is correct for their dtype: Or and And for booleans, Where for
+    /// 64-bit integers, ONNX's own operator otherwise.
     /// </summary>
     private Formula Extreme(string opType, Formula other) =>
         value.Type switch

@@ -10,37 +10,37 @@ namespace TorchBridge.Export.Lowering;
 /// <summary>Builds the ONNX graph of a traced forward, one operation after another.</summary>
 internal sealed class GraphBuilder
 {
-    /// <summary>The merged traces that the graph is made of.</summary>
+    /// <summary>The merged traces from which the graph is built.</summary>
     private readonly TracedGraph traced;
 
-    /// <summary>The graph's value of each real traced one, by its number, as far as it is lowered.</summary>
+    /// <summary>The graph value of each real traced value that has been lowered, by number.</summary>
     private readonly Dictionary<int, GraphValue> values = [];
 
-    /// <summary>Names that are taken, each with the suffix that the next namesake gets.</summary>
+    /// <summary>Names in use, each with the suffix for the next duplicate.</summary>
     private readonly Dictionary<string, int> names = new(StringComparer.Ordinal);
 
-    /// <summary>Sizes that nodes compute already, by their formula: each formula is computed once.</summary>
+    /// <summary>Sizes that existing nodes compute, by formula, so that each formula is computed only once.</summary>
     private readonly Dictionary<string, GraphValue> sizes = new(StringComparer.Ordinal);
 
     /// <summary>
-    /// How declared shapes name a size that varies, by its values in the traces: equal sizes get equal names.
+    /// Names of varying sizes in declared shapes, by the size's values in the traces: equal sizes get equal names.
     /// </summary>
     private readonly Dictionary<string, string> dims = new(StringComparer.Ordinal);
 
-    /// <summary>Real and imaginary parts of the complex traced values, which ONNX has no dtype for.</summary>
+    /// <summary>Real and imaginary parts of the complex traced values, for which ONNX has no dtype.</summary>
     private readonly Dictionary<int, GraphValue>[] parts =
     [
         [],
         [],
     ];
 
-    /// <summary>Finds formulas over the inputs' sizes alone, for declared shapes; null until one is needed.</summary>
+    /// <summary>Finds formulas over the inputs' sizes only, for declared shapes; null until needed.</summary>
     private SizeSolver? inputSolver;
 
-    /// <summary>Begins a graph with the traced inputs.</summary>
+    /// <summary>Creates a graph with the traced inputs.</summary>
     /// <param name="traced">The merged traces.</param>
-    /// <param name="opset">Version of the standard operators to write.</param>
-    /// <param name="moduleOptions">What the caller says of native modules, by path.</param>
+    /// <param name="opset">Opset version to write.</param>
+    /// <param name="moduleOptions">The caller's options for native modules, by path.</param>
     public GraphBuilder(TracedGraph traced, int opset, IDictionary<string, ModuleOptions> moduleOptions)
     {
         this.traced = traced;
@@ -63,28 +63,28 @@ internal sealed class GraphBuilder
     /// <summary>The graph so far.</summary>
     public OnnxGraph Graph { get; }
 
-    /// <summary>The traces that it is made of.</summary>
+    /// <summary>The merged traces from which the graph is built.</summary>
     public TracedGraph Traced => traced;
 
-    /// <summary>What the caller says of native modules, by path.</summary>
+    /// <summary>The caller's options for native modules, by path.</summary>
     public IDictionary<string, ModuleOptions> ModuleOptions { get; }
 
-    /// <summary>Whether the file draws the random numbers that forward draws.</summary>
+    /// <summary>Whether random draws of forward become random operators in the file.</summary>
     public bool DrawsNumbers { get; init; }
 
-    /// <summary>Which part of complex values is read and defined: 0 for the real, 1 for the imaginary one.</summary>
+    /// <summary>The part of complex values that is read and defined: 0 for real, 1 for imaginary.</summary>
     public int Part { get; set; }
 
-    /// <summary>Whether a traced value is of complex numbers.</summary>
+    /// <summary>Whether a traced value is complex.</summary>
     /// <param name="id">Number of a traced value.</param>
     public bool IsComplex(int id) => ComplexPairs.IsComplex(traced.Values[id].Type);
 
     /// <summary>Lowers every operation and names the outputs.</summary>
     /// <param name="table">The built-in rules.</param>
-    /// <param name="custom">The caller's rules for modules, which come first.</param>
-    /// <param name="customMethods">The caller's rules for methods, which come first.</param>
+    /// <param name="custom">The caller's rules for modules, which take precedence.</param>
+    /// <param name="customMethods">The caller's rules for methods, which take precedence.</param>
     /// <param name="outputNames">Names of the outputs, or null for those of the trace.</param>
-    /// <exception cref="ExportException">Something has no rule, or its rule refuses; all that was refused is
+    /// <exception cref="ExportException">An operation has no rule, or its rule refuses it; all refusals are
     /// listed.</exception>
     public OnnxGraph Build(
         OperatorTable table,
@@ -102,13 +102,13 @@ internal sealed class GraphBuilder
             }
             catch (ExportException refusal)
             {
-                // One refusal does not hide the next: what reads the result goes on with a value that stands for it.
+                // One refusal must not hide the next: operations that read the result continue with a placeholder.
                 refusals.Add(refusal);
                 StandIn(op);
             }
             catch (Exception) when (refusals.Count > 0)
             {
-                StandIn(op); // an operation that trips over a stand-in
+                StandIn(op); // the operation failed because it reads a placeholder
             }
         }
 
@@ -118,14 +118,13 @@ internal sealed class GraphBuilder
         return Graph;
     }
 
-    /// <summary>Lowers one operation by the rule that it has.</summary>
+    /// <summary>Lowers one operation by its rule.</summary>
     /// <param name="op">The operation.</param>
     /// <param name="table">The built-in rules.</param>
-    /// <param name="custom">The caller's rules by module type; they win over the table.</param>
-    /// <param name="customMethods">The caller's rules by <c>Namespace.Type.Method</c>; they win over the
+    /// <param name="custom">The caller's rules by module type; they take precedence over the table.</param>
+    /// <param name="customMethods">The caller's rules by <c>Namespace.Type.Method</c>; they take precedence over the
     /// table.</param>
-    /// <exception cref="ExportException">It has no rule, the rule refuses, or the opset is too old for
-    /// it.</exception>
+    /// <exception cref="ExportException">It has no rule, the rule refuses it, or the opset is too old.</exception>
     private void Lower(
         TracedOp op,
         OperatorTable table,
@@ -154,16 +153,16 @@ internal sealed class GraphBuilder
         }
 
         if (Graph.Opset < row.Opset)
-            throw op.Refuse($"{row.Name} needs opset {row.Opset}, and ExportOptions.Opset is {Graph.Opset}");
+            throw op.Refuse($"{row.Name} needs opset {row.Opset} or later, but ExportOptions.Opset is {Graph.Opset}");
         var context = new LoweringContext(this, op, row.Name);
         row.Rule(context);
         context.CheckResults();
     }
 
     /// <summary>
-    /// Gives the results of a refused operation stand-ins, so that further refusals are found too.
+    /// Assigns placeholders to the results of a refused operation, so that further refusals are found too.
     /// </summary>
-    /// <param name="op">What was refused; results that it got before are left as they are.</param>
+    /// <param name="op">The refused operation; results that are already defined are kept.</param>
     private void StandIn(TracedOp op)
     {
         foreach (var id in op.Results.Where(id => id != TracedOp.Unused && !values.ContainsKey(id)))
@@ -177,9 +176,9 @@ internal sealed class GraphBuilder
             );
     }
 
-    /// <summary>One exception for everything that was refused.</summary>
-    /// <param name="refusals">At least one, in forward's order.</param>
-    /// <returns>The first one where there is no other of another place or reason.</returns>
+    /// <summary>Combines all refusals into one exception.</summary>
+    /// <param name="refusals">At least one refusal, in the order of forward.</param>
+    /// <returns>The first refusal itself if there is no other with another location or reason.</returns>
     private static ExportException Together(List<ExportException> refusals)
     {
         const int shown = 20;
@@ -193,7 +192,7 @@ internal sealed class GraphBuilder
         return new ExportException(
             first.ModulePath,
             first.Place,
-            $"{first.Reason}{Environment.NewLine}Found after it:{string.Concat(others)}{more}",
+            $"{first.Reason}{Environment.NewLine}Also refused:{string.Concat(others)}{more}",
             first.InnerException
         )
         {
@@ -204,9 +203,9 @@ internal sealed class GraphBuilder
     // ---- values --------------------------------------------------------------------------------------------------------------
 
     /// <summary>
-    /// The graph's value for a traced one; parameters and constants become initializers at their first use.
+    /// The graph value of a traced value; parameters and constants become initializers at their first use.
     /// </summary>
-    /// <param name="id">Number of a traced value that is defined already, or comes from outside.</param>
+    /// <param name="id">Number of a traced value that is already defined, a parameter or a constant.</param>
     public GraphValue Value(int id)
     {
         if (IsComplex(id))
@@ -223,7 +222,7 @@ internal sealed class GraphBuilder
     }
 
     /// <summary>The real or imaginary part of a complex value.</summary>
-    /// <param name="id">A complex traced value; <see cref="Part"/> says which part.</param>
+    /// <param name="id">Number of a complex traced value; <see cref="Part"/> selects the part.</param>
     private GraphValue PartOf(int id)
     {
         if (parts[Part].TryGetValue(id, out var known))
@@ -239,9 +238,9 @@ internal sealed class GraphBuilder
         return Define(id, new GraphValue(name, ComplexPairs.PartOf(value.Type), value.Shape.Length));
     }
 
-    /// <summary>Notes which value of the graph a traced one is.</summary>
+    /// <summary>Maps a traced value to a graph value.</summary>
     /// <param name="id">Number of the traced value.</param>
-    /// <param name="value">The graph's value.</param>
+    /// <param name="value">The graph value.</param>
     public GraphValue Define(int id, GraphValue value)
     {
         (IsComplex(id) ? parts[Part] : values)[id] = value;
@@ -256,9 +255,9 @@ internal sealed class GraphBuilder
         return value;
     }
 
-    /// <summary>An initializer for a tensor of a module: one for a shared parameter, whoever uses it.</summary>
+    /// <summary>An initializer for a tensor of a module; a shared parameter has only one.</summary>
     /// <param name="tensor">A tensor of a module.</param>
-    /// <param name="path">Its state-dict key, for one that forward does not use directly.</param>
+    /// <param name="path">Its state-dict key, for a tensor that forward does not use directly.</param>
     public GraphValue Parameter(Tensor tensor, string path)
     {
         for (var id = 0; id < traced.Values.Count; id++)
@@ -277,7 +276,7 @@ internal sealed class GraphBuilder
     }
 
     /// <summary>Adds a tensor to the file.</summary>
-    /// <param name="tensor">Its name must be free.</param>
+    /// <param name="tensor">The tensor; its name must not be in use.</param>
     public GraphValue Add(Initializer tensor)
     {
         Graph.Initializers.Add(tensor.Name, tensor);
@@ -285,7 +284,7 @@ internal sealed class GraphBuilder
     }
 
     /// <summary>
-    /// The number of the traced value that a graph value stands for, or -1 for one that lowering made.
+    /// The number of the traced value that a graph value represents, or -1 for an intermediate value of a lowering.
     /// </summary>
     /// <param name="value">A value of the graph.</param>
     public int IdOf(GraphValue value) => Graph.Origins.GetValueOrDefault(value.Name, -1);
@@ -317,14 +316,14 @@ internal sealed class GraphBuilder
                 [.. traced.Shapes[id].Select(shape => shape[axis])]
             ));
 
-    /// <summary>The symbol of an axis, where it is an input's free one; -1 otherwise.</summary>
+    /// <summary>The symbol of a free axis of an input; -1 for any other axis.</summary>
     /// <param name="axis">A size of a traced value.</param>
     public int SymbolOf(SizeExpression.Axis axis) =>
         axis.Value < traced.Inputs.Count && traced.Inputs[axis.Value].Symbols[axis.Dimension] is { } symbol
             ? traced.Symbols.IndexOf(symbol)
             : -1;
 
-    /// <summary>Emits the nodes that compute a size: an int64 vector of one element.</summary>
+    /// <summary>Adds the nodes that compute a size, as an int64 vector with one element.</summary>
     /// <param name="expression">A formula of sizes; the same formula is computed once.</param>
     public GraphValue Size(SizeExpression expression)
     {
@@ -345,7 +344,7 @@ internal sealed class GraphBuilder
         };
     }
 
-    /// <summary>Emits the nodes that compute a number: a float64 vector of one element.</summary>
+    /// <summary>Adds the nodes that compute a number, as a float64 vector with one element.</summary>
     /// <param name="number">A formula of sizes.</param>
     public GraphValue Number(NumberExpression number)
     {
@@ -373,16 +372,16 @@ internal sealed class GraphBuilder
         return SizeNode("Gather", [shape, Add(TensorBytes.Of(Unique($"axis_{axis.Dimension}"), [axis.Dimension]))], []);
     }
 
-    /// <summary>A node that computes with sizes, int64 [1].</summary>
+    /// <summary>Adds a node that computes a size, int64 [1].</summary>
     /// <param name="opType">Name of the ONNX operator.</param>
-    /// <param name="inputs">int64 vectors of one element, but for Shape, which takes any value.</param>
-    /// <param name="attributes">Of the node.</param>
+    /// <param name="inputs">int64 vectors with one element, except for Shape, which takes any value.</param>
+    /// <param name="attributes">Attributes of the node.</param>
     private GraphValue SizeNode(string opType, GraphValue[] inputs, (string Name, object Value)[] attributes) =>
         Emit(opType, opType == "Shape" ? "shape" : "size", "", inputs, ScalarType.Int64, 1, attributes);
 
-    /// <summary>A node that computes with numbers, float64 [1].</summary>
+    /// <summary>Adds a node that computes a number, float64 [1].</summary>
     /// <param name="opType">Name of the ONNX operator.</param>
-    /// <param name="inputs">float64 vectors of one element.</param>
+    /// <param name="inputs">float64 vectors with one element.</param>
     private GraphValue Node(string opType, GraphValue[] inputs) =>
         Emit(opType, "number", "", inputs, ScalarType.Float64, 1);
 
@@ -401,7 +400,7 @@ internal sealed class GraphBuilder
         return Add(TensorBytes.ToInitializer(Unique("number"), tensor([value], ScalarType.Float64)));
     }
 
-    /// <summary>The ONNX operator of an operation on sizes.</summary>
+    /// <summary>The ONNX operator for an operation on sizes.</summary>
     private static string OperatorOf(SizeOperator operation) =>
         operation switch
         {
@@ -415,9 +414,9 @@ internal sealed class GraphBuilder
             _ => throw new ArgumentOutOfRangeException(nameof(operation)),
         };
 
-    /// <summary>The dimensions of a traced value for people: numbers, symbols, and formulas over symbols.</summary>
+    /// <summary>The declared dimensions of a traced value: numbers, symbols, and formulas over symbols.</summary>
     /// <param name="id">Number of a traced value.</param>
-    /// <returns>A long for a fixed axis, a string for one that varies.</returns>
+    /// <returns>A long for a fixed axis, a string for a varying one.</returns>
     private object[] Dims(int id)
     {
         var shapes = traced.Shapes[id];
@@ -429,10 +428,10 @@ internal sealed class GraphBuilder
         ];
     }
 
-    /// <summary>One dimension: a number, a symbol, a formula, or a name of its own.</summary>
+    /// <summary>One declared dimension: a number, a symbol, a formula, or a generated name.</summary>
     /// <param name="perTrace">The size in each trace.</param>
-    /// <param name="id">Number of the traced value, for a name that stands for nothing else.</param>
-    /// <param name="axis">Which of its axes, likewise.</param>
+    /// <param name="id">Number of the traced value, for a generated name.</param>
+    /// <param name="axis">Index of the axis, for a generated name.</param>
     /// <returns>A long, or the text of a symbol, a formula over symbols, or <c>dim_id_axis</c>.</returns>
     private object Dim(long[] perTrace, int id, int axis)
     {
@@ -450,9 +449,9 @@ internal sealed class GraphBuilder
 
     // ---- nodes and names -----------------------------------------------------------------------------------------------------
 
-    /// <summary>Adds a node of one output.</summary>
+    /// <summary>Adds a node with one output.</summary>
     /// <param name="opType">ONNX operator.</param>
-    /// <param name="name">What the node is called below its module.</param>
+    /// <param name="name">Name of the node below its module.</param>
     /// <param name="path">Path of the module.</param>
     /// <param name="inputs">Values that it reads.</param>
     /// <param name="type">Dtype of the output.</param>
@@ -472,9 +471,9 @@ internal sealed class GraphBuilder
         return values[0];
     }
 
-    /// <summary>Adds a node of several outputs.</summary>
+    /// <summary>Adds a node with several outputs.</summary>
     /// <param name="opType">ONNX operator.</param>
-    /// <param name="name">What the node is called below its module.</param>
+    /// <param name="name">Name of the node below its module.</param>
     /// <param name="path">Path of the module.</param>
     /// <param name="inputs">Values that it reads.</param>
     /// <param name="outputs">Dtype and rank of each output.</param>
@@ -522,8 +521,8 @@ internal sealed class GraphBuilder
         return made;
     }
 
-    /// <summary>A name that nothing in the graph has.</summary>
-    /// <param name="wanted">What it should be called.</param>
+    /// <summary>Returns a name that is not used in the graph.</summary>
+    /// <param name="wanted">The preferred name.</param>
     public string Unique(string wanted)
     {
         if (names.TryAdd(wanted, 1))
@@ -534,17 +533,18 @@ internal sealed class GraphBuilder
         return candidate;
     }
 
-    /// <summary>Keeps a name for an input.</summary>
+    /// <summary>Reserves a name for an input.</summary>
     private void Reserve(string name) => names.TryAdd(name, 1);
 
-    /// <summary>Gives the outputs the caller's names, or those of the trace.</summary>
+    /// <summary>Names the outputs as the caller specified, or as in the trace.</summary>
     private void NameOutputs(IReadOnlyList<string>? outputNames)
     {
         if (outputNames is not null && outputNames.Count != traced.Outputs.Count)
             throw new ExportException(
                 "",
                 null,
-                $"OutputNames has {outputNames.Count} names, and forward returns {traced.Outputs.Count} "
+                $"ExportOptions.OutputNames has {outputNames.Count} names, but forward returns "
+                    + $"{traced.Outputs.Count} "
                     + $"tensors ({string.Join(", ", traced.Outputs.Select(output => output.Name))})"
             );
         for (var position = 0; position < traced.Outputs.Count; position++)
@@ -554,8 +554,8 @@ internal sealed class GraphBuilder
                 throw new ExportException(
                     "",
                     null,
-                    $"the output '{outputNames?[position] ?? defaultName}' is of complex numbers, which ONNX Runtime has none of. "
-                        + "Return view_as_real(…) of it."
+                    $"the output '{outputNames?[position] ?? defaultName}' is complex, and ONNX Runtime has no "
+                        + "complex tensors. Return view_as_real(…) of it."
                 );
             bool IsTaken(string candidate) =>
                 Graph.Inputs.Any(input => input.Name == candidate)
@@ -566,12 +566,13 @@ internal sealed class GraphBuilder
                 throw new ExportException(
                     "",
                     null,
-                    $"OutputNames has '{name}', which is taken by an input, another output or a parameter."
+                    $"ExportOptions.OutputNames has '{name}', but an input, another output or a parameter has "
+                        + "that name already. Choose another name."
                 );
             for (var number = 1; IsTaken(name); number++)
                 name = $"{defaultName}_{number}";
-            // Identity keeps the name of the output apart from the node that makes it; clean-up merges the two where
-            // that is right.
+            // Identity separates the name of the output from the node that computes it; the clean-up merges the two
+            // where possible.
             var value = Value(id);
             Graph.Nodes.Add(
                 new OnnxNode

@@ -1,15 +1,12 @@
-// Which dtypes ONNX Runtime 1.31 computes in on the CPU, by operator; a test asks the runtime itself. Where there is
-// no kernel:
-//   float16, bfloat16  are computed in float32 and rounded once, which is what TorchSharp does. They are listed where
-// elements are only
-//                      moved. (ONNX Runtime loads float16 nodes without a kernel, but keeps float32 between two of
-// them: a rounding
-//                      that TorchSharp makes would be missing.)
-//   small integers     are computed in int32 or int64: a conversion back keeps the low bits, so that overflow wraps
-// the same.
+// Which dtypes ONNX Runtime 1.31 has CPU kernels for, by operator; a test asks the runtime itself. If there is no
+// kernel:
+//   float16, bfloat16  are computed in float32 and rounded once, as TorchSharp does. They are listed only for
+//                      operators that move elements. (ONNX Runtime loads float16 nodes without a kernel, but keeps
+//                      float32 between two of them: a rounding that TorchSharp makes would be missing.)
+//   small integers     are computed in int32 or int64; converting back keeps the low bits, so overflow wraps the same.
 //   booleans           are computed as 0 and 1.
-//   float64, int64     have nothing wider: refused, unless the lowering writes the formula with operators that have
-// kernels.
+//   float64, int64     have no wider type: refused, unless the lowering writes the formula with operators that have
+//                      kernels.
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -19,17 +16,18 @@ namespace TorchBridge.Export.Lowering;
 internal static class Kernels
 {
     // f float32, d float64, h float16, g bfloat16, l int64, i int32, s int16, b int8, u uint8, o bool
-    /// <summary>Every dtype that has a letter: operators that only move elements.</summary>
+    /// <summary>All dtypes: for operators that only move elements.</summary>
     private const string All = "fdhglisbuo";
 
     /// <summary>float32 and float64.</summary>
     private const string Floats = "fd";
 
-    /// <summary>The numbers that arithmetic has kernels for: not float16 and bfloat16, and no booleans.</summary>
+    /// <summary>The dtypes that arithmetic has kernels for: without float16, bfloat16 and booleans.</summary>
     private const string Numbers = "fdlisbu";
 
     /// <summary>
-    /// The letters of the dtypes by operator, of the first data operand; an operator that is not here is not checked.
+    /// Letters of the supported dtypes of the first data operand, by operator; operators that are not listed are not
+    /// checked.
     /// </summary>
     private static readonly Dictionary<string, string> Types = Table(
         (
@@ -82,7 +80,7 @@ internal static class Kernels
         [ScalarType.Bool] = 'o',
     };
 
-    /// <summary>Operators whose result is bool whatever they are given.</summary>
+    /// <summary>Operators whose result is always bool.</summary>
     private static readonly HashSet<string> GiveBooleans =
     [
         "Equal",
@@ -94,14 +92,14 @@ internal static class Kernels
         "LessOrEqual",
     ];
 
-    /// <summary>Operators of the table with the letters of their dtypes, for the test that asks ONNX Runtime.</summary>
+    /// <summary>The operators with the letters of their dtypes, for the test that asks ONNX Runtime.</summary>
     internal static IReadOnlyDictionary<string, string> Known => Types;
 
     /// <summary>Whether an operator's results have the dtype of its operands.</summary>
     /// <param name="opType">ONNX operator.</param>
     public static bool KeepsType(string opType) => !GiveBooleans.Contains(opType);
 
-    /// <summary>Position of the first operand whose dtype chooses the kernel.</summary>
+    /// <summary>Position of the first operand whose dtype selects the kernel.</summary>
     /// <param name="opType">ONNX operator.</param>
     public static int FirstOperand(string opType) =>
         opType switch
@@ -112,8 +110,8 @@ internal static class Kernels
         };
 
     /// <summary>
-    /// The dtype in which an operator is computed for operands of a dtype: their own where it has a kernel; null
-    /// where there is none that gives the same.
+    /// The dtype in which an operator is computed for operands of a dtype: their own if there is a kernel; null if no
+    /// dtype with a kernel gives the same results.
     /// </summary>
     /// <param name="opType">ONNX operator.</param>
     /// <param name="type">Dtype of the operands.</param>
@@ -151,10 +149,10 @@ internal static class Kernels
         type is ScalarType.Float16 or ScalarType.BFloat16 ? ScalarType.Float32 : type;
 
     /// <summary>
-    /// A tensor in the dtype in which a result is computed. Integers become numbers of the result's own dtype first: in
-    /// float16 those above 65,504 are infinite.
+    /// Casts a tensor to the dtype in which a result is computed. Integers are cast to the result's own dtype first:
+    /// in float16, those above 65,504 become infinite.
     /// </summary>
-    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="c">Receives the nodes.</param>
     /// <param name="tensor">An argument of the operation.</param>
     public static GraphValue Widen(LoweringContext c, GraphValue tensor)
     {
@@ -165,9 +163,9 @@ internal static class Kernels
         );
     }
 
-    /// <summary>A number as a dtype holds it: TorchSharp rounds some options before it computes.</summary>
+    /// <summary>Rounds a number to a dtype, because TorchSharp rounds some options before it computes.</summary>
     /// <param name="number">Any number.</param>
-    /// <param name="type">A floating dtype; for others the number stays.</param>
+    /// <param name="type">A floating-point dtype; for other dtypes the number is returned unchanged.</param>
     public static double Round(double number, ScalarType type) =>
         type switch
         {
@@ -182,12 +180,12 @@ internal static class Kernels
     {
         if (!float.IsFinite(number))
             return number;
-        // To nearest, ties to even, on the upper 16 bits.
+        // Round the upper 16 bits to nearest, ties to even.
         var bits = BitConverter.SingleToInt32Bits(number);
         return BitConverter.Int32BitsToSingle((bits + 0x7FFF + ((bits >> 16) & 1)) & ~0xFFFF);
     }
 
-    /// <summary>The table, from rows of dtypes and the operators that have them.</summary>
+    /// <summary>Builds the table from rows of dtypes and the operators that support them.</summary>
     private static Dictionary<string, string> Table(params (string Types, string Operators)[] rows) =>
         rows.SelectMany(row => row.Operators.Split(' ').Select(name => (name, row.Types)))
             .ToDictionary(pair => pair.name, pair => pair.Types, StringComparer.Ordinal);

@@ -1,25 +1,25 @@
 // Why: TorchSharp keeps no managed copy of some options of its native modules (attention heads, activation,
-// EmbeddingBag mode, RNN nonlinearity). Each candidate is built, given the module's weights, and run beside the
-// module in eval mode on random input: exactly one may agree. Otherwise the export is refused, and the caller says it
-// with ExportOptions.ModuleOptions.
+// EmbeddingBag mode, RNN nonlinearity). Each candidate is built with the module's weights and run beside the module in
+// eval mode on random input: exactly one may agree. Otherwise the export is refused, and the caller has to specify the
+// option with ExportOptions.ModuleOptions.
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering;
 
-/// <summary>Finds an option of a native module by trying all there are.</summary>
+/// <summary>Finds an option of a native module by trying all candidates.</summary>
 internal static class ModuleProbe
 {
-    /// <summary>Float32 results of the same weights differ by rounding only; another option differs in the first
-    /// digits.</summary>
+    /// <summary>Tolerance: float32 results with the same weights differ only by rounding, while another option
+    /// changes the first digits.</summary>
     private const double Allowed = 1e-4;
 
-    /// <summary>The one candidate that computes what the module computes.</summary>
-    /// <param name="c">For the refusal.</param>
-    /// <param name="what">What is looked for (<c>heads and activation</c>).</param>
-    /// <param name="candidates">All there are.</param>
-    /// <param name="build">Makes a module of a candidate.</param>
-    /// <param name="run">Runs a module on an input that shows the option.</param>
+    /// <summary>Finds the one candidate that computes the same result as the module.</summary>
+    /// <param name="c">Context of the operation, for the refusal.</param>
+    /// <param name="what">Name of the option (<c>heads and activation</c>), for the message.</param>
+    /// <param name="candidates">All candidates.</param>
+    /// <param name="build">Builds a module for a candidate.</param>
+    /// <param name="run">Runs a module on an input for which the option matters.</param>
     public static T Find<T>(
         LoweringContext c,
         string what,
@@ -55,9 +55,9 @@ internal static class ModuleProbe
         return agreeing.Length == 1
             ? agreeing[0]
             : throw c.Refuse(
-                $"TorchSharp keeps the {what} of this module in native code, and {agreeing.Length} "
-                    + "candidates compute what it "
-                    + $"computes{(agreeing.Length == 0 ? "" : $" ({string.Join(", ", agreeing)})")}. Say it "
+                $"TorchSharp does not expose the {what} of this module, and {agreeing.Length} "
+                    + "candidates compute the same "
+                    + $"result{(agreeing.Length == 0 ? "" : $" ({string.Join(", ", agreeing)})")}. Specify it "
                     + $"with ExportOptions.ModuleOptions[\"{c.ModulePath}\"]."
             );
     }

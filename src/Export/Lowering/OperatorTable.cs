@@ -4,20 +4,20 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering;
 
-/// <summary>Writes the nodes of one captured operation.</summary>
-/// <param name="context">Arguments in, nodes out.</param>
+/// <summary>Adds the nodes of one captured operation to the graph.</summary>
+/// <param name="context">Provides the operation's arguments and receives the nodes.</param>
 public delegate void LoweringRule(LoweringContext context);
 
 /// <summary>A row of the operator table.</summary>
 /// <param name="Name">Module type (<c>Conv2d</c>) or operation (<c>add</c>, which is <c>torch.add</c>,
 /// <c>Tensor.add</c>, <c>add_</c> and <c>+</c>).</param>
 /// <param name="Onnx">The ONNX operators it becomes.</param>
-/// <param name="Options">Options that change the graph, for the README's table.</param>
-/// <param name="Opset">The lowest opset; 17 for almost all.</param>
-/// <param name="Rule">Writes the nodes.</param>
+/// <param name="Options">Supported options, for docs/operators.md.</param>
+/// <param name="Opset">The lowest supported opset; 17 for almost all rows.</param>
+/// <param name="Rule">Adds the nodes.</param>
 public sealed record OperatorRow(string Name, string Onnx, string Options, int Opset, LoweringRule Rule);
 
-/// <summary>The one table of lowerings. A name that is entered twice is an error at start-up.</summary>
+/// <summary>The table of all lowerings. A duplicate name is an error at start-up.</summary>
 public sealed class OperatorTable
 {
     private static readonly Lazy<OperatorTable> Lazy = new(Build);
@@ -36,24 +36,24 @@ public sealed class OperatorTable
     /// <summary>Rows by the exact type of the module.</summary>
     internal IReadOnlyDictionary<Type, OperatorRow> ModuleRows => modules;
 
-    /// <summary>Enters a module; entering it twice is an error.</summary>
-    /// <param name="onnx">Operators that it becomes, for the document; alternatives are divided by a
+    /// <summary>Adds a row for a module; a duplicate is an error.</summary>
+    /// <param name="onnx">ONNX operators that it becomes, for the document; alternatives are separated by a
     /// semicolon.</param>
-    /// <param name="rule">Writes the nodes.</param>
-    /// <param name="options">Options that the rule honours, for the document; empty for none.</param>
-    /// <param name="opset">Lowest opset whose operators the rule uses.</param>
+    /// <param name="rule">Adds the nodes.</param>
+    /// <param name="options">Options that the rule supports, for the document; empty for none.</param>
+    /// <param name="opset">Lowest opset that has all operators used by the rule.</param>
     internal void Module<TModule>(string onnx, LoweringRule rule, string options = "", int opset = 17)
         where TModule : nn.Module =>
         modules.Add(typeof(TModule), new OperatorRow(typeof(TModule).Name, onnx, options, opset, rule));
 
-    /// <summary>Enters an operation; entering it twice is an error.</summary>
-    /// <param name="name">As <see cref="OperationName"/> gives it: without the underscore of an in-place
+    /// <summary>Adds a row for an operation; a duplicate is an error.</summary>
+    /// <param name="name">Name as returned by <see cref="OperationName"/>: without the underscore of an in-place
     /// operation.</param>
-    /// <param name="onnx">Operators that it becomes, for the document; alternatives are divided by a
+    /// <param name="onnx">ONNX operators that it becomes, for the document; alternatives are separated by a
     /// semicolon.</param>
-    /// <param name="rule">Writes the nodes.</param>
-    /// <param name="options">Options that the rule honours, for the document; empty for none.</param>
-    /// <param name="opset">Lowest opset whose operators the rule uses.</param>
+    /// <param name="rule">Adds the nodes.</param>
+    /// <param name="options">Options that the rule supports, for the document; empty for none.</param>
+    /// <param name="opset">Lowest opset that has all operators used by the rule.</param>
     internal void Operation(string name, string onnx, LoweringRule rule, string options = "", int opset = 17) =>
         operations.Add(name, new OperatorRow(name, onnx, options, opset, rule));
 
@@ -61,15 +61,15 @@ public sealed class OperatorTable
     /// <param name="module">Any module.</param>
     internal OperatorRow? Find(nn.Module module) => modules.GetValueOrDefault(module.GetType());
 
-    /// <summary>The row of a method of TorchSharp, or null.</summary>
-    /// <param name="method">Of TorchSharp.</param>
+    /// <summary>The row of a TorchSharp method, or null.</summary>
+    /// <param name="method">A TorchSharp method.</param>
     internal OperatorRow? Find(MethodBase method) => operations.GetValueOrDefault(OperationName.Of(method));
 
-    /// <summary>Lets every family enter its rows.</summary>
+    /// <summary>Builds the table from the rows of all families.</summary>
     private static OperatorTable Build()
     {
         var table = new OperatorTable();
-        // Each family file registers its own rows; a new family is found by its attribute-free convention: a static
+        // Each family file registers its own rows; families are found by convention: a static
         // Register(OperatorTable).
         foreach (
             var register in typeof(OperatorTable)

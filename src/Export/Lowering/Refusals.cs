@@ -1,28 +1,31 @@
 namespace TorchBridge.Export.Lowering;
 
-/// <summary>Why modules and operations of TorchSharp are refused, for those that are refused on purpose.</summary>
+/// <summary>The reasons for TorchSharp modules and operations that are refused on purpose.</summary>
 internal static class Refusals
 {
-    /// <summary>Of an operation that draws.</summary>
+    /// <summary>The reason for operations that draw random numbers.</summary>
     public const string Random =
-        "It draws random numbers, which a file cannot repeat. Draw them outside and give them to forward "
-        + "as an input, keep them in a buffer, or leave them out in eval mode.";
+        "It draws random numbers, which a file cannot reproduce. Draw them outside the model and pass them to "
+        + "forward as an input, keep them in a buffer, or skip them in eval mode.";
 
     private const string Singular =
-        "It needs an iterative solver, which ONNX has no operator for. Compute it in the constructor where it "
-        + "does not follow the input, or outside of the model, and give forward the result.";
+        "It needs an iterative solver, for which ONNX has no operator. If the result does not depend on the "
+        + "input, compute it in the "
+        + "constructor; otherwise compute it outside the model and pass the result to forward.";
 
     private const string OfTheData =
         "The size of its result depends on the data, which a graph of fixed ranks and sizes cannot "
-        + "follow. Keep all elements and weigh them with a mask (torch.where, masked_fill).";
+        + "express. Keep all elements and mask them (torch.where, masked_fill).";
 
     /// <summary>By type name: the reason.</summary>
     public static IReadOnlyDictionary<string, string> Modules { get; } =
         new Dictionary<string, string>(StringComparer.Ordinal)
         {
-            ["AdaptiveMaxPool3d"] = "TorchSharp 0.107 does not keep its output_size, so that its own forward fails.",
-            ["FractionalMaxPool2d"] = "It draws random pooling regions at inference too, which a graph cannot repeat.",
-            ["FractionalMaxPool3d"] = "It draws random pooling regions at inference too, which a graph cannot repeat.",
+            ["AdaptiveMaxPool3d"] = "TorchSharp 0.107 does not store its output_size, so its own forward fails.",
+            ["FractionalMaxPool2d"] =
+                "It draws random pooling regions even at inference, which a graph cannot reproduce.",
+            ["FractionalMaxPool3d"] =
+                "It draws random pooling regions even at inference, which a graph cannot reproduce.",
         };
 
     /// <summary>By name in the operator table: the reason.</summary>
@@ -45,17 +48,18 @@ internal static class Refusals
             .SelectMany(row => row.Names.Split(' ').Select(name => (name, row.Reason)))
             .ToDictionary(pair => pair.name, pair => pair.Reason, StringComparer.Ordinal);
 
-    /// <summary>The reason for a type, or what to do about one that is merely unknown.</summary>
-    /// <param name="type">Of a module.</param>
+    /// <summary>The reason for a module type; for an unknown type, what to do about it.</summary>
+    /// <param name="type">Type of a module.</param>
     public static string ReasonFor(Type type) =>
         Modules.TryGetValue(type.Name, out var reason)
             ? reason
             : "Write its forward with supported operations, or add a lowering with ExportOptions.Lowerings.";
 
-    /// <summary>The reason for an operation, or what to do about one that is merely unknown.</summary>
+    /// <summary>The reason for an operation; for an unknown operation, what to do about it.</summary>
     /// <param name="operation">Name in the operator table.</param>
     public static string ReasonFor(string operation) =>
         Operations.TryGetValue(operation, out var reason)
             ? reason
-            : "Write it with supported operations (the program lists them: `operators`), or add one with ExportOptions.Lowerings.";
+            : "Express it with supported operations (docs/operators.md lists them), or add a lowering with "
+                + "ExportOptions.Lowerings.";
 }

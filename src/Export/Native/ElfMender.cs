@@ -1,5 +1,5 @@
-// What it does: lets libLibTorchSharp.so of TorchSharp 0.107.0, which asks for libstdc++ of GCC 13, load on systems
-// with an older libstdc++ (Debian 12, Ubuntu 22.04: 3.4.30), by replacing the one symbol that it needs of the new
+// What it does: lets libLibTorchSharp.so of TorchSharp 0.107.0, which requires libstdc++ of GCC 13, load on systems
+// with an older libstdc++ (Debian 12, Ubuntu 22.04: 3.4.30), by replacing the one symbol that it needs from the new
 // version.
 //
 //   needed:   std::ios_base_library_init()   _ZSt21ios_base_library_initv   @GLIBCXX_3.4.32
@@ -7,31 +7,32 @@
 //
 // Both initialise the standard streams; the constructor does not touch `this`. Old names are shorter than new ones,
 // so they fit in place. Layout: ELF64 little-endian; the names are NUL-terminated in .dynstr, the version's SysV ELF
-// hash stands in its entry (Vernaux) in .gnu.version_r. Source: System V ABI, Linux Standard Base "Symbol
-// Versioning".
+// hash is in its entry (Vernaux) in .gnu.version_r. Source: System V ABI, Linux Standard Base "Symbol Versioning".
 using System.Buffers.Binary;
 using System.Text;
 
 namespace TorchBridge.Export.Native;
 
-/// <summary>Rewrites one symbol version of an ELF shared library, in a copy, or says why it must not.</summary>
+/// <summary>Rewrites one symbol version in a copy of an ELF shared library, or throws if the library is not the
+/// expected one.</summary>
 internal static class ElfMender
 {
-    /// <summary>The symbol that only newer libraries have.</summary>
+    /// <summary>The symbol that only newer versions of libstdc++ have.</summary>
     internal const string NewSymbol = "_ZSt21ios_base_library_initv";
 
-    /// <summary>The symbol of the same meaning that all have.</summary>
+    /// <summary>The equivalent symbol that all versions have.</summary>
     internal const string OldSymbol = "_ZNSt8ios_base4InitC1Ev";
 
-    /// <summary>The version that the new symbol is asked for in.</summary>
+    /// <summary>The version required for the new symbol.</summary>
     internal const string NewVersion = "GLIBCXX_3.4.32";
 
-    /// <summary>The version that the old symbol is asked for in.</summary>
+    /// <summary>The version required for the old symbol.</summary>
     internal const string OldVersion = "GLIBCXX_3.4";
 
-    /// <summary>Returns a mended copy of <paramref name="library"/>.</summary>
+    /// <summary>Returns an adapted copy of <paramref name="library"/>.</summary>
     /// <param name="library">The bytes of libLibTorchSharp.so; they are not changed.</param>
-    /// <exception cref="InvalidDataException">The bytes are not the library this was written for.</exception>
+    /// <exception cref="InvalidDataException">The bytes are not the library that this class was written
+    /// for.</exception>
     public static byte[] Mend(ReadOnlySpan<byte> library)
     {
         var (strings, needs) = FindSections(library);
@@ -43,7 +44,7 @@ internal static class ElfMender
     }
 
     /// <summary>
-    /// Finds the string table and the list of needed versions by the section headers.
+    /// Finds the string table and the list of required versions through the section headers.
     /// </summary>
     private static (Range Strings, Range Needs) FindSections(ReadOnlySpan<byte> elf)
     {
@@ -81,7 +82,7 @@ internal static class ElfMender
         );
     }
 
-    /// <summary>Whether a text of the string table is a name, up to its NUL.</summary>
+    /// <summary>Whether an entry of the string table, up to its NUL, equals a name.</summary>
     private static bool IsName(ReadOnlySpan<byte> text, string name) =>
         text.Length > name.Length
         && text[name.Length] == 0
@@ -106,10 +107,10 @@ internal static class ElfMender
             : throw new InvalidDataException("an offset lies beyond the end of the file (truncated?)");
     }
 
-    /// <summary>Replaces a name that stands once in the string table by a shorter one.</summary>
+    /// <summary>Replaces a name that occurs once in the string table by a shorter one.</summary>
     private static void Replace(Span<byte> strings, string from, string to)
     {
-        // With the NUL before and after: a name that merely ends or begins like this one is another name.
+        // With the NUL before and after, so that names which merely end or begin with this one do not match.
         var pattern = Encoding.ASCII.GetBytes("\0" + from + "\0");
         var at = strings.IndexOf(pattern);
         if (at < 0)
@@ -122,7 +123,7 @@ internal static class ElfMender
         replacement.CopyTo(place);
     }
 
-    /// <summary>Replaces the hash of a version in the list of needed ones.</summary>
+    /// <summary>Replaces the hash of a version in the list of required versions.</summary>
     private static void ReplaceHash(Span<byte> needs, uint from, uint to)
     {
         // Walk the list: Verneed { version, cnt: u16, file, aux, next: u32 }, each with its Vernaux { hash: u32,
@@ -153,14 +154,14 @@ internal static class ElfMender
             throw new InvalidDataException($"{NewVersion} is needed {replaced} times, expected once");
     }
 
-    /// <summary>Some bytes of the list, or a refusal where it leaves its section.</summary>
+    /// <summary>A range of the list; throws if it leaves the section.</summary>
     private static Span<byte> Slice(Span<byte> bytes, int at, int length) =>
         at >= 0 && at <= bytes.Length - length
             ? bytes.Slice(at, length)
             : throw new InvalidDataException("the version list leaves its section");
 
     /// <summary>The System V ABI hash of a symbol (or version) name.</summary>
-    /// <param name="name">Of a symbol or version.</param>
+    /// <param name="name">Name of a symbol or version.</param>
     internal static uint ElfHash(string name)
     {
         uint hash = 0;

@@ -1,14 +1,14 @@
-// Why: an export goes through phases that each need memory of their own (tracing, an oracle's activations, a
-// session). What a phase has freed stays with the process unless it is given back: glibc keeps freed blocks, the
-// garbage collector keeps decommittable regions.
+// Why: each phase of an export needs memory of its own (tracing, reference activations, a session). Memory that a
+// phase has freed stays with the process unless it is returned to the system: glibc keeps freed blocks, and the
+// garbage collector keeps regions that could be decommitted.
 using System.Runtime.InteropServices;
 
 namespace TorchBridge.Export.Native;
 
-/// <summary>Gives freed memory back to the system between the phases of an export.</summary>
+/// <summary>Returns freed memory to the system between the phases of an export.</summary>
 internal static partial class MemoryRelief
 {
-    /// <summary>Collects garbage, compacts, and lets glibc give back what it keeps.</summary>
+    /// <summary>Collects garbage, compacts the heap, and lets glibc return its free blocks.</summary>
     public static void Release()
     {
         GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true);
@@ -21,7 +21,7 @@ internal static partial class MemoryRelief
         }
         catch (Exception error) when (error is DllNotFoundException or EntryPointNotFoundException)
         {
-            // Another libc (musl) has no malloc_trim: more memory stays, nothing else.
+            // Another libc (musl) has no malloc_trim: the process merely keeps more memory.
         }
     }
 

@@ -3,20 +3,19 @@ using TorchBridge.Onnx.Files;
 
 namespace TorchBridge.Export.Native;
 
-/// <summary>Keeps the mended library in a per-user folder, named by the content it was made from, written once and
-/// atomically.</summary>
+/// <summary>Caches the adapted library in a per-user folder. The file is named after the hash of the original and
+/// written once, atomically.</summary>
 internal static class MendedLibraryCache
 {
-    /// <summary>Where mended libraries are kept: <c>~/.cache/torchbridge/native</c> on Linux.</summary>
+    /// <summary>Folder of the adapted libraries: <c>~/.cache/torchbridge/native</c> on Linux.</summary>
     public static string DefaultFolder => UserCache.Folder("native");
 
     /// <summary>
-    /// Returns the path of a mended copy of <paramref name="library"/>, writing it if it is not there, or is not what
-    /// it should be.
+    /// Returns the path of an adapted copy of <paramref name="library"/>, writing it if it is missing or damaged.
     /// </summary>
-    /// <param name="library">The library that does not load.</param>
-    /// <param name="folder">Where mended copies are kept; made where it is not there.</param>
-    /// <exception cref="InvalidDataException">The library is not the one that can be mended.</exception>
+    /// <param name="library">The library that fails to load.</param>
+    /// <param name="folder">Folder of the adapted copies; created if missing.</param>
+    /// <exception cref="InvalidDataException">The library is not the one that can be adapted.</exception>
     /// <exception cref="IOException">The folder cannot be written.</exception>
     public static string GetOrAdd(string library, string folder)
     {
@@ -28,12 +27,12 @@ internal static class MendedLibraryCache
             return path;
 
         Directory.CreateDirectory(folder);
-        // Two processes may be here at once, and the rename of either is right.
+        // Two processes may get here at the same time; either rename gives the right file.
         AtomicFile.Write(path, stream => stream.Write(mended));
         return path;
     }
 
-    /// <summary>Whether a cached copy is what it should be, byte by byte.</summary>
+    /// <summary>Whether a cached copy is intact, byte for byte.</summary>
     private static bool IsIntact(string path, byte[] mended) =>
         File.Exists(path)
         && new FileInfo(path).Length == mended.Length

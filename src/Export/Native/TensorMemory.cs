@@ -4,12 +4,12 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Native;
 
-/// <summary>Compares the memory that tensors stand on.</summary>
+/// <summary>Compares the memory of tensors.</summary>
 internal static class TensorMemory
 {
-    // TorchSharp's public accessors validate dtype and contiguity; the address itself is all that is asked here. A
-    // test pins this name.
-    /// <summary>TorchSharp's native function from a tensor's handle to its first element.</summary>
+    // TorchSharp's public accessors validate dtype and contiguity; only the address is needed here. A test verifies
+    // that this name exists.
+    /// <summary>TorchSharp's native function that returns the address of a tensor's first element.</summary>
     private static readonly Func<nint, nint> DataPointer = typeof(torch)
         .Assembly.GetType("TorchSharp.PInvoke.NativeMethods", throwOnError: true)!
         .GetMethod("THSTensor_data", BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.Public)!
@@ -22,7 +22,7 @@ internal static class TensorMemory
     /// <summary>Whether two live tensors overlap in memory.</summary>
     /// <param name="a">Any tensor.</param>
     /// <param name="b">Any tensor.</param>
-    /// <returns>False where one is disposed, sparse or empty.</returns>
+    /// <returns>False if one of them is disposed, sparse or empty.</returns>
     public static bool Shares(Tensor a, Tensor b)
     {
         if (ReferenceEquals(a, b))
@@ -34,7 +34,7 @@ internal static class TensorMemory
         return startA < endB && startB < endA;
     }
 
-    /// <summary>Whether two tensors that share memory also see it the same way.</summary>
+    /// <summary>Whether two tensors that share memory also have the same shape, strides and dtype.</summary>
     /// <param name="a">A live tensor.</param>
     /// <param name="b">A live tensor.</param>
     public static bool SameGeometry(Tensor a, Tensor b) =>
@@ -47,7 +47,7 @@ internal static class TensorMemory
     /// <param name="tensor">Any live tensor.</param>
     public static Tensor Keep(Tensor tensor) => tensor.detach().clone().DetachFromDisposeScope();
 
-    /// <summary>First byte, and one past the last, that a tensor sees.</summary>
+    /// <summary>Address of a tensor's first byte, and of one past its last.</summary>
     private static (nint Start, nint End) Extent(Tensor tensor)
     {
         var start = Address(tensor);

@@ -8,18 +8,18 @@ namespace TorchBridge.Export.Native;
 
 /// <summary>
 /// Lets TorchSharp 0.107.0 load on Linux systems whose libstdc++ is older than GCC 13's (Debian 12, Ubuntu 22.04),
-/// with nothing installed. A system on which the normal load works never gets here: the handler is raised only after
-/// that load has failed.
+/// without installing anything. It does nothing on systems where the library loads normally: the handler is called
+/// only after a load has failed.
 /// </summary>
 [EditorBrowsable(EditorBrowsableState.Never)]
 public static class TorchSharpLoader
 {
-    /// <summary>1 once it is installed: only the first call does anything.</summary>
+    /// <summary>1 once the handler is installed; only the first call has an effect.</summary>
     private static int installed;
 
     /// <summary>
-    /// Installs the handler, once per process. Called by a module initializer in every executable's own assembly,
-    /// because a <c>torch</c> that has failed to load stays failed for the process.
+    /// Installs the handler, once per process. Called by a module initializer in the assembly of every executable,
+    /// because once <c>torch</c> has failed to load, it keeps failing in that process.
     /// </summary>
     public static void Install()
     {
@@ -31,11 +31,11 @@ public static class TorchSharpLoader
     }
 
     /// <summary>
-    /// What the runtime asks where it has not found a native library; 0 leaves it to others.
+    /// Called by the runtime when it has not found a native library; returns 0 to leave it to other handlers.
     /// </summary>
     private static nint Resolve(Assembly assembly, string name)
     {
-        // The runtime asks for several spellings; only TorchSharp's own library is our business.
+        // The runtime tries several spellings of a name; only TorchSharp's own library is handled here.
         if (Path.GetFileNameWithoutExtension(name) is not ("LibTorchSharp" or "libLibTorchSharp"))
             return 0;
         if (assembly.GetName().Name != "TorchSharp")
@@ -50,9 +50,9 @@ public static class TorchSharpLoader
         {
             PreventFallback();
             throw new DllNotFoundException(
-                $"libtorch is in none of {string.Join(", ", candidates)}: TorchSharp's package does not "
-                    + "hold it. Add a PackageReference to TorchSharp-cpu 0.107.0, or to TorchSharp-cuda-linux, "
-                    + "in the application's project."
+                $"libtorch was not found in {string.Join(", ", candidates)}. TorchSharp's own package does not "
+                    + "contain it. Add a PackageReference to TorchSharp-cpu 0.107.0, or to TorchSharp-cuda-linux, "
+                    + "to the application's project."
             );
         }
 
@@ -60,14 +60,14 @@ public static class TorchSharpLoader
     }
 
     /// <summary>
-    /// Loads a mended copy of <paramref name="library"/> beside the libtorch that the process already holds.
+    /// Loads an adapted copy of <paramref name="library"/>, which uses the given libtorch.
     /// </summary>
-    /// <param name="library">The library that does not load.</param>
-    /// <param name="libtorch">The libtorch that belongs to it.</param>
-    /// <param name="cache">Where mended copies are kept.</param>
+    /// <param name="library">The library that fails to load.</param>
+    /// <param name="libtorch">The libtorch library that belongs to it.</param>
+    /// <param name="cache">Folder of the adapted copies.</param>
     /// <returns>The handle of the loaded copy.</returns>
-    /// <exception cref="DllNotFoundException">The library is not the expected one; the message says what to
-    /// install.</exception>
+    /// <exception cref="DllNotFoundException">The library is not the expected one; the message says what to install
+    /// instead.</exception>
     internal static nint Load(string library, string libtorch, string cache)
     {
         try
@@ -90,7 +90,7 @@ public static class TorchSharpLoader
     }
 
     /// <summary>
-    /// Loads a mended copy, from a folder of this process where the user's cannot be written.
+    /// Loads an adapted copy, from a folder of this process if the user's cache cannot be written.
     /// </summary>
     private static nint LoadMended(string library, string libtorch, string cache)
     {
@@ -102,14 +102,16 @@ public static class TorchSharpLoader
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            // A home that is missing, full or read-only: a copy for this process, which needs no name once it is loaded.
+            // The home folder is missing, full or read-only: use a copy for this process, which can be deleted once
+            // it is loaded.
             own = ProcessFiles.NewFolder("native").FullName;
             mended = MendedLibraryCache.GetOrAdd(library, own);
         }
 
         try
         {
-            // From the folder that libtorch_cpu came from: a second copy of libtorch aborts the process.
+            // From the folder that libtorch_cpu was loaded from, because a second copy of libtorch aborts the
+            // process.
             NativeLibrary.Load(libtorch);
             return NativeLibrary.Load(mended);
         }
@@ -121,9 +123,9 @@ public static class TorchSharpLoader
     }
 
     /// <summary>
-    /// TorchSharp catches what a load throws and then copies 480 MB from the NuGet folder into the output folder, to
-    /// fail all the same. It looks for that folder in NUGET_PACKAGES: a name that does not exist ends it with the
-    /// error instead. Only this process sees it.
+    /// Prevents TorchSharp's fallback: it catches the exception of a failed load, copies 480 MB from the NuGet folder
+    /// to the output folder, and fails all the same. It finds that folder through NUGET_PACKAGES, so a folder that
+    /// does not exist makes it report the error at once. Only this process is affected.
     /// </summary>
     private static void PreventFallback() =>
         Environment.SetEnvironmentVariable(
@@ -131,7 +133,7 @@ public static class TorchSharpLoader
             Path.Combine(Path.GetTempPath(), $"torchbridge-no-fallback-{Guid.NewGuid():N}")
         );
 
-    /// <summary>Where the native library may be.</summary>
+    /// <summary>Folders in which the native library may be.</summary>
     private static IEnumerable<string> SearchFolders(Assembly torchSharp)
     {
         yield return AppContext.BaseDirectory;
@@ -145,7 +147,7 @@ public static class TorchSharpLoader
         }
     }
 
-    /// <summary>The first of the folders' files that is there.</summary>
+    /// <summary>The path of a file in the first folder that contains it.</summary>
     private static string? Find(IEnumerable<string> folders, string file) =>
         folders.Select(folder => Path.Combine(folder, file)).FirstOrDefault(File.Exists);
 }

@@ -8,35 +8,35 @@ using Tensor = TorchSharp.torch.Tensor;
 
 namespace TorchBridge.Export.Onnx;
 
-/// <summary>Runs an ONNX file on TorchSharp tensors, in ONNX Runtime on the CPU.</summary>
+/// <summary>Runs an ONNX file with ONNX Runtime on the CPU, with TorchSharp tensors as inputs and outputs.</summary>
 internal sealed class OrtModel : IDisposable
 {
     /// <summary>The loaded file; disposed with this.</summary>
     private readonly InferenceSession session;
 
-    /// <summary>Options of every run; none is set.</summary>
+    /// <summary>Default options for every run.</summary>
     private readonly RunOptions runOptions = new();
 
     /// <summary>Loads a file.</summary>
     /// <param name="path">The ONNX file.</param>
     /// <param name="optimize">Whether ONNX Runtime may rewrite the graph.</param>
-    /// <param name="oneLayout">Whether convolution weights keep their layout: the blocked one is a second copy of all
-    /// of them.</param>
+    /// <param name="oneLayout">Whether convolution weights keep their original layout; the blocked layout needs a
+    /// second copy of all weights.</param>
     public OrtModel(string path, bool optimize, bool oneLayout = false) =>
         session = Settings(optimize, oneLayout).Open(path);
 
-    /// <summary>Loads a model from memory; ONNX Runtime leaves its graph as it is.</summary>
+    /// <summary>Loads a model from memory, without graph optimizations.</summary>
     /// <param name="model">The file's bytes.</param>
     public OrtModel(byte[] model) => session = Settings(optimize: false, oneLayout: false).Open(model);
 
     /// <summary>
-    /// Without an arena: a few runs at different sizes would each leave their largest.
+    /// Session settings without a memory arena.
     /// </summary>
     private static OrtSession Settings(bool optimize, bool oneLayout) =>
         OrtSession.Quiet with
         {
             Optimization = optimize ? GraphOptimizationLevel.ORT_ENABLE_ALL : GraphOptimizationLevel.ORT_DISABLE_ALL,
-            // A few runs at different sizes: an arena would keep the largest of each.
+            // There are a few runs at different sizes, and an arena would keep the largest buffers of each.
             KeepsMemory = false,
             PlansMemory = false,
             KeepsLayout = oneLayout,
@@ -49,8 +49,8 @@ internal sealed class OrtModel : IDisposable
     public IReadOnlyList<string> OutputNames => session.OutputNames;
 
     /// <summary>Runs the model; the caller disposes the results.</summary>
-    /// <param name="inputs">One an input.</param>
-    /// <param name="outputs">Which outputs; all where it is null.</param>
+    /// <param name="inputs">One tensor per input.</param>
+    /// <param name="outputs">Names of the outputs to compute; null for all.</param>
     public Tensor[] Run(IReadOnlyList<Tensor> inputs, IReadOnlyCollection<string>? outputs = null)
     {
         var values = inputs.Select(ToOrt).ToArray();
@@ -73,7 +73,7 @@ internal sealed class OrtModel : IDisposable
         session.Dispose();
     }
 
-    /// <summary>A tensor in ONNX Runtime's memory.</summary>
+    /// <summary>Converts a tensor to an ONNX Runtime value.</summary>
     private static OrtValue ToOrt(Tensor tensor)
     {
         using var scope = NewDisposeScope();
@@ -88,7 +88,7 @@ internal sealed class OrtModel : IDisposable
         return value;
     }
 
-    /// <summary>A result as a tensor of its own.</summary>
+    /// <summary>Copies a result to a tensor.</summary>
     private static Tensor FromOrt(OrtValue value)
     {
         var info = value.GetTensorTypeAndShape();

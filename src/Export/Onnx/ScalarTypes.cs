@@ -3,10 +3,10 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Onnx;
 
-/// <summary>TorchSharp's dtypes and ONNX's element types.</summary>
+/// <summary>Maps TorchSharp's dtypes to ONNX element types and back.</summary>
 internal static class ScalarTypes
 {
-    /// <summary>The dtypes that both sides have; complex numbers are pairs of reals in a file.</summary>
+    /// <summary>The dtypes that both sides support; complex numbers are stored as pairs of real numbers.</summary>
     private static readonly (ScalarType Torch, ElementType Onnx)[] Pairs =
     [
         (ScalarType.Float32, ElementType.Float32),
@@ -23,7 +23,7 @@ internal static class ScalarTypes
 
     /// <summary>The ONNX element type of a TorchSharp dtype.</summary>
     /// <param name="type">TorchSharp's dtype.</param>
-    /// <exception cref="ExportException">It has none.</exception>
+    /// <exception cref="ExportException">There is no such element type.</exception>
     public static ElementType ToOnnx(this ScalarType type)
     {
         foreach (var pair in Pairs)
@@ -32,7 +32,10 @@ internal static class ScalarTypes
                 return pair.Onnx;
         }
 
-        throw new ExportException($"dtype {type} has no counterpart in ONNX Runtime's CPU provider");
+        throw new ExportException(
+            $"dtype {type} is not supported by ONNX Runtime's CPU provider. Convert the "
+                + "tensor to a supported dtype, such as float32 or int64."
+        );
     }
 
     /// <summary>The TorchSharp dtype of an ONNX element type that the exporter writes.</summary>

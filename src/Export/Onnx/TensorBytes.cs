@@ -6,11 +6,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Onnx;
 
-/// <summary>Turns tensors into the bytes of initializers, and back into numbers.</summary>
+/// <summary>Converts tensors to the bytes of initializers, and initializers back to numbers.</summary>
 internal static class TensorBytes
 {
     /// <summary>A tensor's elements in C order, little-endian.</summary>
-    /// <param name="tensor">On any device, of any layout.</param>
+    /// <param name="tensor">A tensor on any device, with any layout.</param>
     public static byte[] Of(Tensor tensor)
     {
         using var scope = NewDisposeScope();
@@ -21,10 +21,11 @@ internal static class TensorBytes
 
     /// <summary>An initializer that holds a tensor's elements.</summary>
     /// <param name="name">Unique name.</param>
-    /// <param name="tensor">A contiguous one of some size on the processor is not copied: its memory must stay as
-    /// long as the initializer.</param>
-    /// <param name="source">The state-dict key whose bytes these are; null for computed ones.</param>
-    /// <exception cref="ExportException">It is larger than 2 GB, or of a dtype that ONNX has not.</exception>
+    /// <param name="tensor">The tensor. A large contiguous tensor on the CPU is not copied, so its memory must
+    /// outlive the initializer.</param>
+    /// <param name="source">The state-dict key of the tensor; null if it was computed.</param>
+    /// <exception cref="ExportException">The tensor is larger than 2 GB, or its dtype is not supported by
+    /// ONNX.</exception>
     public static Initializer ToInitializer(string name, Tensor tensor, string? source = null)
     {
         var bytes = tensor.numel() * tensor.element_size();
@@ -32,29 +33,29 @@ internal static class TensorBytes
             throw new ExportException(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"the tensor {source ?? name} has {bytes} bytes; tensors of up to {Array.MaxLength} "
-                        + $"bytes (2 GB) are exported. Split it into several."
+                    $"the tensor {source ?? name} has {bytes} bytes; the largest tensor that can be exported has "
+                        + $"{Array.MaxLength} bytes (2 GB). Split it into several tensors."
                 )
             );
         var data = source is not null && IsPlain(tensor) ? new TensorMemoryManager(tensor).Memory : Of(tensor);
         return new Initializer(name, tensor.dtype.ToOnnx(), tensor.shape, data) { Source = source };
     }
 
-    /// <summary>Whether a tensor's memory can be written as it stands.</summary>
+    /// <summary>Whether a tensor's memory can be written without conversion.</summary>
     private static bool IsPlain(Tensor tensor) =>
         tensor.device_type == DeviceType.CPU && tensor.is_contiguous() && tensor.numel() is > 0 and < 1 << 28;
 
     /// <summary>An initializer of 64-bit integers.</summary>
     /// <param name="name">Unique name.</param>
     /// <param name="values">The elements.</param>
-    /// <param name="isScalar">Whether it has no axes.</param>
+    /// <param name="isScalar">Whether it is a scalar (without axes).</param>
     public static Initializer Of(string name, long[] values, bool isScalar = false) =>
         new(name, ElementType.Int64, isScalar ? [] : [values.Length], MemoryMarshal.AsBytes(values.AsSpan()).ToArray());
 
     /// <summary>
     /// Reads floating-point elements as float64; a conversion from float16, bfloat16, float32 or float64 is exact.
     /// </summary>
-    /// <param name="tensor">Of a floating-point type.</param>
+    /// <param name="tensor">Tensor of a floating-point type.</param>
     public static double[] ToDoubles(Initializer tensor)
     {
         var bytes = tensor.Data.Span;
@@ -78,7 +79,7 @@ internal static class TensorBytes
     /// <summary>Rounds float64 elements once, to nearest even, to a floating-point type.</summary>
     /// <param name="name">Unique name.</param>
     /// <param name="type">float16, bfloat16, float32 or float64.</param>
-    /// <param name="dims">Sizes.</param>
+    /// <param name="dims">Shape.</param>
     /// <param name="values">The elements in C order.</param>
     public static Initializer FromDoubles(string name, ElementType type, long[] dims, double[] values) =>
         type switch

@@ -6,13 +6,14 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Onnx;
 
 /// <summary>
-/// A contiguous CPU tensor's own memory as <see cref="Memory{T}"/>: a model's weights are written from where they
-/// stand, without a copy.
+/// Exposes the memory of a contiguous CPU tensor as <see cref="Memory{T}"/>, so that a model's weights are written
+/// without a copy.
 /// </summary>
-/// <param name="tensor">Contiguous, on the processor; it must outlive whoever reads this.</param>
+/// <param name="tensor">A contiguous CPU tensor; it must outlive all readers of the memory.</param>
 internal sealed unsafe class TensorMemoryManager(Tensor tensor) : MemoryManager<byte>
 {
-    /// <summary>Bytes of the tensor; a span holds 2 GiB at most, and more is an overflow here.</summary>
+    /// <summary>Size of the tensor in bytes; a span holds at most 2 GiB, and more throws an overflow exception
+    /// here.</summary>
     private readonly int length = checked((int)(tensor.numel() * tensor.element_size()));
 
     public override Span<byte> GetSpan() =>
@@ -24,11 +25,11 @@ internal sealed unsafe class TensorMemoryManager(Tensor tensor) : MemoryManager<
 
     public override void Unpin()
     {
-        // Native memory does not move.
+        // Native memory does not move, so there is nothing to pin.
     }
 
     protected override void Dispose(bool disposing)
     {
-        // The tensor is the model's.
+        // The tensor belongs to the model.
     }
 }

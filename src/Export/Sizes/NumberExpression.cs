@@ -1,10 +1,10 @@
 namespace TorchBridge.Export.Sizes;
 
-/// <summary>A number that follows the free axes, computed in float64: <c>scale * F(size / divisor) +
+/// <summary>A number that depends on the free axes, computed in float64: <c>scale * F(size / divisor) +
 /// offset</c>.</summary>
-/// <param name="Function">What is done with the quotient.</param>
-/// <param name="Numerator">An integer of sizes.</param>
-/// <param name="Denominator">An integer of sizes, or null for 1.</param>
+/// <param name="Function">Function applied to the quotient.</param>
+/// <param name="Numerator">An integer formula of sizes.</param>
+/// <param name="Denominator">An integer formula of sizes, or null for 1.</param>
 /// <param name="Scale">A constant factor.</param>
 /// <param name="Offset">A constant summand.</param>
 internal sealed record NumberExpression(
@@ -15,10 +15,10 @@ internal sealed record NumberExpression(
     double Offset
 );
 
-/// <summary>What a number does with an integer.</summary>
+/// <summary>The function that maps an integer to a number.</summary>
 internal enum NumberFunction
 {
-    /// <summary>Nothing.</summary>
+    /// <summary>The identity.</summary>
     Same,
 
     /// <summary>1 / x</summary>

@@ -1,20 +1,22 @@
-// What it does: finds what a number is that differs between the traces: y = scale * F(u) + offset, or F(u / w), u and
-// w integers of sizes, F one of the functions of NumberFunction. Two traces decide scale and offset, the others
-// confirm them.
+// What it does: finds a formula for a number that differs between the traces: y = scale * F(u) + offset, or F(u / w),
+// where u and w are integer formulas of sizes and F is one of the functions of NumberFunction. Two traces determine
+// scale and offset, the others confirm them.
 namespace TorchBridge.Export.Sizes;
 
-/// <summary>Finds formulas of sizes for numbers that are no integers.</summary>
+/// <summary>Finds formulas of sizes for non-integer numbers.</summary>
 internal static class NumberSolver
 {
-    /// <summary>C# computes in float64, and the formula found here in another order: a few units of 1e-16.</summary>
+    /// <summary>C# computes in float64, but possibly in another order than the formula found here: a few units of
+    /// 1e-16.</summary>
     private const double Precision = 1e-13;
 
-    /// <summary>A number that was a float on its way has 24 bits: half a unit is 6e-8 of it.</summary>
+    /// <summary>A number that was a float at some point has 24 bits: half a unit is a relative error of
+    /// 6e-8.</summary>
     private const double SinglePrecision = 1.2e-7;
 
-    /// <summary>The simplest formula of these values, or null.</summary>
-    /// <param name="values">One a trace.</param>
-    /// <param name="solver">Knows the sizes.</param>
+    /// <summary>The simplest formula that gives these values, or null.</summary>
+    /// <param name="values">One value per trace.</param>
+    /// <param name="solver">Provides the sizes.</param>
     public static NumberExpression? Solve(double[] values, SizeSolver solver)
     {
         if (values.Length < 3 || values.Any(value => !double.IsFinite(value)))
@@ -27,13 +29,13 @@ internal static class NumberSolver
             ?? Scaled(values, integers, precision, withOffset: true);
     }
 
-    /// <summary>Undoes a function, so that an integer is left, and finds a formula of several steps for that: sqrt((h
-    /// / 8) * (w / 8) + 1).</summary>
-    /// <param name="values">One per trace.</param>
-    /// <param name="solver">Finds the formula of the integer.</param>
-    /// <param name="precision">Relative error that the numbers may have: 1.2e-7 where all are float32, else
+    /// <summary>Inverts a function so that an integer remains, and finds a formula of several steps for that integer:
+    /// sqrt((h / 8) * (w / 8) + 1).</summary>
+    /// <param name="values">One value per trace.</param>
+    /// <param name="solver">Finds the integer's formula.</param>
+    /// <param name="precision">Allowed relative error of the numbers: 1.2e-7 if all of them are float32, otherwise
     /// 1e-13.</param>
-    /// <returns>Null where no function leaves integers, or none that has a formula.</returns>
+    /// <returns>Null if no inverse gives integers, or none that have a formula.</returns>
     private static NumberExpression? Whole(double[] values, SizeSolver solver, double precision)
     {
         foreach (
@@ -51,7 +53,7 @@ internal static class NumberSolver
                 return new NumberExpression(function, formula, null, 1, 0);
         }
 
-        // An integer over a size: x * (n / (double)w).
+        // An integer divided by a size: x * (n / (double)w).
         foreach (var leaf in solver.Leaves.Take(8))
         {
             if (
@@ -64,10 +66,10 @@ internal static class NumberSolver
         return null;
     }
 
-    /// <summary>The number that a function gave another one for.</summary>
-    /// <param name="function">One that can be undone; the logarithm is none of them.</param>
-    /// <param name="value">What it gave.</param>
-    /// <exception cref="ArgumentOutOfRangeException">It is another function.</exception>
+    /// <summary>The argument for which a function has a given value.</summary>
+    /// <param name="function">An invertible function; the logarithm is not supported.</param>
+    /// <param name="value">Value of the function.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The function is not supported.</exception>
     private static double Undo(NumberFunction function, double value) =>
         function switch
         {
@@ -78,10 +80,11 @@ internal static class NumberSolver
             _ => throw new ArgumentOutOfRangeException(nameof(function)),
         };
 
-    /// <summary>Numbers that are whole but for roundings; null where one is not.</summary>
-    /// <param name="values">One per trace.</param>
-    /// <param name="precision">Relative error of each.</param>
-    /// <returns>Null also for numbers of 1e9 and more, which are no sizes.</returns>
+    /// <summary>Converts numbers to integers, allowing for rounding errors; null if one of them is not an
+    /// integer.</summary>
+    /// <param name="values">One value per trace.</param>
+    /// <param name="precision">Allowed relative error.</param>
+    /// <returns>Null also for numbers of 1e9 and more, which cannot be sizes.</returns>
     private static long[]? Integers(double[] values, double precision)
     {
         var whole = new long[values.Length];
@@ -100,11 +103,11 @@ internal static class NumberSolver
     }
 
     /// <summary>scale F(size) + offset.</summary>
-    /// <param name="values">One per trace.</param>
-    /// <param name="integers">Sizes, and formulas of one step, with their values in the traces.</param>
-    /// <param name="precision">Relative error that the numbers may have.</param>
-    /// <param name="withOffset">Whether an offset is looked for; that takes five traces.</param>
-    /// <returns>Null where nothing fits.</returns>
+    /// <param name="values">One value per trace.</param>
+    /// <param name="integers">Sizes and one-step formulas, with their values in the traces.</param>
+    /// <param name="precision">Allowed relative error of the numbers.</param>
+    /// <param name="withOffset">Whether to look for an offset as well, which needs five traces.</param>
+    /// <returns>Null if nothing fits.</returns>
     private static NumberExpression? Scaled(
         double[] values,
         (long[] Values, Func<SizeExpression> Make)[] integers,
@@ -112,7 +115,7 @@ internal static class NumberSolver
         bool withOffset
     )
     {
-        // Four unknown things (function, size, scale, offset) need more than three traces.
+        // Four unknowns (function, size, scale, offset) need more than three traces.
         if (withOffset && values.Length < 5)
             return null;
         foreach (var (sizes, make) in integers)
@@ -131,10 +134,10 @@ internal static class NumberSolver
     }
 
     /// <summary>scale F(size / size).</summary>
-    /// <param name="values">One per trace.</param>
-    /// <param name="integers">What numerator and denominator may be; only the first 64 are tried.</param>
-    /// <param name="precision">Relative error that the numbers may have.</param>
-    /// <returns>Null where nothing fits.</returns>
+    /// <param name="values">One value per trace.</param>
+    /// <param name="integers">Candidates for numerator and denominator; only the first 64 are tried.</param>
+    /// <param name="precision">Allowed relative error of the numbers.</param>
+    /// <returns>Null if nothing fits.</returns>
     private static NumberExpression? Quotients(
         double[] values,
         (long[] Values, Func<SizeExpression> Make)[] integers,
@@ -168,7 +171,7 @@ internal static class NumberSolver
     }
 
     /// <summary>The value of a function at a number.</summary>
-    /// <param name="function">Which.</param>
+    /// <param name="function">The function.</param>
     /// <param name="value">Its argument.</param>
     public static double Apply(NumberFunction function, double value) =>
         function switch
@@ -181,10 +184,10 @@ internal static class NumberSolver
             _ => throw new ArgumentOutOfRangeException(nameof(function)),
         };
 
-    /// <summary>Scale and offset that make all arguments the values; null where none do.</summary>
-    /// <param name="values">What is wanted, one per trace.</param>
-    /// <param name="arguments">What is scaled, one per trace.</param>
-    /// <param name="precision">Relative error that the numbers may have.</param>
+    /// <summary>The scale and offset that map all arguments to the values; null if there are none.</summary>
+    /// <param name="values">The expected values, one per trace.</param>
+    /// <param name="arguments">The values to scale, one per trace.</param>
+    /// <param name="precision">Allowed relative error of the numbers.</param>
     /// <param name="withOffset">Whether the offset may differ from 0.</param>
     private static (double Scale, double Offset)? Fit(
         double[] values,
@@ -193,7 +196,7 @@ internal static class NumberSolver
         bool withOffset
     )
     {
-        // The two traces that lie farthest apart decide, so that roundings weigh least.
+        // The two traces that are farthest apart determine them, so that rounding errors matter least.
         int low = Array.IndexOf(arguments, arguments.Min()),
             high = Array.IndexOf(arguments, arguments.Max());
         if (arguments[low] == arguments[high] || arguments[high] == 0)
@@ -219,9 +222,10 @@ internal static class NumberSolver
         return scale == 0 ? null : (scale, offset);
     }
 
-    /// <summary>Scale and offset by differences lose digits; what was written in code has few.</summary>
+    /// <summary>Restores digits that a scale or offset lost by subtraction: constants in code have few
+    /// digits.</summary>
     /// <param name="value">A scale or an offset.</param>
-    /// <returns>The number of 12 digits next to it where the two agree to 1e-11; else the number itself.</returns>
+    /// <returns>The value rounded to 12 digits if the two agree to 1e-11; otherwise the value itself.</returns>
     private static double Rounded(double value)
     {
         var text = double.Parse(

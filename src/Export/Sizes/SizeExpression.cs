@@ -1,6 +1,6 @@
 namespace TorchBridge.Export.Sizes;
 
-/// <summary>What is done with two integers. Division truncates, as C#'s and ONNX's integer division do.</summary>
+/// <summary>An operation on two integers. Division truncates, like integer division in C# and ONNX.</summary>
 internal enum SizeOperator
 {
     Add,
@@ -12,10 +12,10 @@ internal enum SizeOperator
     Max,
 }
 
-/// <summary>An integer that follows the free axes: a size of a value, a constant, or a formula of these.</summary>
+/// <summary>An integer that depends on the free axes: a size of a value, a constant, or a formula of these.</summary>
 internal abstract record SizeExpression
 {
-    /// <summary>The result of a formula that has none (a division by zero, an overflow).</summary>
+    /// <summary>The value of a formula without a result (division by zero, overflow).</summary>
     public const long Undefined = long.MinValue;
 
     /// <summary>The size of an axis of a traced value.</summary>
@@ -27,10 +27,10 @@ internal abstract record SizeExpression
     /// <summary>A formula of two integers.</summary>
     public sealed record Binary(SizeOperator Operator, SizeExpression Left, SizeExpression Right) : SizeExpression;
 
-    /// <summary>The square root, rounded down: the side of a square of tokens.</summary>
+    /// <summary>The square root, rounded down: for example the side length of a square of tokens.</summary>
     public sealed record SquareRoot(SizeExpression Operand) : SizeExpression;
 
-    /// <summary>The axes that it is made of.</summary>
+    /// <summary>The axes in the formula.</summary>
     public IEnumerable<Axis> Axes =>
         this switch
         {
@@ -41,7 +41,8 @@ internal abstract record SizeExpression
         };
 
     /// <summary>
-    /// Its value, with the sizes that <paramref name="sizeOf"/> gives; <see cref="Undefined"/> where it has none.
+    /// The value of the formula for the sizes that <paramref name="sizeOf"/> returns; <see cref="Undefined"/> if it
+    /// has none.
     /// </summary>
     /// <param name="sizeOf">The size of each axis.</param>
     public long Evaluate(Func<Axis, long> sizeOf) =>
@@ -54,14 +55,14 @@ internal abstract record SizeExpression
             _ => throw new InvalidOperationException(),
         };
 
-    /// <summary>One operation on two integers.</summary>
-    /// <param name="operation">Which.</param>
+    /// <summary>Applies an operation to two integers.</summary>
+    /// <param name="operation">The operation.</param>
     /// <param name="left">The first operand.</param>
     /// <param name="right">The second operand.</param>
-    /// <returns><see cref="Undefined"/> where there is no result, or it is beyond what sizes are.</returns>
+    /// <returns><see cref="Undefined"/> if there is no result, or if it is too large for a size.</returns>
     public static long Apply(SizeOperator operation, long left, long right)
     {
-        // Sizes are far below these limits, so that nothing overflows; what is above is no formula of sizes.
+        // Sizes are far below this limit, so nothing overflows; larger values do not come from a formula of sizes.
         const long limit = 1L << 31;
         if (left is > limit or < -limit || right is > limit or < -limit)
             return Undefined;
@@ -82,7 +83,7 @@ internal abstract record SizeExpression
     /// <param name="value">Any integer.</param>
     public static long Root(long value) => value < 0 ? Undefined : (long)Math.Sqrt(value);
 
-    /// <summary>The formula for people.</summary>
+    /// <summary>The formula as readable text.</summary>
     /// <param name="nameOf">The name of an axis.</param>
     public string Text(Func<Axis, string> nameOf) =>
         this switch
@@ -99,13 +100,13 @@ internal abstract record SizeExpression
             _ => throw new InvalidOperationException(),
         };
 
-    /// <summary>A part of a formula, in brackets where it needs them.</summary>
+    /// <summary>A part of a formula, in brackets if needed.</summary>
     private static string Bracketed(SizeExpression part, Func<Axis, string> nameOf) =>
         part is Binary { Operator: not (SizeOperator.Min or SizeOperator.Max) }
             ? $"({part.Text(nameOf)})"
             : part.Text(nameOf);
 
-    /// <summary>An operator as people write it.</summary>
+    /// <summary>The symbol of an operator.</summary>
     private static string Sign(SizeOperator operation) =>
         operation switch
         {

@@ -1,18 +1,18 @@
 namespace TorchBridge.Export.Sizes;
 
-/// <summary>One size for every symbol, in the order of <see cref="SizeSymbols.Names"/>: where a trace or a
-/// verification runs.</summary>
+/// <summary>One size for every symbol, in the order of <see cref="SizeSymbols.Names"/>: the sizes at which a trace or
+/// a verification runs.</summary>
 internal sealed class SizePoint(params long[] sizes) : IEquatable<SizePoint>
 {
     /// <summary>The sizes, by symbol.</summary>
     public IReadOnlyList<long> Sizes => sizes;
 
     /// <summary>The size of a symbol.</summary>
-    /// <param name="symbol">Its number.</param>
+    /// <param name="symbol">Number of the symbol.</param>
     public long this[int symbol] => sizes[symbol];
 
     /// <summary>This point with another size of one symbol.</summary>
-    /// <param name="symbol">Its number.</param>
+    /// <param name="symbol">Number of the symbol.</param>
     /// <param name="size">The other size.</param>
     public SizePoint With(int symbol, long size)
     {

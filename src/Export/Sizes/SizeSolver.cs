@@ -1,37 +1,41 @@
-// What it does: finds the formula of sizes that an integer is, from its values in the traces. Candidates are tried by
-// how simple they are, level by level, and all that fit on the simplest level are given back: where two of them
+// What it does: finds the formula of sizes that gives an integer, from its values in the traces. Candidates are tried
+// from simple to complex, level by level, and all that fit on the simplest level are returned: where two of them
 // differ at some size, the caller traces there. u, w are sizes (leaves), c a constant:
 //   0  u
 //   1  u * c, u / c exactly, u + c, c - u, c / u exactly
 //   2  u / c rounded down or up, u % c, min(u, c), max(u, c), sqrt(u)
 //   3  u + w, u - w, u * w, u / w (also rounded up), u % w, min, max
-//   4  a pool of all of these over the inputs' and the nearest sizes, with one more constant; (c - u % c) % c
-//   5  two of the pool combined
-// 6  the last step undone (v - c, v / c, v / u, c - v …), then levels 3 to 5 again: ((h + 15) / 16) * 16, b * (h / 2)
-// * (w / 2) Many formulas fit few traces by chance, so the deep levels are only tried where there are enough of them.
+//   4  a pool of all of these over the sizes of the inputs and the nearest sizes, with one more constant;
+//      (c - u % c) % c
+//   5  two formulas of the pool combined
+//   6  the last step inverted (v - c, v / c, v / u, c - v …), then levels 3 to 5 again: ((h + 15) / 16) * 16,
+//      b * (h / 2) * (w / 2)
+// Many formulas fit few traces by chance, so the deep levels are tried only if there are enough traces.
 namespace TorchBridge.Export.Sizes;
 
-/// <summary>A size that a formula may be made of.</summary>
-/// <param name="Axis">Which size of which value.</param>
-/// <param name="Sizes">Its value in each trace.</param>
+/// <summary>A size that formulas may contain.</summary>
+/// <param name="Axis">The axis of a value that has this size.</param>
+/// <param name="Sizes">The size in each trace.</param>
 internal sealed record SizeLeaf(SizeExpression.Axis Axis, long[] Sizes);
 
 /// <summary>Finds formulas of sizes.</summary>
 internal sealed class SizeSolver
 {
-    /// <summary>Traces below which a formula of several steps fits by chance.</summary>
+    /// <summary>Number of traces below which a formula of several steps may fit by chance.</summary>
     public const int TracesForDeepFormulas = 7;
 
-    /// <summary>Sizes of which two are combined directly; the nearest ones.</summary>
+    /// <summary>Number of the nearest sizes of which any two are combined directly.</summary>
     private const int LeavesOfPairs = 24;
 
-    /// <summary>Sizes that the pool is made of, which grows with their square.</summary>
+    /// <summary>Number of sizes in the pool, which grows with their square.</summary>
     private const int LeavesOfPool = 6;
 
-    /// <summary>Further formulas of the same values that the pool keeps; more would multiply in pairs.</summary>
+    /// <summary>Number of alternative formulas with the same values that the pool keeps; more would multiply when
+    /// formulas are paired.</summary>
     private const int RivalsOfFormula = 3;
 
-    /// <summary>How two of the pool make a size, in the order in which <see cref="PoolWithPool"/> looks.</summary>
+    /// <summary>Operators that combine two formulas of the pool, in the order in which <see cref="PoolWithPool"/>
+    /// tries them.</summary>
     private static readonly SizeOperator[] Together =
     [
         SizeOperator.Multiply,
@@ -42,39 +46,41 @@ internal sealed class SizeSolver
 
     // csharpier-ignore
     /// <summary>
-    /// Numbers tried in every model: small factors, kernel and patch sizes, powers of two, and one less.
+    /// Constants tried for every model: small factors, kernel and patch sizes, powers of two, and powers of two minus
+    /// one.
     /// </summary>
     private static readonly long[] UsualConstants =
     [
         1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 15, 16, 20, 24, 31, 32, 48, 63, 64, 100, 127, 128, 256
     ];
 
-    /// <summary>The usual constants, and those of the model's code with their neighbours; all above 0.</summary>
+    /// <summary>The usual constants, and the integers in the model's code with their neighbours; all
+    /// positive.</summary>
     private readonly long[] constants;
 
-    /// <summary>All sizes that vary, the nearest first, each vector of values once.</summary>
+    /// <summary>All varying sizes, the nearest first, without duplicates (equal in every trace).</summary>
     private readonly SizeLeaf[] leaves;
 
-    /// <summary>The first few of them, those of the inputs before the others.</summary>
+    /// <summary>The first few of them, with those of the inputs first.</summary>
     private readonly SizeLeaf[] leavesOfPool;
 
-    /// <summary>How many traces there are; 0 where no size varies.</summary>
+    /// <summary>Number of traces; 0 if no size varies.</summary>
     private readonly int traces;
 
     /// <summary>
-    /// Formulas of one step that longer ones are made of; null until <see cref="Pool"/> is first asked.
+    /// One-step formulas from which longer ones are built; null until <see cref="Pool"/> is first called.
     /// </summary>
     private List<Candidate>? pool;
 
-    /// <summary>The pool by the values in the traces, to look up what is missing to a sum or product.</summary>
+    /// <summary>The pool by values in the traces, for looking up the missing part of a sum or product.</summary>
     private Dictionary<long[], Candidate>? poolByValues;
 
-    /// <summary>Prepares to solve over some sizes.</summary>
-    /// <param name="near">Sizes of what the operation reads.</param>
+    /// <summary>Creates a solver over the given sizes.</summary>
+    /// <param name="near">Sizes of the values that the operation reads.</param>
     /// <param name="inputs">Sizes of the model's inputs.</param>
-    /// <param name="others">Other sizes that may be used. Of all sizes that are equal in every trace the first is
-    /// taken.</param>
-    /// <param name="constants">Numbers that stand in the model's code.</param>
+    /// <param name="others">Other sizes that may be used. Of sizes that are equal in every trace, the first is
+    /// used.</param>
+    /// <param name="constants">Integers in the model's code.</param>
     public SizeSolver(
         IReadOnlyList<SizeLeaf> near,
         IReadOnlyList<SizeLeaf> inputs,
@@ -94,31 +100,32 @@ internal sealed class SizeSolver
         ];
     }
 
-    /// <summary>Sizes that differ between traces, each vector of values once.</summary>
-    /// <param name="candidates">In the order in which they are preferred.</param>
+    /// <summary>Sizes that differ between traces, without duplicates (equal in every trace).</summary>
+    /// <param name="candidates">Candidates in order of preference.</param>
     private static SizeLeaf[] Distinct(IEnumerable<SizeLeaf> candidates)
     {
         var seen = new HashSet<long[]>(VectorComparer.Instance);
         return [.. candidates.Where(leaf => leaf.Sizes.Any(size => size != leaf.Sizes[0]) && seen.Add(leaf.Sizes))];
     }
 
-    /// <summary>The sizes that formulas are made of, the nearest first.</summary>
+    /// <summary>The sizes that formulas are built from, the nearest first.</summary>
     public IReadOnlyList<SizeLeaf> Leaves => leaves;
 
     /// <summary>A formula with its values in the traces.</summary>
-    /// <param name="Values">One per trace.</param>
-    /// <param name="Make">Builds the formula: most candidates are never part of a result.</param>
+    /// <param name="Values">One value per trace.</param>
+    /// <param name="Make">Builds the formula on demand, because most candidates never become part of a
+    /// result.</param>
     private sealed record Candidate(long[] Values, Func<SizeExpression> Make)
     {
-        /// <summary>Other formulas of the same values: h / 31 beside h / 32 where no trace had 31 or more.</summary>
+        /// <summary>Other formulas with the same values: h / 31 besides h / 32 if no trace had 31 or more.</summary>
         public List<Func<SizeExpression>> Rivals { get; } = [];
 
         /// <summary>The formula and its rivals.</summary>
         public IEnumerable<SizeExpression> All() => Rivals.Prepend(Make).Select(make => make());
     }
 
-    /// <summary>All simplest formulas whose values these are, different in form; none where nothing fits.</summary>
-    /// <param name="values">One a trace.</param>
+    /// <summary>All distinct formulas with these values on the simplest level; empty if nothing fits.</summary>
+    /// <param name="values">One value per trace.</param>
     public IReadOnlyList<SizeExpression> Solve(long[] values)
     {
         if (leaves.FirstOrDefault(leaf => leaf.Sizes.AsSpan().SequenceEqual(values)) is { } same)
@@ -133,13 +140,13 @@ internal sealed class SizeSolver
         return [];
     }
 
-    /// <summary>The formula of at most one step, for the declared shape of a value; null where there is none.</summary>
-    /// <param name="values">One a trace.</param>
+    /// <summary>A formula of at most one step, for the declared shape of a value; null if there is none.</summary>
+    /// <param name="values">One value per trace.</param>
     public SizeExpression? SolveSimple(long[] values) =>
         leaves.FirstOrDefault(leaf => leaf.Sizes.AsSpan().SequenceEqual(values))?.Axis
         ?? Exact(values).Concat(Rounded(values)).Concat(Pairs(values)).FirstOrDefault();
 
-    /// <summary>Integers that numbers may be made of: sizes, and sizes with a constant.</summary>
+    /// <summary>Integers that numbers may be built from: sizes, and sizes combined with a constant.</summary>
     public IEnumerable<(long[] Values, Func<SizeExpression> Make)> Integers() =>
         leaves
             .Select(leaf => (leaf.Sizes, (Func<SizeExpression>)(() => leaf.Axis)))
@@ -148,7 +155,7 @@ internal sealed class SizeSolver
     // ---- one size and a constant ---------------------------------------------------------------------------------------------
 
     /// <summary>Level 1: products, exact quotients, sums and differences of a size and a number.</summary>
-    /// <param name="values">What is looked for, in each trace.</param>
+    /// <param name="values">The wanted values, one per trace.</param>
     private IEnumerable<SizeExpression> Exact(long[] values)
     {
         foreach (var leaf in leaves)
@@ -174,20 +181,20 @@ internal sealed class SizeSolver
         }
     }
 
-    /// <summary>Whether a size divided by a number gives the values without a rest.</summary>
+    /// <summary>Whether a size divided by a number gives the values without remainder.</summary>
     /// <param name="leaf">An axis with its sizes.</param>
-    /// <param name="values">What is looked for, in each trace.</param>
+    /// <param name="values">The wanted values, one per trace.</param>
     /// <param name="divisor">At least 1.</param>
     private static bool IsExact(SizeLeaf leaf, long[] values, long divisor) =>
         divisor > 1
         && leaf.Sizes.Zip(values).All(pair => pair.First % divisor == 0 && pair.First / divisor == pair.Second);
 
-    /// <summary>A size and a number under one operation, where it fits all traces.</summary>
-    /// <param name="operation">Between axis and constant.</param>
+    /// <summary>Combines a size with a number by an operation.</summary>
+    /// <param name="operation">Operation between size and constant.</param>
     /// <param name="leaf">An axis with its sizes.</param>
     /// <param name="constant">The number.</param>
-    /// <param name="values">What is looked for, in each trace.</param>
-    /// <returns>Null where it does not fit every trace.</returns>
+    /// <param name="values">The wanted values, one per trace.</param>
+    /// <returns>Null if the result does not fit every trace.</returns>
     private static SizeExpression? WithConstant(SizeOperator operation, SizeLeaf leaf, long constant, long[] values)
     {
         if (constant == 0)
@@ -203,8 +210,8 @@ internal sealed class SizeSolver
             : Binary(operation, leaf.Axis, constant);
     }
 
-    /// <summary>Level 2: quotients rounded down or up, remainders, smaller, larger, square roots.</summary>
-    /// <param name="values">What is looked for, in each trace.</param>
+    /// <summary>Level 2: quotients rounded down or up, remainders, minimum, maximum, square roots.</summary>
+    /// <param name="values">The wanted values, one per trace.</param>
     private IEnumerable<SizeExpression> Rounded(long[] values)
     {
         foreach (var leaf in leaves)
@@ -231,9 +238,9 @@ internal sealed class SizeSolver
         }
     }
 
-    /// <summary>The divisors by which the trace with the largest quotient may have come about.</summary>
-    /// <param name="sizes">Of an axis, in each trace.</param>
-    /// <param name="values">What is looked for, in each trace.</param>
+    /// <summary>The divisors that are possible for the trace with the largest quotient.</summary>
+    /// <param name="sizes">Sizes of an axis, in each trace.</param>
+    /// <param name="values">The wanted values, one per trace.</param>
     private static IEnumerable<long> Divisors(long[] sizes, long[] values)
     {
         var at = Array.IndexOf(values, values.Max());
@@ -249,16 +256,16 @@ internal sealed class SizeSolver
 
     // ---- two sizes -----------------------------------------------------------------------------------------------------------
 
-    /// <summary>Level 3: two sizes under one operation.</summary>
-    /// <param name="values">What is looked for, in each trace.</param>
+    /// <summary>Level 3: two sizes combined by one operation.</summary>
+    /// <param name="values">The wanted values, one per trace.</param>
     private IEnumerable<SizeExpression> Pairs(long[] values)
     {
         var some = leaves.Take(LeavesOfPairs).Select(leaf => new Candidate(leaf.Sizes, () => leaf.Axis)).ToArray();
         return Combined(values, some, some);
     }
 
-    /// <summary>Every formula of one list with every one of another.</summary>
-    /// <param name="values">What is looked for, in each trace.</param>
+    /// <summary>Combines every formula of one list with every formula of another.</summary>
+    /// <param name="values">The wanted values, one per trace.</param>
     /// <param name="left">First operands.</param>
     /// <param name="right">Second operands.</param>
     private static IEnumerable<SizeExpression> Combined(
@@ -277,13 +284,13 @@ internal sealed class SizeSolver
         }
     }
 
-    /// <summary>Two formulas under every operation that fits.</summary>
-    /// <param name="values">What is looked for, in each trace.</param>
+    /// <summary>Combines two formulas by every operation that fits.</summary>
+    /// <param name="values">The wanted values, one per trace.</param>
     /// <param name="a">The first operand.</param>
     /// <param name="b">The second operand.</param>
     private static IEnumerable<SizeExpression> Combined(long[] values, Candidate a, Candidate b)
     {
-        // The first trace rules nearly all out; only then the others are looked at.
+        // The first trace rules out nearly all of them; only the rest are checked in the other traces.
         var (x, y, wanted) = (a.Values[0], b.Values[0], values[0]);
         var isFirst = x < y || (x == y && Precedes(a.Values, b.Values)); // a + b and b + a are one formula
         if (x + y == wanted && isFirst && Fits(values, a, b, SizeOperator.Add))
@@ -316,9 +323,9 @@ internal sealed class SizeSolver
             );
     }
 
-    /// <summary>An order of vectors, so that a sum is found once and not from both sides.</summary>
-    /// <param name="a">Numbers.</param>
-    /// <param name="b">As many numbers.</param>
+    /// <summary>An order on vectors, so that a sum is found once and not in both orders.</summary>
+    /// <param name="a">The first vector.</param>
+    /// <param name="b">A vector of the same length.</param>
     private static bool Precedes(long[] a, long[] b)
     {
         for (var index = 0; index < a.Length; index++)
@@ -333,9 +340,9 @@ internal sealed class SizeSolver
     // ---- formulas of several steps -------------------------------------------------------------------------------------------
 
     /// <summary>
-    /// Levels 4 and 5: formulas of several steps, where there are traces enough to tell them from chance.
+    /// Levels 4 and 5: formulas of several steps, if there are enough traces to rule out a fit by chance.
     /// </summary>
-    /// <param name="values">What is looked for, in each trace.</param>
+    /// <param name="values">The wanted values, one per trace.</param>
     private IEnumerable<SizeExpression> Deep(long[] values)
     {
         if (traces < TracesForDeepFormulas)
@@ -346,8 +353,8 @@ internal sealed class SizeSolver
         return found.Length > 0 ? found : QuotientsOfPool(values);
     }
 
-    /// <summary>Two of the pool, added, subtracted or multiplied: the second is looked up.</summary>
-    /// <param name="values">What is looked for, in each trace.</param>
+    /// <summary>Two formulas of the pool, added, subtracted or multiplied; the second one is looked up.</summary>
+    /// <param name="values">The wanted values, one per trace.</param>
     private IEnumerable<SizeExpression> PoolWithPool(long[] values)
     {
         var hasZeros = values.Contains(0);
@@ -385,11 +392,11 @@ internal sealed class SizeSolver
     }
 
     /// <summary>
-    /// The factor that makes a product of a formula, where the product is zero in some traces: there the factor may
-    /// be anything.
+    /// The factor that turns a formula into the wanted product if the product is zero in some traces, where the
+    /// factor may have any value.
     /// </summary>
-    /// <param name="values">What is looked for, in each trace.</param>
-    /// <param name="a">A formula that may divide it.</param>
+    /// <param name="values">The wanted values, one per trace.</param>
+    /// <param name="a">A formula that may divide the product.</param>
     private Candidate? Factor(long[] values, Candidate a)
     {
         for (var index = 0; index < values.Length; index++)
@@ -401,8 +408,8 @@ internal sealed class SizeSolver
         return Pool().FirstOrDefault(b => Fits(values, a, b, SizeOperator.Multiply));
     }
 
-    /// <summary>Two of the pool, divided, or the smaller or larger of them.</summary>
-    /// <param name="values">What is looked for, in each trace.</param>
+    /// <summary>Two formulas of the pool, divided, or the minimum or maximum of them.</summary>
+    /// <param name="values">The wanted values, one per trace.</param>
     private IEnumerable<SizeExpression> QuotientsOfPool(long[] values)
     {
         var formulas = Pool();
@@ -412,7 +419,7 @@ internal sealed class SizeSolver
         {
             for (var other = 0; other < formulas.Count; other++)
             {
-                // Two traces rule nearly all out without a look at the formulas.
+                // Two traces rule out nearly all pairs without evaluating the formulas.
                 var mayFit =
                     (
                         Math.Min(first[index], first[other]) == values[0]
@@ -442,8 +449,8 @@ internal sealed class SizeSolver
         }
     }
 
-    /// <summary>A formula of the pool and a number.</summary>
-    /// <param name="values">What is looked for, in each trace.</param>
+    /// <summary>A formula of the pool combined with a constant.</summary>
+    /// <param name="values">The wanted values, one per trace.</param>
     private IEnumerable<SizeExpression> PoolWithConstant(long[] values)
     {
         foreach (var formula in Pool())
@@ -471,8 +478,8 @@ internal sealed class SizeSolver
         }
     }
 
-    /// <summary>What is missing to a multiple: (c - u % c) % c.</summary>
-    /// <param name="values">What is looked for, in each trace.</param>
+    /// <summary>The padding up to a multiple: (c - u % c) % c.</summary>
+    /// <param name="values">The wanted values, one per trace.</param>
     private IEnumerable<SizeExpression> Padding(long[] values)
     {
         foreach (var leaf in leavesOfPool)
@@ -489,8 +496,8 @@ internal sealed class SizeSolver
         }
     }
 
-    /// <summary>Level 6: the last step undone, and the rest found.</summary>
-    /// <param name="values">What is looked for, in each trace.</param>
+    /// <summary>Level 6: inverts the last step and solves for the rest.</summary>
+    /// <param name="values">The wanted values, one per trace.</param>
     private IEnumerable<SizeExpression> Undone(long[] values)
     {
         if (traces < TracesForDeepFormulas)
@@ -502,8 +509,8 @@ internal sealed class SizeSolver
         }
     }
 
-    /// <summary>The vectors that one more step would make these values of, with that step.</summary>
-    /// <param name="values">What is looked for, in each trace.</param>
+    /// <summary>The vectors from which one more step gives these values, with that step.</summary>
+    /// <param name="values">The wanted values, one per trace.</param>
     private IEnumerable<(long[] Before, Func<SizeExpression, SizeExpression> Redo)> Undo(long[] values)
     {
         foreach (var constant in constants)
@@ -541,8 +548,8 @@ internal sealed class SizeSolver
         }
     }
 
-    /// <summary>The nearest sizes, each with every constant, and two of them: what longer formulas are made
-    /// of.</summary>
+    /// <summary>The nearest sizes, combined with every constant and with each other: the building blocks of longer
+    /// formulas.</summary>
     private List<Candidate> Pool()
     {
         if (pool is not null)
@@ -600,7 +607,7 @@ internal sealed class SizeSolver
     // ---- small things --------------------------------------------------------------------------------------------------------
 
     /// <summary>Whether a formula gives the values in all traces.</summary>
-    /// <param name="values">What is looked for, in each trace.</param>
+    /// <param name="values">The wanted values, one per trace.</param>
     /// <param name="formula">Its value in a trace.</param>
     private static bool Fits(long[] values, Func<int, long> formula)
     {
@@ -613,11 +620,11 @@ internal sealed class SizeSolver
         return true;
     }
 
-    /// <summary>Whether two formulas under an operation give the values in all traces.</summary>
-    /// <param name="values">What is looked for, in each trace.</param>
+    /// <summary>Whether two formulas combined by an operation give the values in all traces.</summary>
+    /// <param name="values">The wanted values, one per trace.</param>
     /// <param name="a">The first operand.</param>
     /// <param name="b">The second operand.</param>
-    /// <param name="operation">Between the two.</param>
+    /// <param name="operation">Operation between the two.</param>
     private static bool Fits(long[] values, Candidate a, Candidate b, SizeOperator operation)
     {
         for (var index = 0; index < values.Length; index++)
@@ -630,12 +637,12 @@ internal sealed class SizeSolver
     }
 
     /// <summary>
-    /// Whether a formula and a number under an operation give the values in all traces.
+    /// Whether a formula and a number combined by an operation give the values in all traces.
     /// </summary>
-    /// <param name="values">What is looked for, in each trace.</param>
+    /// <param name="values">The wanted values, one per trace.</param>
     /// <param name="formula">The first operand.</param>
     /// <param name="constant">The second operand.</param>
-    /// <param name="operation">Between the two.</param>
+    /// <param name="operation">Operation between the two.</param>
     private static bool Fits(long[] values, Candidate formula, long constant, SizeOperator operation)
     {
         for (var index = 0; index < values.Length; index++)
@@ -648,20 +655,20 @@ internal sealed class SizeSolver
     }
 
     /// <summary>A quotient rounded up: (u + c - 1) / c.</summary>
-    /// <param name="operand">What is divided.</param>
+    /// <param name="operand">The dividend.</param>
     /// <param name="divisor">At least 1.</param>
     private static SizeExpression.Binary Ceiling(SizeExpression operand, long divisor) =>
         Binary(SizeOperator.Divide, Binary(SizeOperator.Add, operand, divisor - 1), divisor);
 
-    /// <summary>A formula of two formulas.</summary>
+    /// <summary>Combines two formulas.</summary>
     private static SizeExpression.Binary Binary(SizeOperator operation, SizeExpression left, SizeExpression right) =>
         new(operation, left, right);
 
-    /// <summary>A formula and a number.</summary>
+    /// <summary>Combines a formula with a number.</summary>
     private static SizeExpression.Binary Binary(SizeOperator operation, SizeExpression left, long right) =>
         new(operation, left, new SizeExpression.Constant(right));
 
-    /// <summary>A number and a formula.</summary>
+    /// <summary>Combines a number with a formula.</summary>
     private static SizeExpression.Binary Binary(SizeOperator operation, long left, SizeExpression right) =>
         new(operation, new SizeExpression.Constant(left), right);
 

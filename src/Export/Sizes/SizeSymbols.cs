@@ -2,19 +2,19 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Sizes;
 
-/// <summary>The free axes of all inputs: which symbol each axis has. Axes with one symbol always have one
+/// <summary>The free axes of all inputs: the symbol of each axis. Axes with the same symbol always have the same
 /// size.</summary>
 internal sealed class SizeSymbols
 {
-    /// <summary>The symbol of axis 0 where all inputs have as many rows.</summary>
+    /// <summary>The symbol of axis 0 for all inputs with the same number of rows.</summary>
     public const string Batch = "batch";
 
     /// <summary>The example's size of each symbol, in the order of <see cref="Names"/>.</summary>
     private readonly long[] example;
 
-    /// <summary>Notes the symbols and the example's sizes.</summary>
+    /// <summary>Creates the symbols with the example's sizes.</summary>
     /// <param name="inputs">The inputs with their symbols.</param>
-    /// <param name="ties">What had to be tied so far.</param>
+    /// <param name="ties">Descriptions of the ties so far.</param>
     private SizeSymbols(IReadOnlyList<FreeInput> inputs, IReadOnlyList<string> ties)
     {
         Inputs = inputs;
@@ -26,23 +26,25 @@ internal sealed class SizeSymbols
     /// <summary>The inputs with their symbols.</summary>
     public IReadOnlyList<FreeInput> Inputs { get; }
 
-    /// <summary>The symbols, in the order in which the inputs name them.</summary>
+    /// <summary>The symbols, in the order of the inputs.</summary>
     public IReadOnlyList<string> Names { get; }
 
-    /// <summary>What had to be tied because forward runs with equal sizes only, for the report.</summary>
+    /// <summary>Descriptions of the axes that had to be tied because forward runs only with equal sizes, for the
+    /// report.</summary>
     public IReadOnlyList<string> Ties { get; }
 
     /// <summary>The sizes of the caller's example.</summary>
     public SizePoint Example => new(example);
 
     /// <summary>
-    /// Gives every free axis a symbol of its own. Axes that the caller named alike are one; axis 0 of every input
-    /// with as many rows as the first is the batch.
+    /// Assigns a separate symbol to every free axis. Axes to which the caller gave the same name are one; axis 0 of
+    /// every input with as many rows as the first is the batch.
     /// </summary>
     /// <param name="inputs">Examples with their names.</param>
     /// <param name="freeAxes">Free axes by input name, see <see cref="ExportOptions.FreeAxes"/>.</param>
     /// <param name="axisNames">Names of axes, see <see cref="ExportOptions.AxisNames"/>.</param>
-    /// <exception cref="ExportException">An axis is not there, or axes of one name have several sizes.</exception>
+    /// <exception cref="ExportException">An axis does not exist, or axes with the same name have different
+    /// sizes.</exception>
     public static SizeSymbols Name(
         IReadOnlyList<(string Name, Tensor Tensor)> inputs,
         IReadOnlyDictionary<string, int[]> freeAxes,
@@ -71,7 +73,8 @@ internal sealed class SizeSymbols
         {
             if (!named.Any(one => one.Name == input && axis < one.Symbols.Length && one.Symbols[axis] is not null))
                 throw new ExportException(
-                    $"AxisNames names axis {axis} of '{input}', which is no free axis. Free it with FreeAxes[\"{input}\"]."
+                    $"ExportOptions.AxisNames names axis {axis} of '{input}', which is not a free axis. Add it "
+                        + $"to ExportOptions.FreeAxes[\"{input}\"]."
                 );
         }
 
@@ -88,7 +91,7 @@ internal sealed class SizeSymbols
             ),
         ];
 
-    /// <summary>The place of a symbol in <see cref="Names"/>.</summary>
+    /// <summary>The index of a symbol in <see cref="Names"/>.</summary>
     /// <param name="symbol">One of the symbols.</param>
     public int IndexOf(string symbol)
     {
@@ -101,9 +104,9 @@ internal sealed class SizeSymbols
         throw new ArgumentException($"no symbol {symbol}");
     }
 
-    /// <summary>The same axes with one symbol for those of several.</summary>
-    /// <param name="symbols">The symbols that become the first of them.</param>
-    /// <param name="because">Why, for the report.</param>
+    /// <summary>The same axes, with several symbols merged into one.</summary>
+    /// <param name="symbols">The symbols to merge; all of them become the first.</param>
+    /// <param name="because">The reason, for the report.</param>
     public SizeSymbols Tie(IReadOnlyList<int> symbols, string because)
     {
         var (kept, gone) = (
@@ -118,12 +121,12 @@ internal sealed class SizeSymbols
         );
         return new SizeSymbols(
             [.. tied],
-            [.. Ties, $"{string.Join(" and ", symbols.SelectMany(AxesOf))} are one axis: {because}"]
+            [.. Ties, $"{string.Join(" and ", symbols.SelectMany(AxesOf))} are tied to one size: {because}"]
         );
     }
 
-    /// <summary>These axes with those of different inputs tied that have one size in the example; null where there
-    /// are none.</summary>
+    /// <summary>The same axes, with axes of different inputs that have the same size in the example tied; null if
+    /// there are none.</summary>
     /// <param name="because">Why they cannot be independent, for the report.</param>
     public SizeSymbols? TiedAcrossInputs(Exception because)
     {
@@ -138,14 +141,17 @@ internal sealed class SizeSymbols
                         .ToHashSet(StringComparer.Ordinal)
                 )
                 .ToArray();
-            // One axis an input: height and width of a square picture stay two.
+            // One axis per input: height and width of a square image stay separate.
             if (
                 groups.Length < 2
                 || inputs.SelectMany(names => names).Distinct(StringComparer.Ordinal).Count()
                     < inputs.Sum(names => names.Count)
             )
                 continue;
-            tied = tied.Tie(groups, $"the file does not compute the same where they differ ({FirstLine(because)})");
+            tied = tied.Tie(
+                groups,
+                $"the file does not compute the same results if they differ ({FirstLine(because)})"
+            );
         }
 
         return ReferenceEquals(tied, this) ? null : tied;
@@ -174,10 +180,10 @@ internal sealed class SizeSymbols
     }
 
     /// <summary>
-    /// Other axes that may be free where axis 0 of all inputs together cannot: all first and second axes of one size
-    /// together (a mask [S, S] beside tokens [S, B]), the size of axis 0 first.
+    /// Alternatives if axis 0 of all inputs cannot be free: all first and second axes of one size together (a mask
+    /// [S, S] besides tokens [S, B]), starting with the size of axis 0.
     /// </summary>
-    /// <param name="symbol">The symbol that forward does not move.</param>
+    /// <param name="symbol">The symbol that cannot vary.</param>
     public IEnumerable<Func<SizeSymbols, SizeSymbols>> Alternatives(int symbol)
     {
         var sizes = Inputs
@@ -189,8 +195,8 @@ internal sealed class SizeSymbols
             yield return symbols => symbols.FreeAll(size);
     }
 
-    /// <summary>Frees the first and second axes of one size, all under one symbol.</summary>
-    /// <param name="size">The example has it on at least one first or second axis.</param>
+    /// <summary>Frees all first and second axes of one size, under one symbol.</summary>
+    /// <param name="size">A size that at least one first or second axis has in the example.</param>
     private SizeSymbols FreeAll(long size)
     {
         var (first, axis) = Inputs
@@ -214,7 +220,7 @@ internal sealed class SizeSymbols
             .ToArray();
         return new SizeSymbols(
             freed,
-            [.. Ties, $"{name} is free: every first and second axis of size {size} changes with it"]
+            [.. Ties, $"{name} is free: every first and second axis of size {size} varies with it"]
         );
     }
 
@@ -228,24 +234,24 @@ internal sealed class SizeSymbols
                 .Select(pair => $"{input.Name}[{pair.axis}]")
         );
 
-    /// <summary>Whether a symbol stands for axis 0 of an input only.</summary>
+    /// <summary>Whether a symbol belongs only to axis 0 of inputs.</summary>
     /// <param name="symbol">Its number.</param>
     public bool IsRows(int symbol) =>
         Inputs.All(input =>
             input.Symbols.Select((name, axis) => (name, axis)).All(pair => pair.name != Names[symbol] || pair.axis == 0)
         );
 
-    /// <summary>A point for people: <c>batch = 2, x_2 = 48</c>.</summary>
+    /// <summary>A point as readable text: <c>batch = 2, x_2 = 48</c>.</summary>
     /// <param name="point">Sizes of the symbols.</param>
     public string Describe(SizePoint point) => string.Join(", ", Names.Select((name, i) => $"{name} = {point[i]}"));
 
     /// <summary>The free axes of one input: the caller's, or the batch.</summary>
     /// <param name="name">The input's name.</param>
     /// <param name="shape">Its shape in the example.</param>
-    /// <param name="rows">Size of axis 0 of the first input; -1 where that has no axes.</param>
-    /// <param name="freeAxes">The caller's axes by input name, which may count from the end.</param>
-    /// <returns>Axes from the front, each once.</returns>
-    /// <exception cref="ExportException">The caller names an axis that the example has not.</exception>
+    /// <param name="rows">Size of axis 0 of the first input; -1 if it has no axes.</param>
+    /// <param name="freeAxes">The caller's axes by input name; negative axes count from the end.</param>
+    /// <returns>Non-negative axes, without duplicates.</returns>
+    /// <exception cref="ExportException">The caller names an axis that the example does not have.</exception>
     private static IEnumerable<int> FreeAxesOf(
         string name,
         long[] shape,
@@ -260,7 +266,8 @@ internal sealed class SizeSymbols
         {
             if (axis < -shape.Length || axis >= shape.Length)
                 throw new ExportException(
-                    $"FreeAxes[\"{name}\"] names axis {axis}, but the example has {shape.Length} axes (0 to {shape.Length - 1})"
+                    $"ExportOptions.FreeAxes[\"{name}\"] names axis {axis}, but the example has {shape.Length} "
+                        + $"axes (0 to {shape.Length - 1})"
                 );
         }
 
@@ -268,16 +275,16 @@ internal sealed class SizeSymbols
     }
 
     /// <summary>The size of a symbol in the example.</summary>
-    /// <param name="symbol">A name; the first axis that has it counts.</param>
+    /// <param name="symbol">Name of the symbol; the first axis that has it counts.</param>
     private long ExampleSize(string symbol)
     {
         var input = Inputs.First(input => input.Symbols.Contains(symbol));
         return input.Example.shape[Array.IndexOf(input.Symbols, symbol)];
     }
 
-    /// <summary>Refuses axes of one name that have several sizes in the example.</summary>
-    /// <returns>The symbols themselves.</returns>
-    /// <exception cref="ExportException">Two axes of one name have different sizes.</exception>
+    /// <summary>Refuses axes with the same name that have different sizes in the example.</summary>
+    /// <returns>This instance.</returns>
+    /// <exception cref="ExportException">Two axes with the same name have different sizes.</exception>
     private SizeSymbols CheckNamesakes()
     {
         foreach (var input in Inputs)
@@ -286,9 +293,9 @@ internal sealed class SizeSymbols
             {
                 if (input.Symbols[axis] is { } symbol && input.Example.shape[axis] != ExampleSize(symbol))
                     throw new ExportException(
-                        $"axis {axis} of '{input.Name}' is named '{symbol}' like another axis, but its "
-                            + $"size in the example is {input.Example.shape[axis]}, the other's "
-                            + $"{ExampleSize(symbol)}"
+                        $"axis {axis} of '{input.Name}' has the same name, '{symbol}', as another axis, but its "
+                            + $"size in the example is {input.Example.shape[axis]}, and the other's is "
+                            + $"{ExampleSize(symbol)}. Axes with the same name must have the same size."
                     );
             }
         }

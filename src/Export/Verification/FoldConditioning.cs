@@ -1,8 +1,8 @@
-// Why: a fold is exact in real numbers, and in float32 it moves roundings. A layer's result z = S (W x + c) + T is a
-// sum whose terms have the magnitude  B = |S| (|W| |x| + |c|) + |T|;  whatever the order of summation, n terms round
-// by some sqrt(n) 2^-24 B. Where a variance is tiny or a mean is large, B is many times z, and the roundings show.
-// The condition number B / |z| says how many. Source: Higham 2002, "Accuracy and Stability of Numerical Algorithms",
-// section 4.2; the statistical growth is his section 2.8.
+// Why: a fold is exact in real numbers, but in float32 it changes rounding errors. A layer's result z = S (W x + c) +
+// T is a sum whose terms have the magnitude B = |S| (|W| |x| + |c|) + |T|; whatever the order of summation, n terms
+// have a rounding error of about sqrt(n) 2^-24 B. If a variance is tiny or a mean is large, B is many times z, and
+// the rounding errors become visible. The condition number B / |z| says by how much. Source: Higham 2002, "Accuracy
+// and Stability of Numerical Algorithms", section 4.2; the statistical growth is his section 2.8.
 using TorchBridge.Export.Folding;
 using TorchBridge.Export.Onnx;
 using TorchBridge.Onnx.Format;
@@ -12,29 +12,30 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Verification;
 
-/// <summary>How well a folded layer does on some input.</summary>
+/// <summary>The numerical conditioning of a folded layer on some input.</summary>
 /// <param name="Layer">The layer.</param>
 /// <param name="Condition">Largest B over largest |z|.</param>
 /// <param name="Error">Largest difference between the folded and the unfolded layer, over largest |z|.</param>
 internal sealed record LayerCondition(LinearLayer Layer, double Condition, double Error)
 {
-    /// <summary>Roundings of a sum of some thousand terms, sqrt(1000) 2^-24, rounded up.</summary>
+    /// <summary>Rounding error of a sum of about a thousand terms, sqrt(1000) 2^-24, rounded up.</summary>
     public const double RoundingPerCondition = 2e-6;
 
-    /// <summary>Whether the error is no more than what roundings make of this condition.</summary>
+    /// <summary>Whether rounding errors explain the error, given this condition number.</summary>
     public bool IsRounding => Error <= Condition * RoundingPerCondition;
 }
 
-/// <summary>Measures folded layers one by one, each on the input that it has in the unfolded graph.</summary>
+/// <summary>Measures folded layers one by one, each on its input in the unfolded graph.</summary>
 internal static class FoldConditioning
 {
-    /// <summary>Beyond this a wrong weight and a rounding look the same, and nothing is proved.</summary>
+    /// <summary>Beyond this tolerance a wrong weight cannot be distinguished from rounding, so a comparison proves
+    /// nothing.</summary>
     private const double LargestTolerance = 1e-2;
 
     /// <summary>The tolerance that a network with these layers needs, relative to its largest output.</summary>
-    /// <param name="usual">What float32 needs without ill-conditioned layers.</param>
-    /// <param name="layers">What was measured.</param>
-    /// <returns>At most 1 %.</returns>
+    /// <param name="usual">The tolerance that float32 needs without ill-conditioned layers.</param>
+    /// <param name="layers">The measurements of the layers.</param>
+    /// <returns>The relative tolerance, at most 1 %.</returns>
     public static double Tolerance(double usual, IEnumerable<LayerCondition> layers) =>
         Math.Min(
             LargestTolerance,
@@ -43,7 +44,7 @@ internal static class FoldConditioning
 
     /// <summary>Measures every folded layer.</summary>
     /// <param name="unfolded">The graph before folding.</param>
-    /// <param name="layers">Layers that changed.</param>
+    /// <param name="layers">The folded layers.</param>
     /// <param name="inputs">An input of the model.</param>
     /// <returns>One entry per layer, in their order.</returns>
     public static IReadOnlyList<LayerCondition> Measure(
@@ -53,8 +54,8 @@ internal static class FoldConditioning
     )
     {
         using var scope = NewDisposeScope();
-        // What a folded layer reads and gives has the same name in the unfolded graph: those are values that folding
-        // kept.
+        // The input and output of a folded layer have the same names in the unfolded graph, because folding keeps
+        // those values.
         var names = layers
             .SelectMany(layer => (string[])[layer.Node.Inputs[0], layer.Node.Outputs[0]])
             .Distinct(StringComparer.Ordinal)
@@ -75,10 +76,10 @@ internal static class FoldConditioning
     }
 
     /// <summary>Measures one layer on its input x and its unfolded result z.</summary>
-    /// <param name="opset">Of the model.</param>
-    /// <param name="layer">With everything that was folded into it.</param>
+    /// <param name="opset">Opset of the model.</param>
+    /// <param name="layer">The layer, with everything that was folded into it.</param>
     /// <param name="x">The layer's input.</param>
-    /// <param name="z">What the layer and what was folded into it gave, one after another.</param>
+    /// <param name="z">The output of the unfolded layer followed by the nodes that were folded into it.</param>
     private static LayerCondition Measure(int opset, LinearLayer layer, Tensor x, Tensor z)
     {
         using var scope = NewDisposeScope();
@@ -89,15 +90,15 @@ internal static class FoldConditioning
     }
 
     /// <summary>A tensor in float64 with zeros for NaN and infinities.</summary>
-    /// <param name="tensor">Of any dtype; it stays the caller's.</param>
+    /// <param name="tensor">Tensor of any dtype; the caller keeps ownership.</param>
     private static Tensor Finite(Tensor tensor) => tensor.to(ScalarType.Float64).nan_to_num(0, 0, 0);
 
-    /// <summary>The folded layer by itself, its tensors changed by a function.</summary>
-    /// <param name="opset">Of the model.</param>
+    /// <summary>Runs the folded layer by itself, with its tensors changed by a function.</summary>
+    /// <param name="opset">Opset of the model.</param>
     /// <param name="layer">The layer.</param>
     /// <param name="x">Its input.</param>
     /// <param name="change">Applied to weight and bias, for a run with their absolute values.</param>
-    /// <returns>float64, of the layer's output shape.</returns>
+    /// <returns>A float64 tensor with the layer's output shape.</returns>
     private static Tensor Alone(int opset, LinearLayer layer, Tensor x, Func<Initializer, Initializer> change)
     {
         var part = new OnnxGraph { Opset = opset };
@@ -113,7 +114,7 @@ internal static class FoldConditioning
         return model.Run([x])[0].to(ScalarType.Float64);
     }
 
-    /// <summary>A tensor of absolute values.</summary>
+    /// <summary>The absolute values of a tensor.</summary>
     /// <param name="tensor">A weight or bias.</param>
     private static Initializer Absolute(Initializer tensor) =>
         TensorBytes.FromDoubles(

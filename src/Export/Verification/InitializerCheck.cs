@@ -1,6 +1,7 @@
-// Why: one changed weight among millions does not show in logits. So the written file is read back, and every tensor
-// in it is compared bit for bit: a parameter with the module's own, a folded one with a second computation in float64
-// (by TorchSharp's operations, from the module's own tensors), anything else with what the exporter computed.
+// Why: one wrong weight among millions does not show in the logits. So the written file is read back, and every
+// tensor in it is compared bit for bit: a parameter with the module's parameter, a folded tensor with an independent
+// float64 computation (with TorchSharp's operations, from the module's own tensors), and any other tensor with the
+// one that the exporter computed.
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
@@ -17,27 +18,27 @@ namespace TorchBridge.Export.Verification;
 /// <summary>Compares the tensors of a file with the module's.</summary>
 internal sealed class InitializerCheck
 {
-    /// <summary>The module's parameters and buffers by state-dict key; they stay the module's.</summary>
+    /// <summary>The module's parameters and buffers by state-dict key; the module keeps ownership.</summary>
     private readonly IReadOnlyDictionary<string, Tensor> module;
 
-    /// <summary>The graph before folding, for the tensors that folding started from.</summary>
+    /// <summary>The graph before folding, with the tensors that folding started from.</summary>
     private readonly OnnxGraph unfolded;
 
-    /// <summary>Folded layers by the name of the weight that folding made.</summary>
+    /// <summary>Folded layers by the name of the folded weight.</summary>
     private readonly Dictionary<string, LinearLayer> foldedWeights = new(StringComparer.Ordinal);
 
-    /// <summary>Folded layers by the name of the bias that folding made.</summary>
+    /// <summary>Folded layers by the name of the folded bias.</summary>
     private readonly Dictionary<string, LinearLayer> foldedBiases = new(StringComparer.Ordinal);
 
-    /// <summary>SHA-256 of each tensor that no parameter is the source of, as the exporter computed it.</summary>
+    /// <summary>SHA-256 of each computed tensor (one that is not a parameter or buffer).</summary>
     private readonly Dictionary<string, byte[]> computed = new(StringComparer.Ordinal);
 
-    /// <summary>State-dict key of each tensor that is a parameter or buffer as it stands.</summary>
+    /// <summary>State-dict key of each tensor that is an unchanged parameter or buffer.</summary>
     private readonly Dictionary<string, string> sources = new(StringComparer.Ordinal);
 
-    /// <summary>Notes what the file must hold; call before the exporter forgets its tensors.</summary>
+    /// <summary>Notes what the file must contain. Must be created before the exporter releases its tensors.</summary>
     /// <param name="module">The module's parameters and buffers by name.</param>
-    /// <param name="unfolded">The graph before folding: its constants are what folding started from.</param>
+    /// <param name="unfolded">The graph before folding: folding started from its constants.</param>
     /// <param name="graph">The graph that is written.</param>
     /// <param name="layers">Layers that were folded.</param>
     public InitializerCheck(
@@ -65,7 +66,7 @@ internal sealed class InitializerCheck
 
     /// <summary>Reads a file and compares.</summary>
     /// <param name="path">The file that was written.</param>
-    /// <exception cref="ParityException">A tensor is another one; the message names it.</exception>
+    /// <exception cref="ParityException">A tensor differs; the message names it.</exception>
     public void Check(string path)
     {
         var seen = 0;
@@ -78,14 +79,14 @@ internal sealed class InitializerCheck
                     tensor,
                     bytes,
                     Weight(layer),
-                    $"the float64 recomputation of {layer.Node.Name} with what was folded into it"
+                    $"the float64 recomputation of {layer.Node.Name} with the norms folded into it"
                 );
             else if (foldedBiases.TryGetValue(tensor.Name, out layer))
                 Compare(
                     tensor,
                     bytes,
                     Bias(layer),
-                    $"the float64 recomputation of {layer.Node.Name} with what was folded into it",
+                    $"the float64 recomputation of {layer.Node.Name} with the norms folded into it",
                     sumsInAnotherOrder: !layer.Before.ShiftsNothing
                 );
             else if (sources.TryGetValue(tensor.Name, out var source))
@@ -93,13 +94,15 @@ internal sealed class InitializerCheck
             else if (
                 !computed.TryGetValue(tensor.Name, out var hash) || !SHA256.HashData(bytes).AsSpan().SequenceEqual(hash)
             )
-                throw new ParityException($"the tensor '{tensor.Name}' in the file is not the one that was computed");
+                throw new ParityException(
+                    $"the tensor '{tensor.Name}' in the file is not the tensor that the exporter computed"
+                );
             seen++;
         }
 
         if (seen != sources.Count + computed.Count)
             throw new ParityException(
-                $"the file holds {seen} tensors, and {sources.Count + computed.Count} were written"
+                $"the file contains {seen} tensors, but {sources.Count + computed.Count} were written"
             );
     }
 
@@ -107,10 +110,10 @@ internal sealed class InitializerCheck
     /// Compares bytes with a tensor; the message names the first element that differs.
     /// </summary>
     /// <param name="tensor">The tensor of the file, for the message.</param>
-    /// <param name="bytes">Its elements as the file has them.</param>
-    /// <param name="expected">What they must be.</param>
-    /// <param name="what">What <paramref name="expected"/> is, for the message.</param>
-    /// <param name="sumsInAnotherOrder">Whether float32 elements may be one unit in the last place apart.</param>
+    /// <param name="bytes">Its elements in the file.</param>
+    /// <param name="expected">The expected elements.</param>
+    /// <param name="what">Description of <paramref name="expected"/>, for the message.</param>
+    /// <param name="sumsInAnotherOrder">Whether float32 elements may differ by one unit in the last place.</param>
     /// <exception cref="ParityException">They differ in length or in an element.</exception>
     private static void Compare(
         Initializer tensor,
@@ -127,7 +130,7 @@ internal sealed class InitializerCheck
         var at = bytes.Length == want.Length ? bytes.CommonPrefixLength(want) / (int)plain.element_size() : -1;
         if (at < 0)
             throw new ParityException(
-                $"the tensor '{tensor.Name}' has {bytes.Length} bytes in the file, and {what} has {want.Length}"
+                $"the tensor '{tensor.Name}' has {bytes.Length} bytes in the file, but {what} has {want.Length}"
             );
         var values =
             plain.dtype == ScalarType.Float32 ? $": {ShortFloat(bytes, at)}, expected {ShortFloat(want, at)}" : "";
@@ -136,10 +139,11 @@ internal sealed class InitializerCheck
         );
     }
 
-    /// <summary>A float64 sum in another order may round to the neighbouring float32.</summary>
+    /// <summary>Whether two elements are adjacent float32 numbers: a float64 sum in another order may round to the
+    /// neighbour.</summary>
     /// <param name="a">Bytes of a tensor.</param>
-    /// <param name="b">Bytes of another one.</param>
-    /// <param name="type">Of their elements; only float32 may differ.</param>
+    /// <param name="b">Bytes of another tensor.</param>
+    /// <param name="type">Type of their elements; only float32 may differ.</param>
     private static bool OneRoundingApart(ReadOnlySpan<byte> a, ReadOnlySpan<byte> b, ScalarType type)
     {
         if (type != ScalarType.Float32 || a.Length != b.Length)
@@ -161,11 +165,11 @@ internal sealed class InitializerCheck
 
     // ---- the second computation, in float64 -----------------------------------------------------------------------------------
 
-    /// <summary>The folded weight by TorchSharp's own operations, from the module's tensors.</summary>
+    /// <summary>Computes the folded weight with TorchSharp's own operations, from the module's tensors.</summary>
     /// <param name="layer">A folded layer.</param>
     private Tensor Weight(LinearLayer layer)
     {
-        // A copy of its own, changed in place: a large layer's weight stands in memory twice, not four times.
+        // A copy, changed in place, so that a large layer's weight is in memory twice, not four times.
         var weight = Double(layer.WeightName).clone();
         var (before, after) = Affines(layer);
         weight.mul_(Expand(after.Scale, layer, isOutput: true));
@@ -174,7 +178,7 @@ internal sealed class InitializerCheck
             .to(module.TryGetValue(layer.WeightName, out var own) ? own.dtype : ScalarType.Float32);
     }
 
-    /// <summary>The folded bias by TorchSharp's own operations, from the module's tensors.</summary>
+    /// <summary>Computes the folded bias with TorchSharp's own operations, from the module's tensors.</summary>
     /// <param name="layer">A folded layer.</param>
     private Tensor Bias(LinearLayer layer)
     {
@@ -191,9 +195,10 @@ internal sealed class InitializerCheck
         );
     }
 
-    /// <summary>What was folded in, composed from the tensors by name.</summary>
+    /// <summary>Composes everything that was folded into a layer from the tensors of the folded nodes.</summary>
     /// <param name="layer">A folded layer.</param>
-    /// <returns>float64, of one element or one per channel; they belong to the caller's dispose scope.</returns>
+    /// <returns>float64 tensors with one element, or one per channel; they belong to the caller's dispose
+    /// scope.</returns>
     private ((Tensor Scale, Tensor Shift) Before, (Tensor Scale, Tensor Shift) After) Affines(LinearLayer layer)
     {
         (Tensor Scale, Tensor Shift) before = (ones(1, ScalarType.Float64), zeros(1, ScalarType.Float64)),
@@ -211,7 +216,7 @@ internal sealed class InitializerCheck
     }
 
     /// <summary>Scale and shift of one folded node, from its tensors.</summary>
-    /// <param name="affine">A norm or a constant that was folded.</param>
+    /// <param name="affine">The folded node.</param>
     private (Tensor Scale, Tensor Shift) Affine(AffineNode affine)
     {
         var tensors = affine.Tensors.Select(name => Double(name).flatten()).ToArray();
@@ -235,10 +240,10 @@ internal sealed class InitializerCheck
         };
     }
 
-    /// <summary>One value a channel, in the shape in which it multiplies the layer's weight.</summary>
-    /// <param name="perChannel">A number a channel.</param>
+    /// <summary>Reshapes per-channel values so that they multiply the layer's weight.</summary>
+    /// <param name="perChannel">One number per channel.</param>
     /// <param name="layer">The layer.</param>
-    /// <param name="isOutput">Whether channels are those of the output.</param>
+    /// <param name="isOutput">Whether the channels are output channels.</param>
     private Tensor Expand(Tensor perChannel, LinearLayer layer, bool isOutput)
     {
         if (perChannel.numel() == 1)
@@ -246,8 +251,8 @@ internal sealed class InitializerCheck
         var shape = unfolded.Initializers[layer.WeightName].Dims;
         var groups = layer.Node.Int("group", 1);
         var tail = Enumerable.Repeat(1L, shape.Length - 2).ToArray();
-        // The channels of axis 0 are all of one side; those of axis 1 are the other side's, of the group that axis 0
-        // is in.
+        // Axis 0 holds all channels of one side; axis 1 holds the channels of the other side within the group of the
+        // axis-0 channel.
         if (isOutput != (layer.Node.OpType == "ConvTranspose"))
             return perChannel.reshape([shape[0], 1, .. tail]);
         return perChannel
@@ -257,7 +262,7 @@ internal sealed class InitializerCheck
     }
 
     /// <summary>A tensor by name in float64: the module's own, or a constant of the graph.</summary>
-    /// <param name="name">A tensor of the module.</param>
+    /// <param name="name">Name of the tensor.</param>
     private Tensor Double(string name)
     {
         var initializer = unfolded.Initializers[name];
@@ -266,9 +271,9 @@ internal sealed class InitializerCheck
         return tensor(TensorBytes.ToDoubles(initializer)).reshape(initializer.Dims);
     }
 
-    /// <summary>A float32 of some bytes, for an error.</summary>
+    /// <summary>Formats a float32 element, for error messages.</summary>
     /// <param name="bytes">Elements of a float32 tensor.</param>
-    /// <param name="at">Which element.</param>
+    /// <param name="at">Index of the element.</param>
     private static string ShortFloat(ReadOnlySpan<byte> bytes, int at) =>
         Numbers.Short(MemoryMarshal.Cast<byte, float>(bytes)[at], 9);
 }

@@ -1,7 +1,7 @@
-// What it does: compares a file with the module operation by operation, each by itself. Every operation of the file
-// reads what the module's operations read: the values between them become inputs of the graph, so that a difference
-// does not spread. What differs then differs in that operation, and where nothing differs, a difference of the
-// outputs is roundings that have added up.
+// What it does: compares a file with the module operation by operation, each in isolation. Every operation in the
+// file reads the values that the module's operation read: intermediate values become inputs of the graph, so that a
+// difference does not propagate. A value that differs then differs because of its own operation; if none does, a
+// difference of the outputs is accumulated rounding.
 using System.Globalization;
 using Google.Protobuf;
 using TorchBridge.Export.Capture;
@@ -14,21 +14,22 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Verification;
 
-/// <summary>Compares every operation of a file, given the module's own values.</summary>
+/// <summary>Compares every operation of a file on the module's own intermediate values.</summary>
 /// <param name="tracer">Runs the module.</param>
 /// <param name="traced">Its trace.</param>
 internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
 {
     /// <summary>
-    /// Ends the name of what an operation makes in the probe: its own name is that of the input in its place.
+    /// Suffix of an operation's output in the probe graph, because its original name is used by the input that
+    /// replaces it.
     /// </summary>
     private const string Suffix = ":alone";
 
-    /// <summary>Compares them on some inputs, in forward's order.</summary>
+    /// <summary>Compares the operations on the given inputs, in the order of forward.</summary>
     /// <param name="graph">The graph that was written.</param>
     /// <param name="file">The file.</param>
     /// <param name="inputs">The model's inputs.</param>
-    /// <returns>One entry per value that both sides have.</returns>
+    /// <returns>One entry per value that exists on both sides.</returns>
     public IReadOnlyList<ValueParity> Compare(OnnxGraph graph, string file, IReadOnlyList<Tensor> inputs)
     {
         using var scope = NewDisposeScope();
@@ -65,9 +66,9 @@ internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
         }
     }
 
-    /// <summary>The ONNX operators that an operation became.</summary>
+    /// <summary>The ONNX operators that compute a value of the model.</summary>
     /// <param name="graph">The graph that was written.</param>
-    /// <param name="value">A value of it.</param>
+    /// <param name="value">Name of the value.</param>
     public static IReadOnlySet<string> OperatorsOf(OnnxGraph graph, string value)
     {
         var makers = graph
@@ -88,14 +89,14 @@ internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
     }
 
     /// <summary>
-    /// Feeds each operation of the file with the module's own values, and compares what it makes of them: an error of
-    /// one operation does not reach the next.
+    /// Feeds each operation of the file with the module's own values and compares its result, so that an error of one
+    /// operation does not reach the next.
     /// </summary>
     /// <param name="graph">The graph that was written.</param>
     /// <param name="file">Path of the file.</param>
     /// <param name="inputs">The model's inputs.</param>
     /// <param name="ours">Names in the file by the number of the traced value.</param>
-    /// <param name="theirs">The module's values by that number, on the CPU; they stay the caller's.</param>
+    /// <param name="theirs">The module's values by that number, on the CPU; the caller keeps ownership.</param>
     private List<ValueParity> Compare(
         OnnxGraph graph,
         string file,
@@ -138,9 +139,9 @@ internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
         return found;
     }
 
-    /// <summary>A value that an operation reads, with sizes and statistics.</summary>
+    /// <summary>Describes a value that an operation reads, with shape and statistics.</summary>
     /// <param name="id">Number of a traced value.</param>
-    /// <param name="statistics">Texts by that number; a constant has none.</param>
+    /// <param name="statistics">Statistics as text, by that number; constants have none.</param>
     private string Describe(int id, Dictionary<int, string> statistics)
     {
         var value = traced.Values[id];
@@ -148,8 +149,8 @@ internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
         return $"{(value.Name.Length > 0 ? value.Name : $"value {id}")} [{string.Join(", ", value.Shape)}]{known}";
     }
 
-    /// <summary>Runs a copy of the file in which the given values are inputs; gives what their operations
-    /// make.</summary>
+    /// <summary>Runs a copy of the file in which the given values are inputs, and returns the results of their
+    /// operations.</summary>
     private static Dictionary<string, Tensor> Run(
         string file,
         IReadOnlyList<Tensor> inputs,
@@ -200,7 +201,7 @@ internal sealed class IsolatedOperations(ModelTracer tracer, TracedGraph traced)
         }
     }
 
-    /// <summary>Smallest, mean and largest element.</summary>
+    /// <summary>Formats the smallest, mean and largest element.</summary>
     private static string Statistics(Tensor tensor)
     {
         using var scope = NewDisposeScope();

@@ -3,19 +3,19 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Verification;
 
-/// <summary>Which values are computed in float16 or bfloat16, or from such: their dtype alone does not say
-/// it.</summary>
+/// <summary>Finds the values that are computed in float16 or bfloat16, or from such values, which their dtype alone
+/// does not show.</summary>
 internal sealed class LowPrecision
 {
     /// <summary>
-    /// The lowest precision on the way to each traced value; null where all of it is float32 or better.
+    /// The lowest precision in the computation of each traced value; null if all of it is float32 or better.
     /// </summary>
     private readonly ScalarType?[] lowest;
 
-    /// <summary>Keeps what <see cref="Find"/> found.</summary>
+    /// <summary>Stores the result of <see cref="Find"/>.</summary>
     private LowPrecision(ScalarType?[] lowest) => this.lowest = lowest;
 
-    /// <summary>Follows low precision through a trace.</summary>
+    /// <summary>Propagates low precision through a trace.</summary>
     /// <param name="traced">The merged traces.</param>
     public static LowPrecision Find(TracedGraph traced)
     {
@@ -38,9 +38,9 @@ internal sealed class LowPrecision
         return new LowPrecision(lowest);
     }
 
-    /// <summary>The share of its scale by which a value may differ.</summary>
-    /// <param name="id">The value.</param>
-    /// <param name="usual">The share where all is computed in float32.</param>
+    /// <summary>The relative tolerance of a value, as a share of its scale.</summary>
+    /// <param name="id">Number of the value.</param>
+    /// <param name="usual">The tolerance if everything is computed in float32.</param>
     public double ToleranceOf(int id, double usual) =>
         lowest[id] switch
         {

@@ -10,34 +10,34 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Verification;
 
 /// <summary>
-/// Compares ONNX files with the module they were made from, at sizes that no trace had and on values that random
-/// numbers do not have. The module in eval mode is what is right.
+/// Compares ONNX files with the module they were exported from, at sizes that no trace had and on special values such
+/// as NaN and infinities. The module in eval mode is the reference.
 /// </summary>
 internal sealed class ModelVerifier : IDisposable
 {
-    /// <summary>File size above which ONNX Runtime keeps one layout of the weights while it verifies: a large model's
-    /// second copy is not worth its memory.</summary>
+    /// <summary>File size above which ONNX Runtime keeps only one layout of the weights during verification: a second
+    /// copy of a large model's weights is not worth the memory.</summary>
     private const long LargeFile = 64 << 20;
 
-    /// <summary>Multiply-adds of a run up to which a run costs next to nothing.</summary>
+    /// <summary>Multiply-adds up to which a run costs almost nothing.</summary>
     private const double CheapWork = 1e8;
 
-    /// <summary>Multiply-adds of a run from which the module runs once, and again only where the file differs: some
-    /// hundredths of a second.</summary>
+    /// <summary>Multiply-adds (some hundredths of a second) from which the module runs only once, and again only if
+    /// the file differs.</summary>
     private const double LongWork = 1e9;
 
     /// <summary>
-    /// Multiply-adds of a run from which the file is not run in every variant: some tenths of a second. A verification at
-    /// this size compares the file as it is used, folded and optimized, and leaves the other variants to the smaller sizes.
-    /// Special values of a network that is not cheap are compared in this way too: what differs is looked for
-    /// operation by operation anyway.
+    /// Multiply-adds (some tenths of a second) from which the file is not run in every variant. A verification at
+    /// this size compares the file only as it is used, folded and optimized; the other variants are compared at
+    /// smaller sizes. Special values of a network that is not cheap are compared in this way too, because differences
+    /// are then traced operation by operation anyway.
     /// </summary>
     private const double ExpensiveWork = 1.5e10;
 
     /// <summary>
-    /// Operators that sum or scan in an order of their own: what comes out where NaN or infinities go in is ONNX
-    /// Runtime's decision (an infinity times a padding's zero, say; its MaxPool passes over NaN), and is noted
-    /// instead of refused. docs/operators.md lists them.
+    /// Operators whose order of summation or scanning is up to the runtime. Their results for NaN and infinities are
+    /// decided by ONNX Runtime (an infinity times a padding zero, for example; its MaxPool skips NaN), so a
+    /// difference is noted instead of refused. docs/operators.md lists these operators.
     /// </summary>
     public static readonly IReadOnlySet<string> OrderOfTheirOwn = new HashSet<string>(StringComparer.Ordinal)
     {
@@ -62,55 +62,55 @@ internal sealed class ModelVerifier : IDisposable
         "Erf",
     };
 
-    /// <summary>Which of several equal numbers is named first is decided by nobody: torch's own order changes with
-    /// the size.</summary>
+    /// <summary>Operators for which the order of equal elements is undefined: torch's own order changes with the
+    /// size.</summary>
     private static readonly HashSet<string> OrderOfTies = new(StringComparer.Ordinal) { "TopK" };
 
     /// <summary>The caller's example, for the report.</summary>
     private const string ExampleName = "the example";
 
-    /// <summary>Added to a difference that sorting equal elements explains.</summary>
+    /// <summary>Added to the message if the order of equal elements explains the difference.</summary>
     private const string OfTies =
-        " Which of equal elements comes first is not defined in TorchSharp unless it is asked: sort with "
-        + "stable: true, or add a small number that tells them apart.";
+        " TorchSharp does not define which of several equal elements comes first unless asked to: sort with "
+        + "stable: true, or add a small number to make them distinct.";
 
-    /// <summary>Computes what is right.</summary>
+    /// <summary>Computes the reference results.</summary>
     private readonly ReferenceModel reference;
 
-    /// <summary>Says which operation differs by itself.</summary>
+    /// <summary>Finds the operation that differs by itself.</summary>
     private readonly IsolatedOperations operations;
 
     /// <summary>The graph's traces, for names and dtypes.</summary>
     private readonly TracedGraph traced;
 
-    /// <summary>Makes inputs, and knows the sizes that forward takes.</summary>
+    /// <summary>Generates inputs, and knows which sizes forward accepts.</summary>
     private readonly ModelCapture capture;
 
     /// <summary>
-    /// By output: the least tolerance, relative to its scale, that float16 or bfloat16 on the way calls for; 0 where
-    /// there is none.
+    /// By output: the relative tolerance that float16 or bfloat16 in its computation requires at least; 0 if there is
+    /// none.
     /// </summary>
     private readonly double[] precisions;
 
-    /// <summary>Inputs with what the module gives for them; their tensors are disposed with this.</summary>
+    /// <summary>Inputs with the module's outputs; their tensors are disposed with this object.</summary>
     private readonly List<VerificationCase> cases = [];
 
-    /// <summary>A line for each comparison, for the report.</summary>
+    /// <summary>One line per comparison, for the report.</summary>
     private readonly List<string> runs = [];
 
-    /// <summary>What differs without being an error, for the report.</summary>
+    /// <summary>Differences that are not errors, for the report.</summary>
     private readonly List<string> notes = [];
 
     /// <summary>The largest differences so far, by output.</summary>
     private readonly Dictionary<string, OutputParity> parity = new(StringComparer.Ordinal);
 
-    /// <summary>Runs the module on all inputs that files will be compared on.</summary>
-    /// <param name="reference">What is right.</param>
-    /// <param name="capture">Where it was traced.</param>
+    /// <summary>Runs the module on all inputs for which files will be compared.</summary>
+    /// <param name="reference">Computes the reference results.</param>
+    /// <param name="capture">The capture with the traced sizes.</param>
     /// <param name="traced">Its trace.</param>
     /// <param name="operations">Compares single operations.</param>
-    /// <param name="options">More examples, seed.</param>
-    /// <param name="hasFormulas">Whether the graph computes with sizes.</param>
+    /// <param name="options">Additional examples and the seed.</param>
+    /// <param name="hasFormulas">Whether the graph does arithmetic on sizes.</param>
     public ModelVerifier(
         ReferenceModel reference,
         ModelCapture capture,
@@ -136,7 +136,7 @@ internal sealed class ModelVerifier : IDisposable
         AddSpecialValues(random);
     }
 
-    /// <summary>What was measured so far.</summary>
+    /// <summary>The measurements so far.</summary>
     public ParityReport Report =>
         new([.. parity.Values], runs, Environment)
         {
@@ -155,15 +155,15 @@ internal sealed class ModelVerifier : IDisposable
         + $"{typeof(torch).Assembly.GetName().Version?.ToString(3)}, ONNX Runtime "
         + $"{typeof(Microsoft.ML.OnnxRuntime.InferenceSession).Assembly.GetName().Version?.ToString(3)}";
 
-    /// <summary>Compares a file, with ONNX Runtime's graph optimizations off and on; the unfolded twin, which nobody
-    /// is given, without them.</summary>
+    /// <summary>Compares a file with ONNX Runtime's graph optimizations turned off and on; the unfolded graph, which
+    /// is only used internally, is compared without them.</summary>
     /// <param name="graph">The graph that was written.</param>
     /// <param name="path">The ONNX file.</param>
-    /// <param name="variant">What it is, for the report: folded, unfolded.</param>
-    /// <param name="relativeTolerance">Share of its scale by which a number may differ.</param>
-    /// <param name="isTwin">Whether it is the unfolded twin, which is compared at the smaller sizes only.</param>
-    /// <exception cref="ParityException">Something differs.</exception>
-    /// <exception cref="UntracedSizeException">It differs at a size that was not traced.</exception>
+    /// <param name="variant">Name of the variant, for the report: folded, unfolded.</param>
+    /// <param name="relativeTolerance">Relative tolerance, as a share of a value's scale.</param>
+    /// <param name="isTwin">Whether it is the unfolded graph, which is compared only at the smaller sizes.</param>
+    /// <exception cref="ParityException">An output differs.</exception>
+    /// <exception cref="UntracedSizeException">An output differs at a size that was not traced.</exception>
     public void Verify(OnnxGraph graph, string path, string variant, double relativeTolerance, bool isTwin)
     {
         var names = graph.Outputs.Select(output => output.Name).ToArray();
@@ -178,7 +178,7 @@ internal sealed class ModelVerifier : IDisposable
                 );
             var optimizations =
                 !optimize ? "off"
-                : isLarge ? "on but for the blocked layout"
+                : isLarge ? "on, without the blocked layout"
                 : "on";
             for (var index = 0; index < cases.Count; index++)
             {
@@ -191,10 +191,10 @@ internal sealed class ModelVerifier : IDisposable
         }
     }
 
-    /// <summary>Runs a file that draws its random numbers itself: the outputs' shapes and dtypes are the
-    /// module's.</summary>
+    /// <summary>Runs a file that draws its own random numbers, and checks that the outputs have the module's shapes
+    /// and dtypes.</summary>
     /// <param name="path">The ONNX file.</param>
-    /// <exception cref="ParityException">They are not, or the file does not run.</exception>
+    /// <exception cref="ParityException">They differ, or the file does not run.</exception>
     public void CheckShapes(string path)
     {
         using var ort = Load(path, optimize: true, isLarge: true, "drawing");
@@ -215,8 +215,9 @@ internal sealed class ModelVerifier : IDisposable
             {
                 if (own.dtype != expected.dtype || !own.shape.SequenceEqual(expected.shape))
                     throw new ParityException(
-                        $"the file that draws gives {own.dtype} [{string.Join(", ", own.shape)}], {one.Name}; the module "
-                            + $"gives {expected.dtype} [{string.Join(", ", expected.shape)}]"
+                        $"the file that draws random numbers returns {own.dtype} "
+                            + $"[{string.Join(", ", own.shape)}], {one.Name}; the module "
+                            + $"returns {expected.dtype} [{string.Join(", ", expected.shape)}]"
                     );
             }
         }
@@ -231,8 +232,8 @@ internal sealed class ModelVerifier : IDisposable
 
     // ---- cases ---------------------------------------------------------------------------------------------------------------
 
-    /// <summary>The caller's example, and the further ones.</summary>
-    /// <param name="options">The further examples.</param>
+    /// <summary>Adds the caller's example and the additional examples.</summary>
+    /// <param name="options">Options with the additional examples.</param>
     private void AddExamples(ExportOptions options)
     {
         var symbols = capture.Exploration.Symbols;
@@ -242,8 +243,8 @@ internal sealed class ModelVerifier : IDisposable
             Add($"example {i + 2}", point, InputKind.Random, example);
     }
 
-    /// <summary>The first of some points that forward takes, with random inputs.</summary>
-    /// <param name="alternatives">Points in the order in which they are tried; points that have a case already end
+    /// <summary>Adds a case with random inputs at the first point that forward accepts.</summary>
+    /// <param name="alternatives">Points in the order in which they are tried; a point that already has a case ends
     /// the search.</param>
     /// <param name="random">Draws the inputs.</param>
     private void AddFirstThatRuns(IReadOnlyList<SizePoint> alternatives, Random random)
@@ -265,14 +266,15 @@ internal sealed class ModelVerifier : IDisposable
     }
 
     /// <summary>
-    /// NaN, infinities, zeros, ties, masks that hide everything, large integers: each kind once.
+    /// Adds one case for each kind of special values: NaN, infinities, zeros, ties, masks that hide everything, large
+    /// integers.
     /// </summary>
-    /// <param name="random">Draws what is not special.</param>
+    /// <param name="random">Source of the values that are not special.</param>
     private void AddSpecialValues(Random random)
     {
         var symbols = capture.Exploration.Symbols;
-        // Two rows, so that ties and masks differ between them, unless they cost much: rows that must not be mixed are
-        // checked with random numbers too. What forward does not take is left out.
+        // Two rows, so that ties and masks differ between them, unless they are expensive: random inputs also check
+        // that rows are not mixed. Values that forward rejects are left out.
         var rows = Enumerable.Range(0, symbols.Names.Count).FirstOrDefault(symbols.IsRows, -1);
         var point =
             rows >= 0
@@ -291,12 +293,12 @@ internal sealed class ModelVerifier : IDisposable
             TryAdd(symbols.Example.With(rows, 0), random, InputKind.Random, (_, _) => { });
     }
 
-    /// <summary>Adds a case with made inputs, where forward takes them.</summary>
+    /// <summary>Adds a case with generated inputs, if forward accepts them.</summary>
     /// <param name="point">Sizes of the free axes.</param>
     /// <param name="random">Draws the inputs.</param>
-    /// <param name="kind">What the inputs are made of.</param>
-    /// <param name="leaveOut">Told of a point that forward does not take.</param>
-    /// <returns>Whether forward took it.</returns>
+    /// <param name="kind">Kind of the inputs.</param>
+    /// <param name="leaveOut">Called with a point that forward rejects.</param>
+    /// <returns>Whether forward accepted it.</returns>
     private bool TryAdd(SizePoint point, Random random, InputKind kind, Action<SizePoint, Exception> leaveOut)
     {
         if (capture.Exploration.IsTooLarge(point))
@@ -317,7 +319,7 @@ internal sealed class ModelVerifier : IDisposable
 
     /// <summary>A case's name for the report.</summary>
     /// <param name="point">Sizes of the free axes.</param>
-    /// <param name="kind">What the inputs are made of.</param>
+    /// <param name="kind">Kind of the inputs.</param>
     private string NameOf(SizePoint point, InputKind kind)
     {
         var content = kind switch
@@ -330,11 +332,11 @@ internal sealed class ModelVerifier : IDisposable
         return point.Sizes.Count == 0 ? content : $"{content}, {capture.Exploration.Symbols.Describe(point)}";
     }
 
-    /// <summary>Runs the module on inputs and keeps what it gave.</summary>
-    /// <param name="name">For the report.</param>
+    /// <summary>Runs the module on inputs and keeps its outputs.</summary>
+    /// <param name="name">Name of the case, for the report.</param>
     /// <param name="point">Sizes of the free axes.</param>
-    /// <param name="kind">What the inputs are made of.</param>
-    /// <param name="inputs">Copied: they stay the caller's.</param>
+    /// <param name="kind">Kind of the inputs.</param>
+    /// <param name="inputs">The inputs, which are copied; the caller keeps ownership.</param>
     private void Add(string name, SizePoint point, InputKind kind, Tensor[] inputs)
     {
         var work = WorkAt(point);
@@ -357,8 +359,8 @@ internal sealed class ModelVerifier : IDisposable
             MemoryRelief.Release();
     }
 
-    /// <summary>The same case, with outputs that the module gave twice.</summary>
-    /// <param name="one">A case whose module ran once; it is disposed of.</param>
+    /// <summary>The same case, with outputs that the module computed twice with the same result.</summary>
+    /// <param name="one">A case for which the module ran once; it is disposed.</param>
     private VerificationCase RunAgain(VerificationCase one)
     {
         Tensor[] inputs = [.. one.Inputs.Take(capture.Exploration.Symbols.Inputs.Count)];
@@ -368,7 +370,7 @@ internal sealed class ModelVerifier : IDisposable
         return one with { Inputs = [.. inputs, .. drawn], Expected = expected, RanOnce = false };
     }
 
-    /// <summary>Multiply-adds at a point, roughly: in proportion to the numbers in the inputs.</summary>
+    /// <summary>Approximate multiply-adds at a point, in proportion to the number of input elements.</summary>
     /// <param name="point">Sizes of the free axes.</param>
     private double WorkAt(SizePoint point)
     {
@@ -380,13 +382,13 @@ internal sealed class ModelVerifier : IDisposable
 
     // ---- comparing -----------------------------------------------------------------------------------------------------------
 
-    /// <summary>Loads a file; what ONNX Runtime refuses is a difference too.</summary>
+    /// <summary>Loads a file; a file that ONNX Runtime rejects counts as a difference too.</summary>
     /// <param name="path">The ONNX file.</param>
     /// <param name="optimize">Whether ONNX Runtime may optimize the graph.</param>
-    /// <param name="isLarge">Whether to keep one layout of the weights only.</param>
-    /// <param name="variant">Which file it is, for the message.</param>
+    /// <param name="isLarge">Whether to keep only one layout of the weights.</param>
+    /// <param name="variant">Name of the variant, for the message.</param>
     /// <returns>An open session; the caller disposes it.</returns>
-    /// <exception cref="ParityException">ONNX Runtime does not load the file.</exception>
+    /// <exception cref="ParityException">ONNX Runtime cannot load the file.</exception>
     private static OrtModel Load(string path, bool optimize, bool isLarge, string variant)
     {
         try
@@ -395,11 +397,11 @@ internal sealed class ModelVerifier : IDisposable
         }
         catch (Microsoft.ML.OnnxRuntime.OnnxRuntimeException error)
         {
-            throw new ParityException($"ONNX Runtime does not load the {variant} graph: {error.Message}", error);
+            throw new ParityException($"ONNX Runtime cannot load the {variant} graph: {error.Message}", error);
         }
     }
 
-    /// <summary>Compares one case; a difference that is the runtime's own becomes a note.</summary>
+    /// <summary>Compares one case; a difference caused by the runtime itself becomes a note.</summary>
     private void Compare(string run, OrtModel ort, int index, double relativeTolerance, OnnxGraph graph, string path)
     {
         var one = cases[index];
@@ -407,7 +409,7 @@ internal sealed class ModelVerifier : IDisposable
             return;
         if (one.RanOnce)
         {
-            // Before the file is blamed, the module shows that it gives the same twice.
+            // Before the file is reported as wrong, check that the module computes the same result twice.
             one = cases[index] = RunAgain(one);
             if (Difference(run, ort, one, relativeTolerance) is not { } again)
                 return;
@@ -436,10 +438,10 @@ internal sealed class ModelVerifier : IDisposable
         };
     }
 
-    /// <summary>Large integers may be indices: ONNX Runtime refuses those that lead outside of a tensor, where
-    /// TorchSharp reads what is there.</summary>
+    /// <summary>Whether a large integer is an index outside a tensor, which ONNX Runtime rejects while TorchSharp
+    /// reads whatever memory is there.</summary>
     /// <param name="one">The case that fails.</param>
-    /// <param name="difference">What it fails with.</param>
+    /// <param name="difference">The failure.</param>
     private static bool IsIndexThatTorchDoesNotCheck(VerificationCase one, ParityException difference) =>
         one.Kind == InputKind.LargeIntegers
         && difference.InnerException is Microsoft.ML.OnnxRuntime.OnnxRuntimeException error
@@ -448,11 +450,11 @@ internal sealed class ModelVerifier : IDisposable
             || error.Message.Contains("out of data bounds", StringComparison.Ordinal)
         );
 
-    /// <summary>What differs in one case; null where all outputs hold.</summary>
-    /// <param name="run">Which variant of the file, for the message.</param>
+    /// <summary>The difference in one case; null if all outputs are within tolerance.</summary>
+    /// <param name="run">Description of the run, for the message.</param>
     /// <param name="ort">The file.</param>
-    /// <param name="one">Inputs, and what is right.</param>
-    /// <param name="relativeTolerance">Share of an element's scale by which it may differ.</param>
+    /// <param name="one">Inputs and reference outputs.</param>
+    /// <param name="relativeTolerance">Relative tolerance, as a share of an element's scale.</param>
     private ParityException? Difference(string run, OrtModel ort, VerificationCase one, double relativeTolerance)
     {
         Tensor[] actual;
@@ -489,8 +491,7 @@ internal sealed class ModelVerifier : IDisposable
         }
     }
 
-    /// <summary>Whether special values come out otherwise because of kernels that have an order of their own, and of
-    /// nothing else.</summary>
+    /// <summary>Whether special values differ only because of operators whose order is up to the runtime.</summary>
     /// <param name="one">The case that differs.</param>
     /// <param name="graph">The graph that was written.</param>
     /// <param name="path">The file.</param>
@@ -509,9 +510,9 @@ internal sealed class ModelVerifier : IDisposable
             return false;
         }
 
-        // Where no operation differs by itself, ONNX Runtime's own rewriting of the graph is to blame, or the fold: a
-        // scale of zero times an infinity.
-        // And sin of a large integer turns a rounding of its argument into any number.
+        // If no operation differs by itself, the cause is ONNX Runtime's own graph rewriting, or the fold: a scale of
+        // zero times an infinity. And the sine of a large integer turns a rounding error of its argument into an
+        // arbitrary number.
         return one.IsSpecial || one.Kind == InputKind.LargeIntegers
             ? differing.All(IsTolerated)
             : differing.Length > 0 && differing.All(IsTolerated);
@@ -520,7 +521,8 @@ internal sealed class ModelVerifier : IDisposable
             IsolatedOperations.OperatorsOf(graph, value.Value).Overlaps(tolerated)
             || (one.IsSpecial && ReadsComplex(value));
 
-        // A product of complex numbers spreads a NaN or an infinity of one part into the other in ways of its own.
+        // In a product of complex numbers, how a NaN or an infinity spreads from one part to the other depends on the
+        // implementation.
         bool ReadsComplex(ValueParity value) =>
             graph.Origins.TryGetValue(value.Value, out var id)
             && traced.Ops.Any(op =>
@@ -532,11 +534,11 @@ internal sealed class ModelVerifier : IDisposable
     }
 
     /// <summary>
-    /// The first operation that differs, for a message; nothing where none does by itself.
+    /// Describes the first operation that differs, for a message.
     /// </summary>
     /// <param name="graph">The graph that was written.</param>
     /// <param name="path">The file.</param>
-    /// <param name="inputs">Of the case that differs.</param>
+    /// <param name="inputs">Inputs of the case that differs.</param>
     private string FirstThatDiffers(OnnxGraph graph, string path, IReadOnlyList<Tensor> inputs)
     {
         try
@@ -550,7 +552,8 @@ internal sealed class ModelVerifier : IDisposable
                     + $"{first.Operation}{(first.Place is null ? "" : $" ({first.Place})")}, value "
                     + $"'{first.Value}', of {string.Join(" and ", first.Inputs)}; module: {first.Expected}; "
                     + $"file: {first.Actual}; {first.Difference}."
-                : " Every operation agrees by itself: it is roundings that add up, or what happens between the operations.";
+                : " Every operation by itself agrees with the module: the cause is accumulated rounding, or "
+                    + "something between the operations.";
         }
         catch (Microsoft.ML.OnnxRuntime.OnnxRuntimeException error)
         {
@@ -559,7 +562,7 @@ internal sealed class ModelVerifier : IDisposable
     }
 
     /// <summary>
-    /// Whether every operation of a file agrees with the module's when it is given the module's own values.
+    /// Whether every operation of a file agrees with the module when it is given the module's own values.
     /// </summary>
     /// <param name="graph">The graph that was written.</param>
     /// <param name="path">The file.</param>
@@ -575,10 +578,10 @@ internal sealed class ModelVerifier : IDisposable
         }
     }
 
-    /// <summary>Takes a comparison into the figures of an output.</summary>
+    /// <summary>Merges a comparison into the parity of an output.</summary>
     /// <param name="output">The output's name.</param>
-    /// <param name="comparison">Of one case.</param>
-    /// <param name="tolerance">Share of the scale that was allowed in it.</param>
+    /// <param name="comparison">Comparison of one case.</param>
+    /// <param name="tolerance">Relative tolerance of the comparison.</param>
     private void Merge(string output, Comparison comparison, double tolerance)
     {
         var known = parity.GetValueOrDefault(output)

@@ -5,28 +5,30 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Verification;
 
-/// <summary>What is right: the module in eval mode.</summary>
+/// <summary>Computes the reference results with the module in eval mode.</summary>
 /// <param name="tracer">Runs its instrumented forward.</param>
 /// <param name="names">Names of the inputs.</param>
 /// <param name="draws">Numbers of the values that forward draws at random.</param>
 internal sealed class ReferenceModel(ModelTracer tracer, IReadOnlyList<string> names, IReadOnlyList<int> draws)
 {
-    /// <summary>Pairs of runs after which a module that never gives the same twice is held to be random.</summary>
+    /// <summary>Number of pairs of runs after which a module that never repeats a result is considered
+    /// random.</summary>
     private const int Attempts = 5;
 
     /// <summary>
     /// The module's outputs, on the CPU. The instrumented forward runs first, because it throws where TorchSharp
-    /// would end the process.
+    /// would terminate the process.
     /// </summary>
-    /// <param name="inputs">Its inputs; they stay as they are.</param>
-    /// <param name="isOnce">Whether the run is too expensive to be repeated by forward itself.</param>
-    /// <returns>The outputs, and what forward drew, one tensor for each of <c>draws</c>; the caller disposes
-    /// them.</returns>
-    /// <exception cref="ParityException">The module does not give the same result twice.</exception>
+    /// <param name="inputs">Its inputs; they are not changed.</param>
+    /// <param name="isOnce">Whether the run is too expensive to be repeated by the original forward.</param>
+    /// <returns>The outputs, and the random numbers that forward drew, one tensor for each of <c>draws</c>; the
+    /// caller disposes them.</returns>
+    /// <exception cref="ParityException">The module does not return the same result twice.</exception>
     public (Tensor[] Outputs, Tensor[] Drawn) Run(IReadOnlyList<Tensor> inputs, bool isOnce)
     {
-        // Twice, and the same to the last bit: TorchSharp frees a Scalar while native code reads it when the garbage
-        // collector runs at the wrong moment, and an oracle that is wrong once in a million runs is none.
+        // Run twice and compare bit for bit: TorchSharp can free a Scalar while native code reads it if the garbage
+        // collector runs at the wrong moment, and a reference that is wrong once in a million runs is not a
+        // reference.
         for (var attempt = 0; attempt < Attempts; attempt++)
         {
             var first = RunInstrumented(inputs);
@@ -43,8 +45,9 @@ internal sealed class ReferenceModel(ModelTracer tracer, IReadOnlyList<string> n
         }
 
         throw new ParityException(
-            "the module itself gives other results for the same input in eval mode: something in its "
-                + "forward is random. Nothing can be proved of it."
+            "the module itself returns different results for the same input in eval mode: something in its "
+                + "forward is random, so the file cannot be verified. Remove the randomness in eval mode, or see "
+                + "ExportOptions.RandomNumbers."
         );
     }
 
@@ -53,7 +56,7 @@ internal sealed class ReferenceModel(ModelTracer tracer, IReadOnlyList<string> n
     {
         using var scope = NewDisposeScope();
         var drawn = new Dictionary<int, Tensor>();
-        // Clones: a model with in-place operations may change what it is given.
+        // Clones, because a model with in-place operations may change its inputs.
         var outputs = tracer.Run(
             [.. inputs.Select((input, i) => (names[i], input.detach().clone()))],
             draws.Count == 0
@@ -67,7 +70,7 @@ internal sealed class ReferenceModel(ModelTracer tracer, IReadOnlyList<string> n
         return (outputs, [.. draws.Select(id => drawn[id])]);
     }
 
-    /// <summary>The outputs of forward itself.</summary>
+    /// <summary>The outputs of the original forward.</summary>
     private Tensor[] RunItself(IReadOnlyList<Tensor> inputs)
     {
         using var scope = NewDisposeScope();

@@ -13,7 +13,7 @@ namespace TorchBridge.Export.Verification;
 /// <param name="Rows">Size of axis 0.</param>
 /// <param name="TopOneAgreement">For rank 2: rows with the same largest element, ties within the tolerance
 /// included.</param>
-/// <param name="Difference">What is wrong, or null where everything is within tolerance.</param>
+/// <param name="Difference">What is wrong, or null if everything is within tolerance.</param>
 internal sealed record Comparison(
     double LargestAbsolute,
     double LargestRelative,
@@ -29,10 +29,11 @@ internal sealed record Comparison(
 /// </summary>
 internal static class TensorComparer
 {
-    /// <summary>Compares what was computed with what was expected.</summary>
-    /// <param name="actual">What the file computes.</param>
-    /// <param name="expected">What the module computes.</param>
-    /// <param name="relative">Share of an element's scale by which it may differ, see <see cref="Tolerance"/>.</param>
+    /// <summary>Compares a computed tensor with the expected one.</summary>
+    /// <param name="actual">Tensor that the file computed.</param>
+    /// <param name="expected">Tensor that the module computed.</param>
+    /// <param name="relative">Relative tolerance, as a share of an element's scale; see <see
+    /// cref="Tolerance"/>.</param>
     public static Comparison Compare(Tensor actual, Tensor expected, double relative)
     {
         if (actual.dtype != expected.dtype)
@@ -49,9 +50,9 @@ internal static class TensorComparer
     }
 
     /// <summary>Compares floating-point numbers, each by its own tolerance.</summary>
-    /// <param name="actual">Of the file.</param>
-    /// <param name="expected">Of the module; of the same shape and dtype.</param>
-    /// <param name="tolerance">Allowed at each element.</param>
+    /// <param name="actual">Tensor that the file computed.</param>
+    /// <param name="expected">Tensor that the module computed, with the same shape and dtype.</param>
+    /// <param name="tolerance">Tolerance of each element.</param>
     private static Comparison CompareNumbers(Tensor actual, Tensor expected, Tolerance tolerance)
     {
         double[] got = Values(actual),
@@ -86,12 +87,12 @@ internal static class TensorComparer
     }
 
     /// <summary>Compares integers and booleans, which must be equal.</summary>
-    /// <param name="actual">Of the file.</param>
-    /// <param name="expected">Of the module; of the same shape and dtype.</param>
+    /// <param name="actual">Tensor that the file computed.</param>
+    /// <param name="expected">Tensor that the module computed, with the same shape and dtype.</param>
     private static Comparison CompareIntegers(Tensor actual, Tensor expected)
     {
         using var scope = NewDisposeScope();
-        // As 64-bit integers: float64 holds 53 bits only.
+        // Compared as 64-bit integers, because float64 holds only 53 bits.
         var got = actual.detach().cpu().to(ScalarType.Int64).contiguous().flatten().data<long>();
         var want = expected.detach().cpu().to(ScalarType.Int64).contiguous().flatten().data<long>();
         double largest = 0;
@@ -109,13 +110,13 @@ internal static class TensorComparer
         return new Comparison(largest, 0, largestValue, RowsOf(expected), null, difference);
     }
 
-    /// <summary>The first element that differs, for a message.</summary>
-    /// <param name="at">Place in C order.</param>
-    /// <param name="shape">Of the tensor.</param>
-    /// <param name="got">What the file gives.</param>
-    /// <param name="want">What the module gives.</param>
+    /// <summary>Describes the first element that differs, for a message.</summary>
+    /// <param name="at">Index in C order.</param>
+    /// <param name="shape">Shape of the tensor.</param>
+    /// <param name="got">Value that the file computed.</param>
+    /// <param name="want">Value that the module computed.</param>
     /// <param name="error">Their absolute difference.</param>
-    /// <param name="allowed">What it may be.</param>
+    /// <param name="allowed">The largest allowed difference.</param>
     private static string Describe(long at, long[] shape, double got, double want, double error, double allowed) =>
         string.Create(
             CultureInfo.InvariantCulture,
@@ -126,7 +127,7 @@ internal static class TensorComparer
     /// <summary>Size of axis 0; 1 for a tensor without axes.</summary>
     private static long RowsOf(Tensor tensor) => tensor.dim() == 0 ? 1 : tensor.shape[0];
 
-    /// <summary>A comparison that fails before a number is looked at.</summary>
+    /// <summary>A comparison that fails before any value is compared.</summary>
     private static Comparison Wrong(string difference) =>
         new(double.PositiveInfinity, double.PositiveInfinity, 0, 0, null, difference);
 
@@ -141,12 +142,13 @@ internal static class TensorComparer
     }
 
     /// <summary>
-    /// Rows whose largest element is the same, ties within the tolerance included; null for other shapes.
+    /// Number of rows whose largest element is at the same index, ties within the tolerance included; null for other
+    /// shapes.
     /// </summary>
     /// <param name="got">The file's elements in C order.</param>
-    /// <param name="want">The module's.</param>
-    /// <param name="shape">Of both.</param>
-    /// <param name="tolerance">Differences up to it are ties.</param>
+    /// <param name="want">The module's elements in C order.</param>
+    /// <param name="shape">Shape of both.</param>
+    /// <param name="tolerance">Differences up to the tolerance count as ties.</param>
     private static long? TopOne(double[] got, double[] want, long[] shape, Tolerance tolerance)
     {
         if (shape.Length != 2 || shape[1] < 2)
@@ -175,9 +177,9 @@ internal static class TensorComparer
         return equal;
     }
 
-    /// <summary>A place in C order as an index of each axis.</summary>
-    /// <param name="flat">Place in C order.</param>
-    /// <param name="shape">Of the tensor.</param>
+    /// <summary>Formats an index in C order as one index per axis.</summary>
+    /// <param name="flat">Index in C order.</param>
+    /// <param name="shape">Shape of the tensor.</param>
     private static string Index(long flat, long[] shape)
     {
         var index = new long[shape.Length];

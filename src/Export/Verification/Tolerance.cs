@@ -1,51 +1,52 @@
-// Why: TorchSharp and ONNX Runtime sum the same products in another order. n terms differ by about sqrt(n) units in
-// the last place (6e-8 in float32), and errors of layers add up. How large a rounding is goes by the numbers that
-// were summed, and these go by what an output stands for: in one tensor, boxes of 0 to 640 may stand beside scores of
-// 0 to 1. So the scale of an element is the smallest of the largest values in its slices: the row that it is in, the
-// column, the channel.
+// Why: TorchSharp and ONNX Runtime sum the same products in different orders. Sums of n terms differ by about sqrt(n)
+// units in the last place (6e-8 in float32), and errors accumulate over layers. The size of a rounding error depends
+// on the numbers that were summed, and these depend on the meaning of an output: one tensor may hold boxes of 0 to
+// 640 and scores of 0 to 1. So the scale of an element is the minimum, over its slices (its row, column, channel), of
+// the largest value in the slice.
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Verification;
 
-/// <summary>By how much each element of an output may differ.</summary>
+/// <summary>The tolerance of each element of an output.</summary>
 internal sealed class Tolerance
 {
     /// <summary>
-    /// Share of the scale by which float32 results may differ. 1e-4 is some 1,600 units in the last place: an order
-    /// of magnitude above what deep networks show, two below a weight that is 1 % wrong in every channel.
+    /// Relative tolerance of float32 results, as a share of the scale. 1e-4 is about 1,600 units in the last place:
+    /// an order of magnitude above the differences of deep networks, and two below the effect of a weight that is 1 %
+    /// wrong in every channel.
     /// </summary>
     public const double Usual = 1e-4;
 
-    /// <summary>float16 and bfloat16 have 11 and 8 bits: one unit is 5e-4 or 4e-3 of a value, and a few roundings
-    /// remain.</summary>
+    /// <summary>Relative tolerance of bfloat16 results. float16 and bfloat16 have 11 and 8 bits: one unit is 5e-4 or
+    /// 4e-3 of a value, and a few roundings add up.</summary>
     public const double LowPrecision = 2e-2;
 
-    /// <summary>Half precision alone.</summary>
+    /// <summary>Relative tolerance of results in float16 only.</summary>
     public const double HalfPrecision = 5e-3;
 
     /// <summary>
-    /// A slice of small numbers may be the rest of a cancellation between large ones (a channel that is all but
-    /// dead): no scale is below this share of the largest value of the output, 25 of its units in the last place.
+    /// A slice of small numbers may be the remainder of a cancellation between large ones (an almost dead channel),
+    /// so no scale is below this share of the largest value of the output.
     /// </summary>
     private const double SmallestScale = 0.03;
 
-    /// <summary>Slices of fewer numbers say little of their scale.</summary>
+    /// <summary>Slices with fewer elements say little about their scale.</summary>
     private const int SmallestSlice = 8;
 
     /// <summary>Shape of the output.</summary>
     private readonly long[] shape;
 
     /// <summary>
-    /// For each axis the largest absolute value of each of its slices; null for an axis that does not tell meanings
-    /// apart: one slice, more than 4096, or slices of a few numbers.
+    /// For each axis, the largest absolute value of each of its slices; null for an axis that does not separate
+    /// different quantities: one slice, more than 4096, or slices with few elements.
     /// </summary>
     private readonly double[]?[] scales;
 
-    /// <summary>Share of its scale by which an element may differ.</summary>
+    /// <summary>Relative tolerance, as a share of an element's scale.</summary>
     private readonly double relative;
 
-    /// <summary>Notes the scales of an output's slices.</summary>
+    /// <summary>Stores the scales of an output's slices.</summary>
     private Tolerance(long[] shape, double[]?[] scales, double largest, double relative)
     {
         this.shape = shape;
@@ -57,12 +58,12 @@ internal sealed class Tolerance
     /// <summary>Largest finite absolute value of the output.</summary>
     public double Largest { get; }
 
-    /// <summary>What the elements with the largest scale are allowed.</summary>
+    /// <summary>Tolerance of the elements with the largest scale.</summary>
     public double Widest => relative * Largest;
 
-    /// <summary>The tolerance of an output.</summary>
-    /// <param name="expected">What the module computes.</param>
-    /// <param name="relative">Share of the scale; 0 for integers and booleans.</param>
+    /// <summary>Creates the tolerance of an output.</summary>
+    /// <param name="expected">Output of the module.</param>
+    /// <param name="relative">Relative tolerance, as a share of the scale; 0 for integers and booleans.</param>
     /// <returns>The tolerance of each element.</returns>
     public static Tolerance Of(Tensor expected, double relative)
     {
@@ -75,7 +76,7 @@ internal sealed class Tolerance
         var scales = new double[]?[expected.dim()];
         for (var axis = 0; axis < scales.Length; axis++)
         {
-            // Wide axes are positions, not meanings.
+            // Long axes are positions, not different quantities.
             if (expected.shape[axis] is < 2 or > 4096 || expected.numel() / expected.shape[axis] < SmallestSlice)
                 continue;
             var others = Enumerable
@@ -89,8 +90,8 @@ internal sealed class Tolerance
         return new Tolerance(expected.shape, scales, largest, relative);
     }
 
-    /// <summary>What an element is allowed.</summary>
-    /// <param name="flat">Its place in C order.</param>
+    /// <summary>Tolerance of an element.</summary>
+    /// <param name="flat">Index of the element in C order.</param>
     public double At(long flat)
     {
         if (relative == 0)

@@ -3,18 +3,19 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 namespace TorchBridge.Inference.Hosting;
 
 /// <summary>
-/// Healthy where the model computes on this machine what its maker's computed; degraded where a new file could not be
-/// taken, or the model carries no self-check; unhealthy where it computes something else, cannot run, or is not
-/// there.
+/// Reports healthy if the model computes the same results on this machine as where it was exported; degraded if a new
+/// version of the file could not be loaded or the model contains no self-check; unhealthy if it computes different
+/// results, cannot run, or is missing.
 /// </summary>
 /// <param name="service">The classifier.</param>
 public sealed class ImageClassifierHealthCheck(ImageClassifierService service) : IHealthCheck
 {
     /// <summary>
-    /// Runs the self-check, or a black picture where the model carries none; on the caller's thread, in milliseconds.
+    /// Runs the self-check, or classifies a black picture if the model contains none; takes milliseconds on the
+    /// caller's thread.
     /// </summary>
-    /// <param name="context">Not read.</param>
-    /// <param name="cancellationToken">Not read: the check is short.</param>
+    /// <param name="context">Not used.</param>
+    /// <param name="cancellationToken">Not used: the check is short.</param>
     /// <returns>Healthy, degraded or unhealthy, with the reason.</returns>
     public Task<HealthCheckResult> CheckHealthAsync(
         HealthCheckContext context,
@@ -22,7 +23,7 @@ public sealed class ImageClassifierHealthCheck(ImageClassifierService service) :
     ) => Task.FromResult(Check());
 
     /// <summary>
-    /// Healthy where the self-check passes; degraded where the model carries none.
+    /// Healthy if the self-check passes; degraded if the model contains none.
     /// </summary>
     private HealthCheckResult Check()
     {
@@ -35,7 +36,7 @@ public sealed class ImageClassifierHealthCheck(ImageClassifierService service) :
                 return HealthCheckResult.Degraded(error);
             return check is null
                 ? HealthCheckResult.Degraded(
-                    $"the model runs, and carries no self-check ({SelfCheck.Key}); export it anew"
+                    $"the model runs but contains no self-check ({SelfCheck.Key}); export it again"
                 )
                 : HealthCheckResult.Healthy(ImageClassifierService.Describe(check));
         }

@@ -7,9 +7,9 @@ using TorchBridge.Onnx;
 namespace TorchBridge.Inference.Hosting;
 
 /// <summary>
-/// A classifier for services: one for the whole process, loaded anew when its file's content changes, beside the
-/// requests and not in one of them. A request that runs keeps the model it began with. A file that cannot be loaded,
-/// cannot run, or fails its self-check is not taken, and the health check tells of it.
+/// A classifier for services: a single instance per process that reloads its model in the background when the content
+/// of the file changes. A running request keeps the model it started with. A file that cannot be loaded, cannot run
+/// or fails its self-check is rejected, and the health check reports it.
 /// </summary>
 public sealed class ImageClassifierService : IDisposable
 {
@@ -20,31 +20,31 @@ public sealed class ImageClassifierService : IDisposable
     private readonly Lock loading = new();
     private readonly Lock gate = new();
 
-    /// <summary>The model that requests get; null before the first load.</summary>
+    /// <summary>The model in use; null before the first load.</summary>
     private Model? current;
 
-    /// <summary>Whether the service has ended; it then loads nothing any more.</summary>
+    /// <summary>Whether the service has been disposed and no longer loads models.</summary>
     private bool isDisposed;
 
     /// <summary>
-    /// Whether the last look failed for a reason that may pass, so that the same content is tried again.
+    /// Whether the last check failed for a transient reason, so that the same content is tried again.
     /// </summary>
     private bool isRetryDue;
 
     /// <summary>Loads the model.</summary>
     /// <param name="path">A classifier's ONNX file.</param>
     /// <param name="settings">Threads and execution providers; null for the defaults.</param>
-    /// <param name="clock">What says when to look at the file again; null for the system's.</param>
-    /// <exception cref="InvalidDataException">The file is no classifier of ours, or it cannot run.</exception>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <param name="clock">Time provider for the interval between checks of the file; null for the system's.</param>
+    /// <exception cref="InvalidDataException">The file is not a TorchBridge classifier, or it cannot run.</exception>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
     public ImageClassifierService(string path, SessionSettings? settings = null, TimeProvider? clock = null)
         : this(path, settings, clock, needsModel: true) { }
 
-    /// <summary>Loads the model, or waits for it.</summary>
+    /// <summary>Loads the model now or once its file appears.</summary>
     /// <param name="path">A classifier's ONNX file.</param>
     /// <param name="settings">Threads and execution providers; null for the defaults.</param>
-    /// <param name="clock">Says when to look at the file again; null for the system's.</param>
-    /// <param name="needsModel">Whether a missing or bad model is an error now; else the service begins without
+    /// <param name="clock">Time provider for the interval between checks of the file; null for the system's.</param>
+    /// <param name="needsModel">Whether a missing or invalid model throws; otherwise the service starts without
     /// one.</param>
     internal ImageClassifierService(string path, SessionSettings? settings, TimeProvider? clock, bool needsModel)
     {
@@ -55,8 +55,8 @@ public sealed class ImageClassifierService : IDisposable
         file = new ModelFile(path, clock);
         try
         {
-            // What fails its self-check here is taken all the same: there is nothing better, and the health check
-            // says so.
+            // The first model is used even if it fails its self-check: there is no other one, and the health check
+            // reports it.
             current = new Model(Load(file.Read(), mustPass: false));
             file.Take();
         }
@@ -69,23 +69,23 @@ public sealed class ImageClassifierService : IDisposable
         timer = clock.CreateTimer(_ => RefreshUnlessBusy(), null, CheckInterval, CheckInterval);
     }
 
-    /// <summary>How often the file is looked at: once a second.</summary>
+    /// <summary>Interval between checks of the file: one second.</summary>
     public static TimeSpan CheckInterval { get; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>How often the model was replaced since the service began.</summary>
+    /// <summary>How often the model has been replaced since the service started.</summary>
     public int Reloads { get; private set; }
 
-    /// <summary>Why the last change of the file was not taken; null where it was.</summary>
+    /// <summary>Why the last change of the file was rejected; null if it was accepted.</summary>
     public string? ReloadError { get; private set; }
 
-    /// <summary>Why there is no model; null where there is one.</summary>
+    /// <summary>Why there is no model; null if there is one.</summary>
     internal Exception? LoadError { get; private set; }
 
     /// <summary>Classifies an encoded picture from a stream.</summary>
-    /// <param name="encoded">The stream; it stays open.</param>
-    /// <param name="name">What to call it in an error.</param>
+    /// <param name="encoded">The stream, which stays open.</param>
+    /// <param name="name">Name of the picture in error messages.</param>
     /// <returns>Label, probabilities and logits.</returns>
-    /// <exception cref="Pictures.InvalidPictureException">It is no picture, or ends too early.</exception>
+    /// <exception cref="Pictures.InvalidPictureException">The stream is not a picture or is truncated.</exception>
     /// <exception cref="ModelUnavailableException">There is no model yet.</exception>
     public Prediction Classify(Stream encoded, string name = "the picture") =>
         Use(classifier => classifier.Classify(encoded, name));
@@ -93,20 +93,20 @@ public sealed class ImageClassifierService : IDisposable
     /// <summary>Classifies a picture file.</summary>
     /// <param name="file">JPEG, PNG, BMP or WebP of any size.</param>
     /// <returns>Label, probabilities and logits.</returns>
-    /// <exception cref="Pictures.InvalidPictureException">The file is no picture, or ends too early.</exception>
+    /// <exception cref="Pictures.InvalidPictureException">The file is not a picture or is truncated.</exception>
     /// <exception cref="ModelUnavailableException">There is no model yet.</exception>
     public Prediction Classify(string file) => Use(classifier => classifier.Classify(file));
 
     /// <summary>Classifies a picture in memory.</summary>
-    /// <param name="picture">Of any size.</param>
+    /// <param name="picture">Picture of any size.</param>
     /// <returns>Label, probabilities and logits.</returns>
     /// <exception cref="ModelUnavailableException">There is no model yet.</exception>
     public Prediction Classify(MLImage picture) => Use(classifier => classifier.Classify(picture));
 
-    /// <summary>Works with the model of now; it lives at least as long as the work.</summary>
-    /// <typeparam name="T">What the work gives.</typeparam>
-    /// <param name="work">What to do; it must not keep the classifier.</param>
-    /// <returns>What <paramref name="work"/> gave.</returns>
+    /// <summary>Runs a delegate with the current model, which is kept alive until the delegate returns.</summary>
+    /// <typeparam name="T">Type of the result.</typeparam>
+    /// <param name="work">The delegate; it must not keep the classifier.</param>
+    /// <returns>The result of <paramref name="work"/>.</returns>
     /// <exception cref="ModelUnavailableException">There is no model yet.</exception>
     /// <exception cref="ObjectDisposedException">The service has been disposed.</exception>
     public T Use<T>(Func<ImageClassifier, T> work)
@@ -123,9 +123,10 @@ public sealed class ImageClassifierService : IDisposable
         }
     }
 
-    /// <summary>Looks at the file now, rather than at the next interval, and takes it if it has changed and is
-    /// good.</summary>
-    /// <returns>Whether it was taken; <see cref="ReloadError"/> says why not.</returns>
+    /// <summary>Checks the file now instead of at the next interval, and loads it if it has changed and is
+    /// valid.</summary>
+    /// <returns>Whether a new model was loaded; if not because of an error, <see cref="ReloadError"/> says
+    /// why.</returns>
     public bool Refresh()
     {
         lock (loading)
@@ -138,9 +139,10 @@ public sealed class ImageClassifierService : IDisposable
             }
             catch (Exception error)
             {
-                // Whatever it is, the model of now goes on: this runs on a timer, where nobody would catch it.
+                // Whatever the error, the current model stays in use: this runs on a timer, where no caller could
+                // catch it.
                 isRetryDue = IsPassing(error);
-                ReloadError = $"{path} has changed and cannot be taken: {error.Message}";
+                ReloadError = $"{path} has changed but cannot be used: {error.Message}";
                 if (current is null)
                     LoadError = error;
                 return false;
@@ -148,7 +150,8 @@ public sealed class ImageClassifierService : IDisposable
         }
     }
 
-    /// <summary>Ends it: waits for the requests that run; those that come later get an <see cref="ObjectDisposedException"/>.</summary>
+    /// <summary>Disposes the service after waiting for running requests; later requests get an <see
+    /// cref="ObjectDisposedException"/>.</summary>
     public void Dispose()
     {
         timer.Dispose();
@@ -161,7 +164,8 @@ public sealed class ImageClassifierService : IDisposable
         current?.Lifetime.Close();
     }
 
-    /// <summary>A large model may take longer to load than the timer waits.</summary>
+    /// <summary>Checks the file unless a check is running: a large model may take longer to load than the timer's
+    /// interval.</summary>
     private void RefreshUnlessBusy()
     {
         if (!loading.TryEnter())
@@ -176,7 +180,7 @@ public sealed class ImageClassifierService : IDisposable
         }
     }
 
-    /// <summary>Loads, checks and takes the file where its content is another one.</summary>
+    /// <summary>Loads, checks and uses the file if its content has changed.</summary>
     private bool TakeIfChanged()
     {
         if (!isRetryDue && !file.HasChanged())
@@ -185,7 +189,7 @@ public sealed class ImageClassifierService : IDisposable
         isRetryDue = false;
         if (current is not null && file.IsTaken)
         {
-            ReloadError = null; // what is in use is there again
+            ReloadError = null; // the file holds the model in use again
             return false;
         }
 
@@ -194,23 +198,20 @@ public sealed class ImageClassifierService : IDisposable
         return true;
     }
 
-    /// <summary>Enters the model of now; who calls must leave it.</summary>
+    /// <summary>Enters the current model; the caller must leave it.</summary>
     private Model Take()
     {
         lock (gate)
         {
             ObjectDisposedException.ThrowIf(isDisposed, this);
-            // In the gate, no model is retired before it is replaced here.
+            // Under the lock, no model is retired before it is replaced here.
             if (current is { } model && model.Lifetime.TryEnter())
                 return model;
-            throw new ModelUnavailableException(
-                $"there is no model to classify with: {LoadError?.Message}",
-                LoadError!
-            );
+            throw new ModelUnavailableException($"no model is loaded: {LoadError?.Message}", LoadError!);
         }
     }
 
-    /// <summary>Puts a model into use; the one before it is freed when its last request is done.</summary>
+    /// <summary>Puts a model into use; the previous one is freed when its last request has finished.</summary>
     /// <param name="fresh">A model that has passed its check.</param>
     private void Take(ImageClassifier fresh)
     {
@@ -225,13 +226,13 @@ public sealed class ImageClassifierService : IDisposable
             Reloads++;
         ReloadError = null;
         LoadError = null;
-        old?.Lifetime.Retire(); // freed when the last request that has it is done
+        old?.Lifetime.Retire(); // freed when its last request has finished
     }
 
     /// <summary>
-    /// Loads and tries out a model; one that computes something else here is refused where it must pass.
+    /// Loads a model and tries it out; a failed self-check is refused if the model must pass.
     /// </summary>
-    /// <param name="onnx">The file's content.</param>
+    /// <param name="onnx">Content of the file.</param>
     /// <param name="mustPass">Whether a failed self-check refuses the model.</param>
     private ImageClassifier Load(byte[] onnx, bool mustPass)
     {
@@ -239,7 +240,10 @@ public sealed class ImageClassifierService : IDisposable
         try
         {
             if (classifier.TryOut() is { Passed: false } check && mustPass)
-                throw new InvalidDataException($"{path} computes something else here: {Describe(check)}");
+                throw new InvalidDataException(
+                    $"{path} computes different results on this machine than where it "
+                        + $"was exported: {Describe(check)}"
+                );
             return classifier;
         }
         catch
@@ -249,8 +253,8 @@ public sealed class ImageClassifierService : IDisposable
         }
     }
 
-    /// <summary>A self-check as the health check says it.</summary>
-    /// <param name="check">What the self-check found.</param>
+    /// <summary>Describes a self-check for the health check.</summary>
+    /// <param name="check">Result of the self-check.</param>
     internal static string Describe(SelfCheckResult check) =>
         string.Create(
             CultureInfo.InvariantCulture,
@@ -259,10 +263,9 @@ public sealed class ImageClassifierService : IDisposable
         );
 
     /// <summary>
-    /// Whether a service may begin without a model after this error: a file that is not there yet, half-copied, or
-    /// wrong.
+    /// Whether a service may start without a model after this error: the file is missing, incomplete or invalid.
     /// </summary>
-    /// <param name="error">What loading threw.</param>
+    /// <param name="error">The exception thrown by loading.</param>
     private static bool IsTheFilesFault(Exception error) =>
         error
             is IOException
@@ -272,26 +275,27 @@ public sealed class ImageClassifierService : IDisposable
                 or OutOfMemoryException;
 
     /// <summary>
-    /// Whether the same file may be good the next time: a lock or a lack of memory passes, damage does not.
+    /// Whether the same file may load on the next attempt: a lock or a lack of memory is transient, a damaged file is
+    /// not.
     /// </summary>
-    /// <param name="error">What loading threw.</param>
+    /// <param name="error">The exception thrown by loading.</param>
     private static bool IsPassing(Exception error) => error is not InvalidDataException;
 
-    /// <summary>A classifier and who uses it.</summary>
+    /// <summary>A classifier and its users.</summary>
     private sealed class Model
     {
-        /// <summary>Takes a classifier over.</summary>
-        /// <param name="classifier">It is disposed when the last request has given it back.</param>
+        /// <summary>Takes ownership of a classifier.</summary>
+        /// <param name="classifier">The classifier, disposed when the last request has released it.</param>
         public Model(ImageClassifier classifier)
         {
             Classifier = classifier;
             Lifetime = new Lifetime(nameof(ImageClassifierService), classifier.Dispose);
         }
 
-        /// <summary>What requests classify with.</summary>
+        /// <summary>The classifier.</summary>
         public ImageClassifier Classifier { get; }
 
-        /// <summary>Who uses it still.</summary>
+        /// <summary>Tracks the requests that still use it.</summary>
         public Lifetime Lifetime { get; }
     }
 }

@@ -1,43 +1,44 @@
-// When has a model's file changed? Its content says so, not its time: a copy may keep length and time of the file
-// that it replaces. Reading all of a large file every second is too much, so most looks take the length and the time
-// of the file behind all links (Kubernetes swaps a link in the middle of the path), and the content is hashed as
-// often as that costs little.
+// Detects changes of a model's file by its content, not its time: a copy may keep the length and time of the file
+// that it replaces. Reading all of a large file every second would be too expensive, so most checks only compare the
+// length and time of the file behind all links (Kubernetes swaps a link in the middle of the path), and the content
+// is hashed only as often as that is cheap.
 using System.Security.Cryptography;
 
 namespace TorchBridge.Inference.Hosting;
 
-/// <summary>The file of a model that may be replaced.</summary>
-/// <param name="path">Its path; it may lead through links.</param>
-/// <param name="clock">Tells when the content is due.</param>
+/// <summary>A model's file, which may be replaced at any time.</summary>
+/// <param name="path">Path of the file, possibly through links.</param>
+/// <param name="clock">Time provider that determines when the content is hashed again.</param>
 internal sealed class ModelFile(string path, TimeProvider clock)
 {
-    /// <summary>Bytes hashed a second on average: a hundredth of what a core hashes.</summary>
+    /// <summary>Average number of bytes hashed per second: one percent of what a core can hash.</summary>
     private const double HashedBytesASecond = 20e6;
 
-    /// <summary>The file when it was last looked at.</summary>
+    /// <summary>The file's properties at the last check.</summary>
     private Stamp seen;
 
-    /// <summary>Hash of what it held then.</summary>
+    /// <summary>Hash of the content at that time.</summary>
     private byte[] content = [];
 
-    /// <summary>Hash of what was last loaded.</summary>
+    /// <summary>Hash of the content that is in use.</summary>
     private byte[] taken = [];
 
-    /// <summary>When the content was last hashed, whatever the stamp says.</summary>
+    /// <summary>When the content was last hashed.</summary>
     private long hashedAt;
 
-    /// <summary>Whether what was read last is what is in use, by content.</summary>
+    /// <summary>Whether the content read last is the one in use.</summary>
     public bool IsTaken => content.AsSpan().SequenceEqual(taken);
 
-    /// <summary>Notes that what was read last is in use now.</summary>
+    /// <summary>Records that the content read last is now in use.</summary>
     public void Take() => taken = content;
 
     /// <summary>
-    /// Reads the file's bytes. Stamped and hashed before: what changes while it is read is seen the next time.
+    /// Reads the file's bytes. The properties and the hash are taken before, so a change during reading is detected
+    /// next time.
     /// </summary>
-    /// <returns>The model's bytes, data files included.</returns>
-    /// <exception cref="FileNotFoundException">It is not there.</exception>
-    /// <exception cref="InvalidDataException">Its data file cannot be used.</exception>
+    /// <returns>The model's bytes, including external data.</returns>
+    /// <exception cref="FileNotFoundException">The file does not exist.</exception>
+    /// <exception cref="InvalidDataException">Its external data file cannot be used.</exception>
     public byte[] Read()
     {
         seen = Stamp.Of(path);
@@ -45,8 +46,8 @@ internal sealed class ModelFile(string path, TimeProvider clock)
         return SessionSettings.ReadModel(path);
     }
 
-    /// <summary>Whether the file is another one than was read last.</summary>
-    /// <exception cref="IOException">It cannot be read now.</exception>
+    /// <summary>Whether the file has changed since it was last read.</summary>
+    /// <exception cref="IOException">The file cannot be read now.</exception>
     public bool HasChanged()
     {
         var now = Stamp.Of(path);
@@ -59,7 +60,7 @@ internal sealed class ModelFile(string path, TimeProvider clock)
         return !isSame;
     }
 
-    /// <summary>SHA-256 of the content, and when it was taken.</summary>
+    /// <summary>Hashes the content with SHA-256 and records the time.</summary>
     private byte[] Hash()
     {
         hashedAt = clock.GetTimestamp();
@@ -67,11 +68,11 @@ internal sealed class ModelFile(string path, TimeProvider clock)
         return SHA256.HashData(stream);
     }
 
-    /// <summary>What can be told of a file without reading it.</summary>
+    /// <summary>Properties of a file that are known without reading it.</summary>
     private readonly record struct Stamp(string Target, DateTime Written, long Length)
     {
-        /// <summary>Looks at the file behind all links.</summary>
-        /// <param name="path">The file, links followed.</param>
+        /// <summary>Gets the properties of the file behind all links.</summary>
+        /// <param name="path">Path of the file; links are followed.</param>
         public static Stamp Of(string path)
         {
             var info = new FileInfo(path);

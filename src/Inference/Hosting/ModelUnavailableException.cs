@@ -1,20 +1,20 @@
 namespace TorchBridge.Inference.Hosting;
 
-/// <summary>A service has no model to work with: its file is not there yet, or is not a good one. A web service
-/// answers 503.</summary>
+/// <summary>The exception thrown when a service has no model because its file is missing or invalid. A web service
+/// should respond with status 503.</summary>
 public sealed class ModelUnavailableException : Exception
 {
-    /// <summary>Makes an exception without details.</summary>
+    /// <summary>Creates an exception without details.</summary>
     public ModelUnavailableException() { }
 
-    /// <summary>Makes an exception.</summary>
-    /// <param name="message">Which model, and why.</param>
+    /// <summary>Creates an exception.</summary>
+    /// <param name="message">The model and the reason.</param>
     public ModelUnavailableException(string message)
         : base(message) { }
 
-    /// <summary>Makes an exception with a cause.</summary>
-    /// <param name="message">Which model, and why.</param>
-    /// <param name="innerException">What was wrong with the file.</param>
+    /// <summary>Creates an exception with a cause.</summary>
+    /// <param name="message">The model and the reason.</param>
+    /// <param name="innerException">The error of the file.</param>
     public ModelUnavailableException(string message, Exception innerException)
         : base(message, innerException) { }
 }

@@ -4,24 +4,24 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 namespace TorchBridge.Inference.Hosting;
 
 /// <summary>
-/// TorchBridge in ASP.NET and worker services: one classifier per process, or several by name, each with a health
-/// check.
+/// Registers TorchBridge classifiers in ASP.NET Core and worker services: one per process, or several by name, each
+/// with a health check.
 /// </summary>
 public static class ServiceCollectionExtensions
 {
-    /// <summary>Name of the health check; that of a named classifier is <c>image_classifier_NAME</c>.</summary>
+    /// <summary>Name of the health check; a named classifier has <c>image_classifier_NAME</c>.</summary>
     public const string HealthCheckName = "image_classifier";
 
     /// <summary>
-    /// Adds an <see cref="ImageClassifierService"/>, one for the process, and its health check. The model is loaded
-    /// at the first use; where there is none yet, requests get a <see cref="ModelUnavailableException"/>, and the
-    /// file is taken when it comes.
+    /// Adds a singleton <see cref="ImageClassifierService"/> and its health check. The model is loaded on first use.
+    /// While the file is missing, requests get a <see cref="ModelUnavailableException"/>; the file is loaded when it
+    /// appears.
     /// </summary>
-    /// <param name="services">The services.</param>
-    /// <param name="path">A classifier's ONNX file; it is loaded anew when its content changes.</param>
+    /// <param name="services">The service collection.</param>
+    /// <param name="path">A classifier's ONNX file; it is reloaded when its content changes.</param>
     /// <param name="settings">Threads and execution providers; null for the defaults.</param>
-    /// <returns>The services, for more calls.</returns>
-    /// <exception cref="ArgumentException">There is one already; a second one needs a name.</exception>
+    /// <returns>The service collection, for chaining.</returns>
+    /// <exception cref="ArgumentException">A classifier is already registered; a second one needs a name.</exception>
     public static IServiceCollection AddImageClassifier(
         this IServiceCollection services,
         string path,
@@ -32,7 +32,8 @@ public static class ServiceCollectionExtensions
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
         if (services.Any(service => service.ServiceType == typeof(ImageClassifierService) && !service.IsKeyedService))
             throw new ArgumentException(
-                "there is an image classifier already. Give the second one a name: AddImageClassifier(name, path)",
+                "an image classifier is already registered. Give the second one a name: AddImageClassifier(name, "
+                    + "path)",
                 nameof(services)
             );
         services.AddSingleton(_ => new ImageClassifierService(path, settings, clock: null, needsModel: false));
@@ -41,15 +42,15 @@ public static class ServiceCollectionExtensions
     }
 
     /// <summary>
-    /// Adds a named classifier beside others: a keyed service, <c>[FromKeyedServices("name")]
-    /// ImageClassifierService</c>, with a health check of its own.
+    /// Adds a named classifier as a keyed service, <c>[FromKeyedServices("name")] ImageClassifierService</c>, with
+    /// its own health check.
     /// </summary>
-    /// <param name="services">The services.</param>
-    /// <param name="name">Its key; its health check is <c>image_classifier_NAME</c>.</param>
-    /// <param name="path">A classifier's ONNX file; it is loaded anew when its content changes.</param>
+    /// <param name="services">The service collection.</param>
+    /// <param name="name">Key of the service; its health check is named <c>image_classifier_NAME</c>.</param>
+    /// <param name="path">A classifier's ONNX file; it is reloaded when its content changes.</param>
     /// <param name="settings">Threads and execution providers; null for the defaults.</param>
-    /// <returns>The services, for more calls.</returns>
-    /// <exception cref="ArgumentException">There is one of this name already.</exception>
+    /// <returns>The service collection, for chaining.</returns>
+    /// <exception cref="ArgumentException">A classifier with this name is already registered.</exception>
     public static IServiceCollection AddImageClassifier(
         this IServiceCollection services,
         string name,
@@ -67,7 +68,10 @@ public static class ServiceCollectionExtensions
                 && name.Equals(service.ServiceKey)
             )
         )
-            throw new ArgumentException($"there is an image classifier named '{name}' already", nameof(name));
+            throw new ArgumentException(
+                $"an image classifier named '{name}' is already registered; choose another name",
+                nameof(name)
+            );
         services.AddKeyedSingleton(name, (_, _) =>
             new ImageClassifierService(path, settings, clock: null, needsModel: false)
         );
@@ -77,10 +81,10 @@ public static class ServiceCollectionExtensions
         return services;
     }
 
-    /// <summary>Adds a health check, whose failure is unhealthy.</summary>
-    /// <param name="services">The application's.</param>
-    /// <param name="name">Of the health check.</param>
-    /// <param name="service">What gives the classifier's service.</param>
+    /// <summary>Adds a health check that reports failures as unhealthy.</summary>
+    /// <param name="services">The service collection.</param>
+    /// <param name="name">Name of the health check.</param>
+    /// <param name="service">Resolves the classifier's service.</param>
     private static void AddCheck(
         IServiceCollection services,
         string name,

@@ -1,20 +1,21 @@
-// What it does: fills width x height with the middle of a picture, each pixel the weighted mean of all source pixels
+// What it does: fills width x height with the centre of a picture, each pixel the weighted mean of the source pixels
 // near it.
-//   scale = min(w / W, h / H) source pixels a pixel; the source window of W scale x H scale lies in the middle;
-// out(i) = sum_j t((j + 0.5 - c_i) / max(1, scale)) in(j) / sum of weights,  c_i = start + (i + 0.5) scale,  t(d) =
-// max(0, 1 - |d|) the same along rows and columns, in float32, rounded once. Source: the triangle filter with
-// antialiasing of Pillow (resize with BILINEAR) and torchvision (antialias=True).
+//   scale = min(w / W, h / H) source pixels per pixel; the source window of W scale x H scale is centred;
+//   out(i) = sum_j t((j + 0.5 - c_i) / max(1, scale)) in(j) / sum of weights,  c_i = start + (i + 0.5) scale,
+//   t(d) = max(0, 1 - |d|)
+// the same along rows and columns, in float32, rounded once. Source: the triangle filter with antialiasing of Pillow
+// (resize with BILINEAR) and torchvision (antialias=True).
 using SkiaSharp;
 
 namespace TorchBridge.Inference.Pictures;
 
 /// <summary>
-/// Resizes with a triangle filter as wide as the step, as Pillow and torchvision do with antialiasing: every source
-/// pixel counts.
+/// Resizes with a triangle filter as wide as the step, like Pillow and torchvision with antialiasing: every source
+/// pixel contributes.
 /// </summary>
 internal static class AntialiasedResize
 {
-    /// <summary>Writes planes of red, green and blue of the picture's middle, scaled.</summary>
+    /// <summary>Writes the scaled centre of the picture as red, green and blue planes.</summary>
     /// <param name="source">A decoded picture, four bytes per pixel in BGRA or RGBA order.</param>
     /// <param name="width">Width of the result in pixels.</param>
     /// <param name="height">Height of the result in pixels.</param>
@@ -24,7 +25,7 @@ internal static class AntialiasedResize
         var scale = Math.Min((double)source.Width / width, (double)source.Height / height);
         var columns = Taps(source.Width, width, scale);
         var rows = Taps(source.Height, height, scale);
-        // Source rows become narrow as they are needed, and only those that one row of the result reads stay: a tall
+        // Source rows are narrowed on demand, and only those that one row of the result reads are kept: a tall
         // picture has millions.
         var band = new Band(source, columns, rows.Max(row => row.Weights.Length));
         var line = new float[3 * width];
@@ -40,18 +41,18 @@ internal static class AntialiasedResize
         }
     }
 
-    /// <summary>The latest source rows, each made as narrow as the result.</summary>
+    /// <summary>The latest source rows, each narrowed to the width of the result.</summary>
     private sealed class Band(SKBitmap source, (int First, float[] Weights)[] columns, int height)
     {
         private readonly float[][] ring = new float[height][];
 
-        /// <summary>The source row that is to be made narrow next.</summary>
+        /// <summary>The next source row to narrow.</summary>
         private int next;
 
-        /// <summary>The weighted sum of source rows. Rows are asked for from top to bottom.</summary>
+        /// <summary>Computes the weighted sum of source rows. Rows must be requested from top to bottom.</summary>
         /// <param name="first">First source row.</param>
-        /// <param name="weights">One weight per source row; they add up to one.</param>
-        /// <param name="line">Receives 3 x width sums, red, green and blue of each pixel.</param>
+        /// <param name="weights">One weight per source row; they sum to one.</param>
+        /// <param name="line">Receives 3 x width sums: red, green and blue of each pixel.</param>
         public void Sum(int first, float[] weights, float[] line)
         {
             next = Math.Max(next, first);
@@ -67,7 +68,7 @@ internal static class AntialiasedResize
         }
 
         /// <summary>
-        /// Makes one source row as narrow as the result: the weighted mean of its pixels, in float32.
+        /// Narrows one source row to the width of the result: weighted means of its pixels, in float32.
         /// </summary>
         private void Narrow(int y, float[] narrow)
         {
@@ -101,12 +102,12 @@ internal static class AntialiasedResize
     }
 
     /// <summary>
-    /// The source pixels that each pixel of the result is made of, with weights that add up to one.
+    /// The source pixels that contribute to each pixel of the result, with weights that sum to one.
     /// </summary>
-    /// <param name="source">Pixels of the source along the axis.</param>
-    /// <param name="target">Pixels of the result along it.</param>
-    /// <param name="scale">Source pixels for one of the result.</param>
-    /// <returns>For each pixel of the result the first source pixel and the weights from there on, which sum to
+    /// <param name="source">Number of source pixels along the axis.</param>
+    /// <param name="target">Number of result pixels along the axis.</param>
+    /// <param name="scale">Source pixels per pixel of the result.</param>
+    /// <returns>For each pixel of the result, the first source pixel and the weights from there on, which sum to
     /// 1.</returns>
     private static (int First, float[] Weights)[] Taps(int source, int target, double scale)
     {

@@ -1,36 +1,36 @@
 namespace TorchBridge.Inference.Pictures;
 
 /// <summary>
-/// Bounds the memory of all pictures that are decoded at once: a few bytes may claim to be any size, and a service
-/// decodes for many. Who does not fit waits, first come first served; a picture that would never fit is refused
-/// before.
+/// Limits the total memory of pictures that are decoded at the same time: a few bytes may declare any picture size,
+/// and a service decodes many requests in parallel. A picture that does not fit waits, first come first served; one
+/// that would never fit is refused beforehand.
 /// </summary>
-/// <param name="limit">Bytes of all pictures together, 1 and up.</param>
+/// <param name="limit">Limit for all pictures together in bytes, at least 1.</param>
 internal sealed class DecodingBudget(long limit)
 {
     private readonly object gate = new();
 
-    /// <summary>Bytes that are taken now.</summary>
+    /// <summary>Bytes in use.</summary>
     private long used;
 
-    /// <summary>The place in the line of who comes next.</summary>
+    /// <summary>The ticket of the next caller.</summary>
     private long nextTicket;
 
-    /// <summary>The place whose turn it is.</summary>
+    /// <summary>The ticket whose turn it is.</summary>
     private long served;
 
-    /// <summary>The process's: a gigabyte.</summary>
+    /// <summary>The budget of the process: one gigabyte.</summary>
     public static DecodingBudget Shared { get; } = new(1L << 30);
 
-    /// <summary>Bytes of all together.</summary>
+    /// <summary>The limit in bytes.</summary>
     public long Limit => limit;
 
-    /// <summary>Most that was in use at once since the process began, in bytes.</summary>
+    /// <summary>The peak usage since the process started, in bytes.</summary>
     public long Peak { get; private set; }
 
-    /// <summary>Takes memory, and waits for it where others have it.</summary>
-    /// <param name="bytes">How much, at most <see cref="Limit"/>.</param>
-    /// <returns>The memory; disposing of it lets the next one in the line go on.</returns>
+    /// <summary>Takes memory, waiting until it is available.</summary>
+    /// <param name="bytes">Number of bytes, at most <see cref="Limit"/>.</param>
+    /// <returns>The share; disposing it lets the next caller continue.</returns>
     public Share Take(long bytes)
     {
         lock (gate)
@@ -41,13 +41,13 @@ internal sealed class DecodingBudget(long limit)
             served++;
             used += bytes;
             Peak = Math.Max(Peak, used);
-            Monitor.PulseAll(gate); // the next in the line may fit too
+            Monitor.PulseAll(gate); // the next caller may fit too
             return new Share(this, bytes);
         }
     }
 
-    /// <summary>Gives memory back, and wakes who waits.</summary>
-    /// <param name="bytes">As many as were taken.</param>
+    /// <summary>Returns memory and wakes waiting callers.</summary>
+    /// <param name="bytes">The number of bytes taken.</param>
     private void Return(long bytes)
     {
         lock (gate)
@@ -57,7 +57,7 @@ internal sealed class DecodingBudget(long limit)
         }
     }
 
-    /// <summary>Memory that is in use.</summary>
+    /// <summary>Memory in use by one picture.</summary>
     internal readonly struct Share(DecodingBudget budget, long bytes) : IDisposable
     {
         /// <inheritdoc/>

@@ -1,16 +1,16 @@
 namespace TorchBridge.Inference.Pictures;
 
-/// <summary>Reads encoded pictures whole, up to a size: a device or a stream may never end.</summary>
+/// <summary>Reads complete encoded pictures up to a size limit, since a device or a stream may never end.</summary>
 internal static class EncodedBytes
 {
-    /// <summary>Bytes of the largest encoded picture that is read; a photo has some ten million.</summary>
+    /// <summary>Size limit of an encoded picture in bytes; a photo has about ten million.</summary>
     public const int Largest = 1 << 28;
 
     /// <summary>Reads a stream to its end.</summary>
-    /// <param name="stream">Read from where it stands to its end; it stays open.</param>
-    /// <param name="name">What to call it in an error.</param>
+    /// <param name="stream">The stream, read from its position to the end; it stays open.</param>
+    /// <param name="name">Name of the picture in error messages.</param>
     /// <returns>The bytes.</returns>
-    /// <exception cref="InvalidPictureException">It is longer than <see cref="Largest"/>.</exception>
+    /// <exception cref="InvalidPictureException">The stream is longer than <see cref="Largest"/>.</exception>
     public static byte[] Read(Stream stream, string name)
     {
         using var memory = new MemoryStream(
@@ -24,7 +24,7 @@ internal static class EncodedBytes
             if (memory.Length + count > Largest)
                 throw new InvalidPictureException(
                     FormattableString.Invariant(
-                        $"{name} has more than {Largest:N0} bytes; that is as much as is read of a picture"
+                        $"{name} has more than {Largest:N0} bytes, the limit for an encoded picture"
                     )
                 );
             memory.Write(buffer, 0, count);

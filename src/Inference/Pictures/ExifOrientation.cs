@@ -3,13 +3,14 @@ using SkiaSharp;
 
 namespace TorchBridge.Inference.Pictures;
 
-/// <summary>The eight ways in which a camera may have been held, as EXIF numbers them.</summary>
+/// <summary>Applies the eight orientations that EXIF defines.</summary>
 internal static class ExifOrientation
 {
-    /// <summary>Turns a decoded picture upright.</summary>
-    /// <param name="source">Four bytes per pixel; disposed, unless it is upright already and given back.</param>
-    /// <param name="origin">Where the first pixel of the stored picture belongs.</param>
-    /// <returns>The upright picture, of turned sizes where it lay on its side.</returns>
+    /// <summary>Rotates or mirrors a decoded picture upright.</summary>
+    /// <param name="source">Picture with four bytes per pixel; disposed unless it is already upright and
+    /// returned.</param>
+    /// <param name="origin">Position of the stored picture's first pixel in the upright picture.</param>
+    /// <returns>The upright picture, with width and height swapped if it was stored sideways.</returns>
     public static SKBitmap Upright(SKBitmap source, SKEncodedOrigin origin)
     {
         if (origin is SKEncodedOrigin.TopLeft)

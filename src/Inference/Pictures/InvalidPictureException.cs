@@ -1,19 +1,20 @@
 namespace TorchBridge.Inference.Pictures;
 
-/// <summary>A picture cannot be read: it is no picture, or it ends too early. The message names the file.</summary>
+/// <summary>The exception thrown when a picture cannot be read because it is not a picture or is truncated. The
+/// message names the file.</summary>
 public sealed class InvalidPictureException : Exception
 {
-    /// <summary>Makes an exception without details.</summary>
+    /// <summary>Creates an exception without details.</summary>
     public InvalidPictureException() { }
 
-    /// <summary>Makes an exception.</summary>
-    /// <param name="message">Which picture, and what is wrong with it.</param>
+    /// <summary>Creates an exception.</summary>
+    /// <param name="message">The picture and what is wrong with it.</param>
     public InvalidPictureException(string message)
         : base(message) { }
 
-    /// <summary>Makes an exception with a cause.</summary>
-    /// <param name="message">Which picture, and what is wrong with it.</param>
-    /// <param name="innerException">What caused it.</param>
+    /// <summary>Creates an exception with a cause.</summary>
+    /// <param name="message">The picture and what is wrong with it.</param>
+    /// <param name="innerException">The cause.</param>
     public InvalidPictureException(string message, Exception innerException)
         : base(message, innerException) { }
 }

@@ -1,13 +1,13 @@
-// What it does: reads a picture as stock ML.NET 5 does (LoadImages, ResizeImages with IsoCrop and the centre as anchor,
-// ExtractPixels), byte for byte, so that training, the stock zip and our own serving see the same pixels:
+// What it does: reads a picture like stock ML.NET 5 (LoadImages, ResizeImages with IsoCrop and the centre as anchor,
+// ExtractPixels), byte for byte, so that training, the stock zip and TorchBridge's serving see the same pixels:
 //   decode   SKCodec into the platform's colour order, premultiplied alpha, no colour space, EXIF orientation not
-// applied;
-//   resize   only where the size differs: scale = max(W/w, H/h), drawn with Skia's high filter quality, the overhang
-// cut on both sides;
-//            target places are whole pixels, cut towards zero;
-// extract  red, green, blue planes, 0 to 255; alpha is dropped after premultiplication (a transparent pixel is
-// black). PictureReading says where a model wants it otherwise: antialiased, or turned as EXIF says. One difference,
-// on purpose: a picture that ends too early is an error here. Stock decoding pads it in silence.
+//            applied;
+//   resize   only if the size differs: scale = max(W/w, H/h), drawn with Skia's high filter quality, the overhang
+//            cropped on both sides; target positions are whole pixels, truncated towards zero;
+//   extract  red, green, blue planes, 0 to 255; alpha is dropped after premultiplication (a transparent pixel is
+//            black).
+// PictureReading lets a model choose antialiasing or EXIF orientation. One deliberate difference: a truncated picture
+// is an error here, while stock decoding pads it silently.
 using System.Buffers.Binary;
 using System.Globalization;
 using Microsoft.ML.Data;
@@ -19,30 +19,30 @@ namespace TorchBridge.Inference.Pictures;
 public static class PictureReader
 {
     /// <summary>
-    /// Where a PNG file states its width and height, and the largest side that its decoder takes.
+    /// Offset of width and height in a PNG file, and the largest side that its decoder supports.
     /// </summary>
     private const int PngSizes = 16,
         LargestPngSide = 1_000_000;
 
-    /// <summary>How a PNG begins.</summary>
+    /// <summary>The signature of a PNG file.</summary>
     private static ReadOnlySpan<byte> PngSignature => [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A];
 
-    /// <summary>File name endings that are read.</summary>
+    /// <summary>Supported file name extensions.</summary>
     public static IReadOnlyList<string> Extensions { get; } = [".jpg", ".jpeg", ".png", ".bmp", ".webp"];
 
-    /// <summary>Whether a file's ending is one of <see cref="Extensions"/>.</summary>
-    /// <param name="path">Its name.</param>
+    /// <summary>Whether a file's extension is one of <see cref="Extensions"/>.</summary>
+    /// <param name="path">Name of the file.</param>
     public static bool IsPicture(string path) =>
         Extensions.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase);
 
     /// <summary>Reads an encoded picture.</summary>
     /// <param name="encoded">JPEG, PNG, BMP or WebP.</param>
-    /// <param name="name">What to call it in an error.</param>
-    /// <param name="width">Width to read it at, in pixels.</param>
-    /// <param name="height">Height to read it at, in pixels.</param>
-    /// <param name="planes">Receives 3 x height x width bytes: the red plane, the green, the blue.</param>
-    /// <param name="reading">What the model says of resizing and orientation; null for stock ML.NET's way.</param>
-    /// <exception cref="InvalidPictureException">It is no picture, or it ends too early.</exception>
+    /// <param name="name">Name of the picture in error messages.</param>
+    /// <param name="width">Width of the result in pixels.</param>
+    /// <param name="height">Height of the result in pixels.</param>
+    /// <param name="planes">Receives 3 x height x width bytes: the red, green and blue planes.</param>
+    /// <param name="reading">The model's resizing and orientation; null for stock ML.NET's behaviour.</param>
+    /// <exception cref="InvalidPictureException">The data are not a picture or are truncated.</exception>
     public static void Read(
         ReadOnlySpan<byte> encoded,
         string name,
@@ -58,7 +58,7 @@ public static class PictureReader
         using var codec = SKCodec.Create(data) ?? throw NotRead(encoded, name);
         var turns = (reading?.ApplyOrientation ?? false) && codec.EncodedOrigin != SKEncodedOrigin.TopLeft;
         var info = codec.Info with { ColorSpace = null };
-        // What is going to be antialiased is decoded at a fraction of its size, where it is a JPEG.
+        // A JPEG that will be antialiased is decoded at a fraction of its size.
         if (reading is { Antialias: true } && codec.EncodedFormat == SKEncodedImageFormat.Jpeg)
             info = Reduced(codec, info, Math.Max(width, height));
         var bytes = BytesToRead(info, turns);
@@ -68,8 +68,8 @@ public static class PictureReader
                 string.Create(
                     CultureInfo.InvariantCulture,
                     $"{name} has {codec.Info.Width} x {codec.Info.Height} pixels, which takes {bytes:N0} "
-                        + $"bytes to read; pictures of up to {DecodingBudget.Shared.Limit:N0} bytes are read, "
-                        + $"some 200 million pixels"
+                        + $"bytes to decode; the limit is {DecodingBudget.Shared.Limit:N0} bytes, about 200 "
+                        + $"million pixels"
                 )
             );
         }
@@ -81,11 +81,12 @@ public static class PictureReader
 
     /// <summary>Reads a picture file.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="width">Width to read it at, in pixels.</param>
-    /// <param name="height">Height to read it at, in pixels.</param>
+    /// <param name="width">Width of the result in pixels.</param>
+    /// <param name="height">Height of the result in pixels.</param>
     /// <param name="planes">Receives 3 x height x width bytes.</param>
-    /// <param name="reading">What the model says of resizing and orientation; null for stock ML.NET's way.</param>
-    /// <exception cref="InvalidPictureException">It is not there, is no picture, or ends too early.</exception>
+    /// <param name="reading">The model's resizing and orientation; null for stock ML.NET's behaviour.</param>
+    /// <exception cref="InvalidPictureException">The file does not exist, is not a picture, or is
+    /// truncated.</exception>
     /// <exception cref="ArgumentException"><paramref name="planes"/> has another length.</exception>
     public static void ReadFile(string path, int width, int height, Span<byte> planes, PictureReading? reading = null)
     {
@@ -100,7 +101,7 @@ public static class PictureReader
             when (error is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
             throw new InvalidPictureException(
-                $"{(path.Length == 0 ? "a picture without a path" : path)} cannot be read: {error.Message}",
+                $"{(path.Length == 0 ? "the picture with an empty path" : path)} cannot be read: {error.Message}",
                 error
             );
         }
@@ -109,14 +110,14 @@ public static class PictureReader
     }
 
     /// <summary>Reads a picture in memory.</summary>
-    /// <param name="picture">Of any size, in blue-green-red-alpha or red-green-blue-alpha order; alpha is
+    /// <param name="picture">Picture of any size, in blue-green-red-alpha or red-green-blue-alpha order; alpha is
     /// dropped.</param>
-    /// <param name="width">Width to read it at, in pixels.</param>
-    /// <param name="height">Height to read it at, in pixels.</param>
+    /// <param name="width">Width of the result in pixels.</param>
+    /// <param name="height">Height of the result in pixels.</param>
     /// <param name="planes">Receives 3 x height x width bytes.</param>
-    /// <param name="reading">What the model says of resizing; null for stock ML.NET's way. Who made the picture has
-    /// turned it, or not.</param>
-    /// <exception cref="InvalidPictureException">Its pixels are in another format.</exception>
+    /// <param name="reading">The model's resizing; null for stock ML.NET's behaviour. Orientation is not applied to
+    /// pictures in memory.</param>
+    /// <exception cref="InvalidPictureException">The picture has another pixel format.</exception>
     /// <exception cref="ArgumentException"><paramref name="planes"/> has another length.</exception>
     public static void Read(MLImage picture, int width, int height, Span<byte> planes, PictureReading? reading = null)
     {
@@ -126,14 +127,14 @@ public static class PictureReader
             MLPixelFormat.Bgra32 => SKColorType.Bgra8888,
             MLPixelFormat.Rgba32 => SKColorType.Rgba8888,
             var other => throw new InvalidPictureException(
-                $"a picture has the pixel format {other}; read are Bgra32 and Rgba32"
+                $"the picture has the pixel format {other}; supported are Bgra32 and Rgba32"
             ),
         };
         CheckSize(width, height, planes);
         var info = new SKImageInfo(picture.Width, picture.Height, color, SKAlphaType.Premul);
         using var share = DecodingBudget.Shared.Take(
             Math.Min(BytesToRead(info, turns: false), DecodingBudget.Shared.Limit)
-        ); // it is in memory already
+        ); // it is already in memory
         using var bitmap = new SKBitmap(info);
         unsafe
         {
@@ -143,12 +144,13 @@ public static class PictureReader
         Write(bitmap, width, height, planes, reading);
     }
 
-    /// <summary>Why a picture cannot be decoded at all: too large for a PNG decoder, or no picture.</summary>
-    /// <param name="encoded">The file's bytes.</param>
-    /// <param name="name">What to call it.</param>
+    /// <summary>Why a picture cannot be decoded: it is too large for the PNG decoder or not a picture.</summary>
+    /// <param name="encoded">Bytes of the file.</param>
+    /// <param name="name">Name of the picture in error messages.</param>
     private static InvalidPictureException NotRead(ReadOnlySpan<byte> encoded, string name)
     {
-        // Its decoder refuses sides of more than a million pixels, with the same silence as what is no picture.
+        // The decoder refuses sides of more than a million pixels with the same result as for data that are not a
+        // picture.
         if (
             encoded.StartsWith(PngSignature)
             && encoded.Length >= PngSizes + (2 * sizeof(int))
@@ -159,20 +161,21 @@ public static class PictureReader
             return new InvalidPictureException(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{name} has {across} x {down} pixels; PNG pictures of up to {LargestPngSide:N0} pixels a side are read"
+                    $"{name} has {across} x {down} pixels; the limit for PNG pictures is {LargestPngSide:N0} "
+                        + $"pixels per side"
                 )
             );
         return new InvalidPictureException(
-            $"{name} is not a picture ({encoded.Length} bytes; read are JPEG, PNG, BMP and WebP)"
+            $"{name} is not a picture ({encoded.Length} bytes; supported are JPEG, PNG, BMP and WebP)"
         );
     }
 
-    /// <summary>Writes a decoded picture as planes, resized in the way that the model says.</summary>
-    /// <param name="picture">Decoded and upright.</param>
-    /// <param name="width">Of the result.</param>
-    /// <param name="height">Of the result.</param>
+    /// <summary>Writes a decoded picture as planes, resized as the model requires.</summary>
+    /// <param name="picture">The decoded, upright picture.</param>
+    /// <param name="width">Width of the result.</param>
+    /// <param name="height">Height of the result.</param>
     /// <param name="planes">Receives 3 x height x width bytes.</param>
-    /// <param name="reading">How it is resized; null as stock ML.NET does.</param>
+    /// <param name="reading">The model's resizing; null for stock ML.NET's behaviour.</param>
     private static void Write(SKBitmap picture, int width, int height, Span<byte> planes, PictureReading? reading)
     {
         if (reading is { Antialias: true } && (picture.Width != width || picture.Height != height))
@@ -185,24 +188,28 @@ public static class PictureReader
         Extract(resized, planes);
     }
 
-    /// <summary>Refuses sizes below 1 and a target of another length.</summary>
-    /// <param name="width">Of the result.</param>
-    /// <param name="height">Of the result.</param>
-    /// <param name="planes">What receives it.</param>
-    /// <exception cref="ArgumentException">It has another length.</exception>
+    /// <summary>Refuses sizes below 1 and a target of the wrong length.</summary>
+    /// <param name="width">Width of the result.</param>
+    /// <param name="height">Height of the result.</param>
+    /// <param name="planes">The target of the result.</param>
+    /// <exception cref="ArgumentException">The target has another length.</exception>
     private static void CheckSize(int width, int height, Span<byte> planes)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
         if (planes.Length != 3L * width * height)
-            throw new ArgumentException($"{planes.Length} bytes for 3 x {height} x {width} pixels", nameof(planes));
+            throw new ArgumentException(
+                $"the target has {planes.Length} bytes; expected are 3 x {height} x {width}",
+                nameof(planes)
+            );
     }
 
     /// <summary>
-    /// Bytes of all buffers together that stand in memory at once while a picture is decoded, turned and resized.
+    /// Total size in bytes of the buffers that are in memory at the same time while a picture is decoded, rotated and
+    /// resized.
     /// </summary>
     /// <param name="info">The picture's size and format.</param>
-    /// <param name="turns">Whether it is turned, which needs a copy.</param>
+    /// <param name="turns">Whether it is rotated, which needs a copy.</param>
     private static long BytesToRead(SKImageInfo info, bool turns)
     {
         const int four = 4;
@@ -212,12 +219,12 @@ public static class PictureReader
         return (long)(Math.Max(Math.Max(decoding, turning), resizing) * info.Width * info.Height);
     }
 
-    /// <summary>Decodes, turns where it is asked to, and refuses what ends too early or is damaged.</summary>
+    /// <summary>Decodes a picture and refuses truncated and damaged files.</summary>
     /// <param name="codec">The opened picture.</param>
-    /// <param name="info">Size and format that are decoded to.</param>
-    /// <param name="length">Bytes of the file, for an error.</param>
-    /// <param name="name">What to call it.</param>
-    /// <param name="turns">Whether it is turned afterwards.</param>
+    /// <param name="info">Size and format of the result.</param>
+    /// <param name="length">Bytes of the file, for error messages.</param>
+    /// <param name="name">Name of the picture in error messages.</param>
+    /// <param name="turns">Whether it is rotated afterwards.</param>
     private static SKBitmap Decode(SKCodec codec, SKImageInfo info, int length, string name, bool turns)
     {
         if (info.AlphaType == SKAlphaType.Unpremul)
@@ -229,20 +236,20 @@ public static class PictureReader
         bitmap.Dispose();
         throw new InvalidPictureException(
             result == SKCodecResult.IncompleteInput
-                ? $"{name} ends too early: the file is truncated ({length} bytes)"
+                ? $"{name} is truncated: the file ends too early ({length} bytes)"
                 : $"{name} cannot be decoded ({result}): the file is damaged"
         );
     }
 
     /// <summary>
-    /// A JPEG's blocks give 1/8 to 7/8 of its size without the work for all of it. Twice the side of the result is
-    /// left for the triangle filter: what the blocks' own averaging does differently is then a few grey levels at
-    /// sharp edges. The fraction must give whole pixels: else the last row or column stands for less than the others,
+    /// A JPEG can be decoded at 1/8 to 7/8 of its size for less work. At least twice the side of the result is kept
+    /// for the triangle filter, so that the averaging within JPEG blocks only differs by a few grey levels at sharp
+    /// edges. The fraction must give whole pixels: otherwise the last row or column would cover less than the others
     /// and the picture would be shifted.
     /// </summary>
     /// <param name="codec">The opened picture.</param>
-    /// <param name="info">Its own size.</param>
-    /// <param name="side">The shorter side that is needed.</param>
+    /// <param name="info">The picture's original size.</param>
+    /// <param name="side">The required shorter side.</param>
     private static SKImageInfo Reduced(SKCodec codec, SKImageInfo info, int side)
     {
         const int parts = 8;
@@ -262,8 +269,8 @@ public static class PictureReader
         return info;
     }
 
-    /// <summary>The picture with four bytes per pixel; grey and 16-bit ones are converted.</summary>
-    /// <param name="bitmap">Of any format; it is disposed where it is converted.</param>
+    /// <summary>Converts grey and 16-bit pictures to four bytes per pixel.</summary>
+    /// <param name="bitmap">Bitmap of any format; disposed if it is converted.</param>
     private static SKBitmap InFourBytes(SKBitmap bitmap)
     {
         if (bitmap.ColorType is SKColorType.Bgra8888 or SKColorType.Rgba8888)
@@ -273,11 +280,12 @@ public static class PictureReader
     }
 
     /// <summary>
-    /// Resizes as stock ML.NET's ResizeImages with IsoCrop: the smaller overhang fits, the rest is cut on both sides.
+    /// Resizes like stock ML.NET's ResizeImages with IsoCrop: one side fits, the overhang of the other is cropped on
+    /// both ends.
     /// </summary>
-    /// <param name="source">Decoded.</param>
-    /// <param name="width">Of the result.</param>
-    /// <param name="height">Of the result.</param>
+    /// <param name="source">The decoded picture.</param>
+    /// <param name="width">Width of the result.</param>
+    /// <param name="height">Height of the result.</param>
     private static SKBitmap Resize(SKBitmap source, int width, int height)
     {
         if (source.Width == width && source.Height == height)
@@ -300,7 +308,7 @@ public static class PictureReader
 
         var target = new SKBitmap(width, height, isOpaque: true);
         using var canvas = new SKCanvas(target);
-        source.SetImmutable(); // else the image is a copy of it
+        source.SetImmutable(); // otherwise the image would be a copy
         using var image = SKImage.FromBitmap(source);
         var to = new SKRect(left, top, left + (int)(source.Width * aspect), top + (int)(source.Height * aspect));
         using var paint = new SKPaint { FilterQuality = SKFilterQuality.High };
@@ -308,8 +316,8 @@ public static class PictureReader
         return target;
     }
 
-    /// <summary>Takes a bitmap apart into planes of red, green and blue.</summary>
-    /// <param name="bitmap">Four bytes a pixel.</param>
+    /// <summary>Splits a bitmap into planes of red, green and blue.</summary>
+    /// <param name="bitmap">Bitmap with four bytes per pixel.</param>
     /// <param name="planes">Receives 3 x height x width bytes.</param>
     private static void Extract(SKBitmap bitmap, Span<byte> planes)
     {

@@ -1,18 +1,18 @@
 namespace TorchBridge.Inference.Pictures;
 
-/// <summary>How pictures of other sizes become the model's. A model says it in its metadata, so that training and
-/// serving read alike.</summary>
-/// <param name="Antialias"> Whether every source pixel counts when a picture is made smaller (a triangle filter as
-/// wide as the step); else what stock ML.NET's ResizeImages does.
+/// <summary>How pictures are resized and oriented for the model. It is stored in the model's metadata, so that
+/// training and serving read pictures alike.</summary>
+/// <param name="Antialias"> Whether downsampling is antialiased (a triangle filter as wide as the step); otherwise
+/// pictures are resized like stock ML.NET's ResizeImages.
 /// </param>
-/// <param name="ApplyOrientation">Whether a photo is turned as its EXIF orientation says; else it stays as the
-/// camera's sensor stored it, as in stock ML.NET.</param>
+/// <param name="ApplyOrientation">Whether the EXIF orientation is applied; otherwise a photo stays as the camera's
+/// sensor stored it, as in stock ML.NET.</param>
 public sealed record PictureReading(bool Antialias = false, bool ApplyOrientation = false)
 {
-    /// <summary>As stock ML.NET reads: the default.</summary>
+    /// <summary>Reading like stock ML.NET, the default.</summary>
     public static PictureReading Stock { get; } = new();
 
-    /// <summary>What stock ML.NET cannot do, in words; null where it reads the same bytes.</summary>
+    /// <summary>Description of the features that stock ML.NET lacks; null if it reads the same pixels.</summary>
     public string? WithoutStockTwin =>
         (Antialias, ApplyOrientation) switch
         {

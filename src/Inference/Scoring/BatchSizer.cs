@@ -2,14 +2,14 @@ using System.Diagnostics;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>How many rows are scored at once: as asked for, or found on the way, by timing the first full batches of
-/// a few sizes.</summary>
+/// <summary>Determines how many rows are scored at once: a fixed number, or the fastest of a few sizes, found by
+/// timing the first full batches.</summary>
 internal sealed class BatchSizer
 {
-    /// <summary>Bytes of rows that are held at once where the size is ours to choose.</summary>
+    /// <summary>Bytes of rows in a batch if the size is chosen automatically.</summary>
     public const long ChosenBytes = 32 << 20;
 
-    /// <summary>Bytes of rows that one array holds, whatever was asked for.</summary>
+    /// <summary>Largest number of bytes in one array, whatever batch size was requested.</summary>
     private const long MostBytes = 1 << 30;
 
     private static readonly int[] Sizes = [64, 128, 64, 128];
@@ -19,20 +19,20 @@ internal sealed class BatchSizer
     private int tried;
     private int found;
 
-    /// <summary>Makes a sizer.</summary>
-    /// <param name="asked">Rows in a batch, or null to find out. More than a gigabyte of them are scored in several
-    /// batches.</param>
-    /// <param name="rowBytes">Bytes of a row, where they are known: large pictures make smaller batches.</param>
+    /// <summary>Creates a sizer.</summary>
+    /// <param name="asked">Requested batch size, or null to choose it by timing. More than a gigabyte of rows is
+    /// scored in several batches.</param>
+    /// <param name="rowBytes">Bytes per row, if known: large pictures use smaller batches.</param>
     public BatchSizer(int? asked, long rowBytes = 0)
     {
         candidates = [.. Sizes.Select(size => rowBytes > 0 ? (int)Math.Clamp(ChosenBytes / rowBytes, 1, size) : size)];
         if (asked is < 1)
-            throw new ArgumentOutOfRangeException(nameof(asked), asked, "a batch has at least one row");
+            throw new ArgumentOutOfRangeException(nameof(asked), asked, "the batch size must be at least 1");
         found = asked is { } rows && rowBytes > 0 ? (int)Math.Clamp(MostBytes / rowBytes, 1, rows) : asked ?? 0;
     }
 
     /// <summary>
-    /// Rows of the next batch: what was asked for, what was found, or the next size to try.
+    /// Size of the next batch: the requested one, the chosen one, or the next size to try.
     /// </summary>
     public int Next
     {
@@ -43,11 +43,11 @@ internal sealed class BatchSizer
         }
     }
 
-    /// <summary>Runs a batch, and learns from it where it is full.</summary>
-    /// <typeparam name="T">What the run gives.</typeparam>
-    /// <param name="rows">Rows of the batch; a last, smaller one says nothing of speed.</param>
-    /// <param name="run">Scores it.</param>
-    /// <returns>What <paramref name="run"/> gave.</returns>
+    /// <summary>Runs a batch and measures it if it is full.</summary>
+    /// <typeparam name="T">Result of the run.</typeparam>
+    /// <param name="rows">Number of rows in the batch; a smaller last batch is not measured.</param>
+    /// <param name="run">Scores the batch.</param>
+    /// <returns>The result of <paramref name="run"/>.</returns>
     public T Timed<T>(int rows, Func<T> run)
     {
         var started = Stopwatch.GetTimestamp();

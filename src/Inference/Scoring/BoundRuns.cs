@@ -2,17 +2,17 @@ using TorchBridge.Inference.Sessions;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>The bound runs of a cursor: one for each part of a batch, made anew when an array has been replaced by a
-/// larger one.</summary>
+/// <summary>The bound runs of a cursor: one per part of a batch, recreated when an array is replaced by a larger
+/// one.</summary>
 internal sealed class BoundRuns : IDisposable
 {
     private readonly Dictionary<(ImageClassifier Classifier, int Start, int Rows), BoundRun> runs = [];
     private float[]? pixels;
     private float[]? logits;
 
-    /// <summary>Forgets what was bound to other arrays than these.</summary>
-    /// <param name="pixelArray">Where pictures are read from now.</param>
-    /// <param name="logitArray">Where logits are written to now.</param>
+    /// <summary>Discards bindings to other arrays than these.</summary>
+    /// <param name="pixelArray">The array that pictures are read from.</param>
+    /// <param name="logitArray">The array that logits are written to.</param>
     public void Renew(float[] pixelArray, float[] logitArray)
     {
         if (pixels == pixelArray && logits == logitArray)
@@ -22,13 +22,13 @@ internal sealed class BoundRuns : IDisposable
         logits = logitArray;
     }
 
-    /// <summary>Runs a part, from several threads at once.</summary>
+    /// <summary>Runs a part; may be called from several threads at once.</summary>
     /// <param name="classifier">Runs the part.</param>
     /// <param name="start">First row of the part.</param>
     /// <param name="rows">Rows of the part.</param>
-    /// <param name="stride">Numbers of a picture.</param>
-    /// <param name="probabilities">Where probabilities are written to; it changes together with the logits'
-    /// array.</param>
+    /// <param name="stride">Number of values per picture.</param>
+    /// <param name="probabilities">The array that probabilities are written to, which is replaced together with the
+    /// array of logits.</param>
     public void Run(ImageClassifier classifier, int start, int rows, int stride, float[] probabilities)
     {
         var classes = classifier.ClassNames.Count;

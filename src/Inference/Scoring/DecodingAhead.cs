@@ -1,15 +1,15 @@
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>Decodes the pictures of a batch on several threads while its rows are still being read. A few are under
-/// way at once: their encoded bytes are what memory is needed for.</summary>
-/// <param name="threads">Threads that decode.</param>
+/// <summary>Decodes the pictures of a batch on several threads while its rows are still being read. Only a few are in
+/// progress at once, which bounds the memory for their encoded bytes.</summary>
+/// <param name="threads">Number of decoding threads.</param>
 internal sealed class DecodingAhead(int threads)
 {
     private readonly Queue<Task> running = [];
     private readonly List<Exception?> errors = [];
 
-    /// <summary>Begins with the next picture; waits where enough are under way.</summary>
-    /// <param name="decode">Decodes it. What it throws is kept.</param>
+    /// <summary>Starts the next picture; waits if enough are in progress.</summary>
+    /// <param name="decode">Decodes the picture. Its exception is kept.</param>
     public void Begin(Action decode)
     {
         while (running.Count >= 2 * threads)
@@ -33,14 +33,14 @@ internal sealed class DecodingAhead(int threads)
         );
     }
 
-    /// <summary>Waits for those that are under way: nothing is written any more.</summary>
+    /// <summary>Waits for the pictures in progress; nothing is written afterwards.</summary>
     public void Wait()
     {
         while (running.TryDequeue(out var task))
             task.Wait();
     }
 
-    /// <summary>Waits, and gives each picture's error, null where there is none, in order; then starts anew.</summary>
+    /// <summary>Waits and returns the error of each picture, in order, null for none; then resets.</summary>
     public Exception?[] Finish()
     {
         Wait();

@@ -3,8 +3,8 @@ using Microsoft.ML.Data;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>Columns without rows: stages of ML.NET are fitted to it for their schema alone.</summary>
-/// <param name="schema">Its columns.</param>
+/// <summary>Columns without rows, to fit ML.NET stages for their schema only.</summary>
+/// <param name="schema">The columns.</param>
 internal sealed class EmptyView(DataViewSchema schema) : IDataView
 {
     public DataViewSchema Schema => schema;
@@ -35,9 +35,9 @@ internal sealed class EmptyView(DataViewSchema schema) : IDataView
         public override bool IsColumnActive(DataViewSchema.Column column) => active.Contains(column.Index);
 
         public override ValueGetter<DataViewRowId> GetIdGetter() =>
-            (ref DataViewRowId _) => throw new InvalidOperationException("there is no row");
+            (ref DataViewRowId _) => throw new InvalidOperationException("the view has no rows");
 
         public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column) =>
-            (ref TValue _) => throw new InvalidOperationException("there is no row");
+            (ref TValue _) => throw new InvalidOperationException("the view has no rows");
     }
 }

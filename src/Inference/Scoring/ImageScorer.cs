@@ -7,13 +7,13 @@ using TorchBridge.Inference.Pictures;
 namespace TorchBridge.Inference.Scoring;
 
 /// <summary>
-/// Classifies pictures, in batches. Single rows go through a session whose threads share a picture; batches through
-/// one whose threads have a part each.
+/// Classifies pictures in batches. Single rows use a session whose threads share a picture; batches use
+/// single-threaded sessions that run a part each.
 /// </summary>
-/// <param name="classifier">Runs single pictures and small batches; disposed with this.</param>
-/// <param name="openOneThreaded">Opens a classifier of one thread, for parts of batches, when the first large one
-/// comes.</param>
-/// <param name="options">Columns, batch size, and what happens to unreadable pictures.</param>
+/// <param name="classifier">Runs single pictures and small batches; disposed together with this object.</param>
+/// <param name="openOneThreaded">Opens a single-threaded classifier for parts of batches when the first large batch
+/// arrives.</param>
+/// <param name="options">Columns, batch size, and handling of unreadable pictures.</param>
 internal sealed class ImageScorer(
     ImageClassifier classifier,
     Func<ImageClassifier> openOneThreaded,
@@ -26,27 +26,28 @@ internal sealed class ImageScorer(
     private bool isDisposed;
     private long invalid;
 
-    /// <summary>The column of pictures.</summary>
+    /// <summary>The picture column.</summary>
     public override IReadOnlyList<string> InputColumns { get; } = [options.ImageColumn];
 
-    /// <summary>How many pictures at once, with the size of a picture in mind.</summary>
+    /// <summary>Determines the batch size, taking the picture size into account.</summary>
     public override BatchSizer Sizer { get; } = new(options.BatchSize, (long)sizeof(float) * classifier.Card.Stride);
 
-    /// <summary>Whether rows with unreadable pictures are left out.</summary>
+    /// <summary>Whether rows with unreadable pictures are skipped.</summary>
     public override bool SkipsRows => options.OnInvalidImage == OnInvalidImage.Skip;
 
-    /// <summary>Pictures that could not be read so far.</summary>
+    /// <summary>Number of pictures that could not be read so far.</summary>
     public long InvalidImages => Interlocked.Read(ref invalid);
 
-    /// <summary>The columns that are made of an input.</summary>
+    /// <summary>The output columns for an input.</summary>
     /// <param name="input">Columns of the data.</param>
-    /// <returns>Scores, label, and what the options ask for beside these, in this order.</returns>
-    /// <exception cref="ArgumentException">A column is missing, or has a type that cannot be scored.</exception>
+    /// <returns>Scores, label, and the columns that the options request, in this order.</returns>
+    /// <exception cref="ArgumentException">A column is missing or has a type that cannot be scored.</exception>
     public IReadOnlyList<ScoredColumn> OutputsFor(DataViewSchema input)
     {
         var column = input.GetColumnOrNull(options.ImageColumn)
             ?? throw new ArgumentException(
-                $"there is no column '{options.ImageColumn}'; there are {string.Join(", ", input.Select(item => item.Name))}"
+                $"there is no column '{options.ImageColumn}'; the columns are "
+                    + $"{string.Join(", ", input.Select(item => item.Name))}"
             );
         InputKinds.Of(column.Name, column.Type, classifier.Card);
         if (options.Label == LabelKind.Key)
@@ -95,7 +96,7 @@ internal sealed class ImageScorer(
         classifier.Dispose();
     }
 
-    /// <summary>The classifier of one thread, opened when it is needed.</summary>
+    /// <summary>The single-threaded classifier, opened on demand.</summary>
     private ImageClassifier OneThreaded()
     {
         lock (gate)
@@ -106,7 +107,7 @@ internal sealed class ImageScorer(
     }
 
     /// <summary>
-    /// Runs a batch whole or in parts, over arrays that stay bound from batch to batch.
+    /// Runs a batch whole or in parts, on arrays that stay bound across batches.
     /// </summary>
     private void Run(BoundRuns bound, float[] pixels, int stride, int count, float[] logits, float[] probabilities)
     {
@@ -119,7 +120,7 @@ internal sealed class ImageScorer(
         );
     }
 
-    /// <summary>The column of labels: text, or keys with the class names as values.</summary>
+    /// <summary>The label column: text, or keys with the class names as values.</summary>
     private ScoredColumn Label()
     {
         if (options.Label == LabelKind.Text)
@@ -137,7 +138,7 @@ internal sealed class ImageScorer(
         );
     }
 
-    /// <summary>The class names as ML.NET's annotations take them.</summary>
+    /// <summary>The class names for ML.NET's annotations.</summary>
     private void Names(ref VBuffer<ReadOnlyMemory<char>> target)
     {
         var editor = VBufferEditor.Create(ref target, classifier.ClassNames.Count);
@@ -147,7 +148,7 @@ internal sealed class ImageScorer(
     }
 
     /// <summary>
-    /// Collects pictures as pixels in one array, which grows to a batch and is used again.
+    /// Collects pictures as pixels in one array, which grows to the size of a batch and is reused.
     /// </summary>
     private sealed class Builder : BatchBuilder
     {
@@ -178,7 +179,7 @@ internal sealed class ImageScorer(
                 Math.Min(capacity, Math.Max(1, BatchSizer.ChosenBytes / (sizeof(float) * (long)stride)));
             reader = new RowPixels(row, row.Schema[scorer.InputColumns[0]], card);
             batch = new Batch(scorer, columns);
-            // A single row is waited for at once.
+            // A single row is needed immediately.
             ahead = capacity > 1 && scorer.parts > 1 ? new DecodingAhead(scorer.parts) : null;
         }
 
@@ -204,7 +205,7 @@ internal sealed class ImageScorer(
             }
             catch (InvalidPictureException error) when (scorer.Options.OnInvalidImage != OnInvalidImage.Throw)
             {
-                // Not in the filter above: what the callback throws would be lost there.
+                // Not in the filter above, where an exception of the callback would be lost.
                 scorer.Tell(error);
                 if (scorer.SkipsRows)
                     return AddResult.Skipped;
@@ -256,7 +257,7 @@ internal sealed class ImageScorer(
                 if (!isScored)
                     return batch;
                 scorer.Run(bound, pixels, stride, count, logits, probabilities);
-                // Nobody may take what the network says of no picture for a result: missing, in ML.NET, is NaN.
+                // The network's output without a picture must not look like a result: in ML.NET, missing is NaN.
                 var classes = scorer.Classifier.ClassNames.Count;
                 for (var row = 0; row < count; row++)
                 {
@@ -303,8 +304,8 @@ internal sealed class ImageScorer(
             }
         }
 
-        /// <summary>What ends the reading: an error that is thrown, or what the callback throws. Else the picture is
-        /// counted and told.</summary>
+        /// <summary>Returns the exception that ends reading: the error itself if it is to be thrown, or an exception
+        /// of the callback. Otherwise the picture is counted and reported.</summary>
         private Exception? WhyFatal(Exception error)
         {
             if (error is not InvalidPictureException picture || scorer.Options.OnInvalidImage == OnInvalidImage.Throw)
@@ -320,7 +321,7 @@ internal sealed class ImageScorer(
             }
         }
 
-        /// <summary>Moves the rows that are left to the beginning.</summary>
+        /// <summary>Moves the remaining rows to the beginning.</summary>
         private void CloseUp(List<int>? left)
         {
             if (left is null)
@@ -334,17 +335,18 @@ internal sealed class ImageScorer(
             valid.RemoveRange(left.Count, valid.Count - left.Count);
         }
 
-        /// <summary>One more row fits. A single row's array is its own: the pool's are up to twice as large.</summary>
+        /// <summary>Makes room for one more row. A single row has an exact array of its own: pooled arrays are up to
+        /// twice as large.</summary>
         private void Grow()
         {
             var need = (valid.Count + 1) * (long)stride;
             if (need <= pixels.Length)
                 return;
-            ahead?.Wait(); // they write into the array that goes
+            ahead?.Wait(); // they write to the array that is about to be replaced
             var size = Math.Max(need, Math.Min(Math.Max((long)capacity * stride, 2L * pixels.Length), Array.MaxLength));
             if (need > Array.MaxLength)
                 throw new InvalidOperationException(
-                    $"{valid.Count + 1} rows of {stride} numbers are more than one array holds; set a smaller BatchSize"
+                    $"{valid.Count + 1} rows of {stride} values exceed the size of an array; set a smaller BatchSize"
                 );
             var larger =
                 capacity == 1 && valid.Count == 0 ? new float[stride] : ArrayPool<float>.Shared.Rent((int)size);
@@ -366,14 +368,14 @@ internal sealed class ImageScorer(
 
     private ImageClassificationOptions Options => options;
 
-    /// <summary>Counts and names a picture that cannot be read.</summary>
+    /// <summary>Counts and reports a picture that cannot be read.</summary>
     private void Tell(InvalidPictureException error)
     {
         Interlocked.Increment(ref invalid);
         options.InvalidImage?.Invoke(error);
     }
 
-    /// <summary>The results of the batch of now: the next one is written into the same arrays.</summary>
+    /// <summary>The results of the current batch; the next one is written to the same arrays.</summary>
     private sealed class Batch(ImageScorer scorer, IReadOnlyList<ScoredColumn> columns) : ScoredBatch
     {
         private readonly List<bool> valid = [];
@@ -384,7 +386,7 @@ internal sealed class ImageScorer(
 
         private IReadOnlyList<string> ClassNames => scorer.Classifier.ClassNames;
 
-        /// <summary>Makes room for a batch.</summary>
+        /// <summary>Prepares arrays for a batch.</summary>
         public (float[] Logits, float[] Probabilities) Prepare(List<bool> rows)
         {
             var size = rows.Count * ClassNames.Count;
@@ -440,12 +442,12 @@ internal sealed class ImageScorer(
             else
             {
                 throw new InvalidOperationException(
-                    $"the column '{name}' is {columns[column].Type}, and a {typeof(TValue)} was asked for"
+                    $"the column '{name}' is {columns[column].Type}, but {typeof(TValue)} was requested"
                 );
             }
         }
 
-        /// <summary>The most probable class; null for no picture, and where the network says NaN.</summary>
+        /// <summary>The most probable class; null without a picture and if the network returns NaN.</summary>
         private int? Best(int row) =>
             ImageClassifier.BestClass(logits.AsSpan(row * ClassNames.Count, ClassNames.Count));
 

@@ -5,35 +5,35 @@ using Microsoft.ML.OnnxRuntime;
 namespace TorchBridge.Inference.Scoring;
 
 /// <summary>
-/// Rows of one input column, one after another in one array, as a tensor wants them.
+/// Rows of one input column, stored contiguously in one array for a tensor.
 /// </summary>
 internal abstract class InputBuffer
 {
-    /// <summary>Whether the row just read is as long as those kept.</summary>
+    /// <summary>Whether the row just read has the same length as the kept rows.</summary>
     public abstract bool Fits { get; }
 
-    /// <summary>Reads the row where the cursor stands.</summary>
-    /// <exception cref="InvalidOperationException">It has a length that the model does not take.</exception>
+    /// <summary>Reads the cursor's current row.</summary>
+    /// <exception cref="InvalidOperationException">The row's length does not match the model's input.</exception>
     public abstract void Read();
 
     /// <summary>Keeps the row that was read.</summary>
     public abstract void Keep();
 
-    /// <summary>Forgets what was kept.</summary>
+    /// <summary>Discards the kept rows.</summary>
     public abstract void Clear();
 
-    /// <summary>Some of the kept rows as a tensor.</summary>
+    /// <summary>Returns some of the kept rows as a tensor.</summary>
     /// <param name="start">First row.</param>
     /// <param name="rows">Number of rows.</param>
     /// <returns>A tensor over the buffer's own memory; the caller disposes it before more rows are read.</returns>
     public abstract OrtValue ToOrt(int start, int rows);
 
     /// <summary>
-    /// A buffer of the type that a column has; null where rows of this type cannot be put together.
+    /// Creates a buffer for the type of a column; null if rows of this type cannot be batched.
     /// </summary>
-    /// <param name="row">Where the column is read.</param>
+    /// <param name="row">The row or cursor to read from.</param>
     /// <param name="column">The column.</param>
-    /// <param name="dimensions">Sizes of the model's input; the batch first, free ones 0 or below.</param>
+    /// <param name="dimensions">Shape of the model's input, the batch first; free axes are 0 or below.</param>
     public static InputBuffer? For(DataViewRow row, DataViewSchema.Column column, int[] dimensions)
     {
         var vector = column.Type as VectorDataViewType;
@@ -68,7 +68,7 @@ internal abstract class InputBuffer
             where T : unmanaged => new NumberBuffer<T>(row, column, dimensions, vector is not null);
     }
 
-    /// <summary>Numbers and booleans: the tensor lies over the array itself.</summary>
+    /// <summary>Numbers and booleans: the tensor uses the array's memory.</summary>
     private sealed class NumberBuffer<T>(DataViewRow row, DataViewSchema.Column column, int[] dimensions, bool isVector)
         : InputBuffer<T>(row, column, dimensions, isVector)
         where T : unmanaged
@@ -78,7 +78,7 @@ internal abstract class InputBuffer
     }
 
     /// <summary>
-    /// Text: ONNX Runtime keeps strings in a form of its own, so they are copied.
+    /// Text: ONNX Runtime stores strings in its own format, so they are copied.
     /// </summary>
     private sealed class TextBuffer(DataViewRow row, DataViewSchema.Column column, int[] dimensions, bool isVector)
         : InputBuffer<ReadOnlyMemory<char>>(row, column, dimensions, isVector)
@@ -137,7 +137,7 @@ internal abstract class InputBuffer<T> : InputBuffer
     public override void Read()
     {
         read();
-        Shape(1, length); // a wrong length is this row's fault, not its batch's
+        Shape(1, length); // a wrong length is an error of this row, not of its batch
     }
 
     public override void Keep()
@@ -145,7 +145,7 @@ internal abstract class InputBuffer<T> : InputBuffer
         var need = keptCount + (long)length;
         if (need > Array.MaxLength)
             throw new InvalidOperationException(
-                $"the rows of '{name}' are more than one array holds; set a smaller batchSize"
+                $"the rows of '{name}' exceed the size of an array; set a smaller batchSize"
             );
         if (need > kept.Length)
             Array.Resize(ref kept, (int)Math.Min(Math.Max(need, 2L * kept.Length), Array.MaxLength));
@@ -159,11 +159,11 @@ internal abstract class InputBuffer<T> : InputBuffer
     public override OrtValue ToOrt(int start, int rows) =>
         ToOrt(kept.AsMemory(start * keptLength, rows * keptLength), Shape(rows, keptLength));
 
-    /// <summary>Makes a tensor of some elements.</summary>
+    /// <summary>Creates a tensor from some elements.</summary>
     protected abstract OrtValue ToOrt(Memory<T> values, long[] shape);
 
     /// <summary>
-    /// The tensor's sizes; one free axis beside the batch takes what the row's length leaves.
+    /// The tensor's shape; a free axis besides the batch gets its size from the row's length.
     /// </summary>
     private long[] Shape(int rows, int rowLength)
     {
@@ -171,7 +171,7 @@ internal abstract class InputBuffer<T> : InputBuffer
         var free = dimensions.Skip(1).Count(size => size <= 0);
         if (known == 0 || rowLength % known != 0 || (free == 0 && rowLength != known))
             throw new InvalidOperationException(
-                $"the column '{name}' has {rowLength} values in a row, and the model's input is "
+                $"the column '{name}' has {rowLength} values in a row, but the model's input is "
                     + $"[{string.Join(", ", dimensions.Select(size => size > 0 ? $"{size}" : "N"))}]"
             );
         return [rows, .. dimensions.Skip(1).Select(size => size > 0 ? size : rowLength / known)];

@@ -1,14 +1,14 @@
-// How rows go through: one cursor on the input reads as many rows as a batch has; what is scored of them goes into
-// the batch, what passes through is kept beside it. The input is read once, so it may be one that can be read only
-// once. An error ends its row: the rows before it are given out, then it is thrown, and again whenever the cursor is
-// moved. It stays where it failed.
+// How it works: one cursor on the input reads the rows of a batch; the scored columns go into the batch, the values
+// of pass-through columns are kept next to it. The input is read only once, so single-pass inputs work. An error
+// belongs to its row: the rows before it are returned, then it is thrown, and thrown again whenever the cursor is
+// advanced. The cursor stays at the failed row.
 using System.Runtime.ExceptionServices;
 using Microsoft.ML;
 using Microsoft.ML.Data;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>Scores ahead, a batch at a time.</summary>
+/// <summary>Scores ahead of the reader, one batch at a time.</summary>
 internal sealed class LookAheadCursor : DataViewRowCursor
 {
     private readonly DataViewRowCursor input;
@@ -29,13 +29,13 @@ internal sealed class LookAheadCursor : DataViewRowCursor
     private bool isOver;
 
     /// <summary>
-    /// Opens builder and passing columns on the input's cursor, which it takes over.
+    /// Opens the builder and the pass-through columns on the input's cursor, which this cursor owns.
     /// </summary>
-    /// <param name="input">The input's cursor; disposed with this.</param>
-    /// <param name="passing">Columns that pass through and are asked for.</param>
-    /// <param name="scorer">Scores.</param>
+    /// <param name="input">The input's cursor, disposed together with this one.</param>
+    /// <param name="passing">Requested pass-through columns.</param>
+    /// <param name="scorer">Scores the rows.</param>
     /// <param name="columns">All columns.</param>
-    /// <param name="needed">Indices of the columns that are asked for.</param>
+    /// <param name="needed">Indices of the requested columns.</param>
     public LookAheadCursor(
         DataViewRowCursor input,
         IEnumerable<DataViewSchema.Column> passing,
@@ -100,7 +100,9 @@ internal sealed class LookAheadCursor : DataViewRowCursor
     public override ValueGetter<TValue> GetGetter<TValue>(DataViewSchema.Column column)
     {
         if (!needed.Contains(column.Index))
-            throw new InvalidOperationException($"the column {column.Name} was not asked for when the cursor was made");
+            throw new InvalidOperationException(
+                $"the column {column.Name} was not requested when the cursor was created"
+            );
         return columns.IsScored(column.Index)
             ? ScoredBatch.Getter<TValue>(columns.ScoredIndex(column.Index), () => scored!, Current)
             : passing[column.Index].Getter<TValue>(CurrentSlot);
@@ -117,19 +119,18 @@ internal sealed class LookAheadCursor : DataViewRowCursor
         base.Dispose(disposing);
     }
 
-    /// <summary>The row of the batch that the cursor stands on.</summary>
+    /// <summary>The cursor's current row in the batch.</summary>
     private int Current() =>
         position >= 0
             ? row
             : throw new InvalidOperationException(
-                "the cursor stands on no row: it has not been moved yet, is at its end, or has failed"
+                "the cursor has no current row: it has not been advanced yet, is at its end, or has failed"
             );
 
-    /// <summary>Where the values that pass through are kept: rows that are left out have a place there too.</summary>
+    /// <summary>The slot of the pass-through values; skipped rows have a slot too.</summary>
     private int CurrentSlot() => left is null ? Current() : left[Current()];
 
-    /// <summary>Reads and scores the next rows; none where the input is at its end, or its next row is in
-    /// error.</summary>
+    /// <summary>Reads and scores the next rows; none if the input has ended or its next row has an error.</summary>
     private void ReadBatch()
     {
         row = 0;
@@ -142,12 +143,12 @@ internal sealed class LookAheadCursor : DataViewRowCursor
             }
             catch (Exception failure)
             {
-                error = ExceptionDispatchInfo.Capture(failure); // of the row after those that were collected
+                error = ExceptionDispatchInfo.Capture(failure); // the error of the row after the collected ones
             }
 
             (left, var unread) = builder.Settle();
             if (unread is not null)
-                error = ExceptionDispatchInfo.Capture(unread); // of a row before that one
+                error = ExceptionDispatchInfo.Capture(unread); // the error of an earlier row
         } while (builder.Count == 0 && ids.Count > 0 && error is null);
 
         if (builder.Count == 0)
@@ -166,7 +167,7 @@ internal sealed class LookAheadCursor : DataViewRowCursor
     }
 
     /// <summary>
-    /// Reads rows until a batch is full, or what passes through has become many bytes, or a row must begin the next
+    /// Reads rows until the batch is full, the pass-through values take too much memory, or a row must start the next
     /// batch.
     /// </summary>
     private void Collect(int most)

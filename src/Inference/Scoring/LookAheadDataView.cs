@@ -4,10 +4,10 @@ using Microsoft.ML.Data;
 namespace TorchBridge.Inference.Scoring;
 
 /// <summary>
-/// An input with scored columns. Lazy: a cursor that is asked for no scored column is the input's own.
+/// An input with scored columns. Lazy: if no scored column is requested, the input's own cursor is used.
 /// </summary>
 /// <param name="input">The data.</param>
-/// <param name="scorer">Scores.</param>
+/// <param name="scorer">Scores the rows.</param>
 /// <param name="columns">All columns.</param>
 internal sealed class LookAheadDataView(IDataView input, BatchScorer scorer, ScoredSchema columns) : IDataView
 {
@@ -24,7 +24,7 @@ internal sealed class LookAheadDataView(IDataView input, BatchScorer scorer, Sco
         var passing = input
             .Schema.Where(column => needed.Contains(column.Index) && !columns.IsScored(column.Index))
             .ToArray();
-        // A scorer that leaves rows out decides on rows even where only passing columns are asked for.
+        // A scorer that skips rows must run even if only pass-through columns are requested.
         if (!scorer.SkipsRows && !needed.Any(columns.IsScored))
             return new PassingCursor(input.GetRowCursor(passing, rand), columns, needed);
         var read = passing

@@ -1,19 +1,19 @@
-// Scores any ONNX model: each input column is one row of an input tensor, rows are put one after another, and each
-// output tensor is cut into rows. A free axis beside the batch takes its size from the column's length; a row of
-// another length starts the next batch. A model whose rows cannot be put together is run row by row: see RowProbe.
+// Scores any ONNX model: the values of an input column are the rows of an input tensor, and each output tensor is
+// split into rows. A free axis besides the batch gets its size from the column's length; a row of another length
+// starts the next batch. A model whose rows cannot be batched is run row by row: see RowProbe.
 using Microsoft.ML;
 using Microsoft.ML.OnnxRuntime;
 using TorchBridge.Inference.Sessions;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>Scores rows with an ONNX model. Columns are named as the model's inputs and outputs; their types are
-/// those of stock ApplyOnnxModel.</summary>
-/// <param name="session">Runs batches whole, and single rows.</param>
+/// <summary>Scores rows with an ONNX model. Columns are named like the model's inputs and outputs and have the types
+/// of stock ApplyOnnxModel.</summary>
+/// <param name="session">Runs whole batches and single rows.</param>
 /// <param name="openOneThreaded">Opens the session that runs parts of batches.</param>
-/// <param name="parts">Threads that share a batch.</param>
+/// <param name="parts">Number of threads that share a batch.</param>
 /// <param name="inputs">Names of the inputs.</param>
-/// <param name="batchSize">Rows in a batch; null to find out.</param>
+/// <param name="batchSize">Batch size; null to choose it by timing.</param>
 internal sealed class OnnxScorer(
     ModelSession session,
     Func<ModelSession> openOneThreaded,
@@ -23,7 +23,7 @@ internal sealed class OnnxScorer(
 ) : BatchScorer
 {
     /// <summary>
-    /// Rows of the data that are run together and alone before a batch is trusted.
+    /// Number of data rows that are run both together and alone before batches are trusted.
     /// </summary>
     private const int ProvenRows = 3;
     private readonly Lock gate = new();
@@ -36,7 +36,7 @@ internal sealed class OnnxScorer(
 
     public override BatchSizer Sizer { get; } = new(batchSize);
 
-    /// <summary>Why rows are scored one at a time; null where they are scored together.</summary>
+    /// <summary>Why rows are scored one at a time; null if they are scored in batches.</summary>
     public string? RowByRow => rowByRow;
 
     public override BatchBuilder Open(
@@ -46,15 +46,15 @@ internal sealed class OnnxScorer(
         int capacity
     ) => new Builder(this, row, columns, active);
 
-    /// <summary>From now on, rows are scored one at a time.</summary>
-    /// <param name="reason">Why, for <see cref="RowByRow"/> and the trace; the first one stays.</param>
+    /// <summary>Scores rows one at a time from now on.</summary>
+    /// <param name="reason">The reason for <see cref="RowByRow"/> and the trace; the first one is kept.</param>
     public void ScoreRowByRow(string reason)
     {
         if (rowByRow is not null)
             return;
         rowByRow = reason;
         System.Diagnostics.Trace.TraceWarning(
-            $"TorchBridge scores an ONNX model row by row, slower than in batches: {reason}"
+            $"TorchBridge scores an ONNX model row by row, which is slower than in batches: {reason}"
         );
     }
 
@@ -69,7 +69,7 @@ internal sealed class OnnxScorer(
         session.Dispose();
     }
 
-    /// <summary>The session of one thread, opened when it is needed.</summary>
+    /// <summary>The single-threaded session, opened on demand.</summary>
     private ModelSession OneThreaded()
     {
         lock (gate)
@@ -80,8 +80,8 @@ internal sealed class OnnxScorer(
     }
 
     /// <summary>
-    /// Scores rows together, or alone where they must be; where a batch fails, each row alone tells whose fault it
-    /// is.
+    /// Scores rows together, or alone if necessary; if a batch fails, its rows are run alone to find the one at
+    /// fault.
     /// </summary>
     private ScoredBatch Run(IReadOnlyList<InputBuffer> buffers, int rows, string[] outputs)
     {
@@ -96,17 +96,18 @@ internal sealed class OnnxScorer(
         }
         catch (OnnxRuntimeException)
         {
-            // One row's fault, or the batch's: each row alone tells.
+            // Running each row alone shows whether a row or the batch is at fault.
             var alone = Alone(buffers, rows, outputs);
             if (alone.Error is null)
-                ScoreRowByRow("a size inside it is fixed: it takes one row at a time");
+                ScoreRowByRow("a size inside the model is fixed, so it accepts only one row at a time");
             return alone;
         }
 
         return Alone(buffers, rows, outputs);
     }
 
-    /// <summary>The first rows of the data, together and alone: what made-up rows do not show.</summary>
+    /// <summary>Runs the first rows of the data together and alone, which may show what synthetic rows do
+    /// not.</summary>
     private void Prove(IReadOnlyList<InputBuffer> buffers, int rows, string[] outputs)
     {
         var alone = Enumerable.Range(0, rows).Select(row => Run(session, buffers, row, 1, outputs)).ToArray();
@@ -116,7 +117,7 @@ internal sealed class OnnxScorer(
     }
 
     /// <summary>
-    /// Scores rows in one run or in parts, and puts the parts' outputs one after another.
+    /// Scores rows in one run or in parts, and concatenates the outputs of the parts.
     /// </summary>
     private ScoredBatch Together(IReadOnlyList<InputBuffer> buffers, int rows, string[] outputs)
     {
@@ -168,12 +169,12 @@ internal sealed class OnnxScorer(
         }
         catch (Exception error)
         {
-            return new RowBatch(scored, error); // the rows before it are right
+            return new RowBatch(scored, error); // the rows before it are valid
         }
     }
 
     /// <summary>
-    /// One run of the model over some rows; an entry is null where axis 0 of that output is not the batch.
+    /// Runs the model once on some rows; an entry is null if axis 0 of that output is not the batch.
     /// </summary>
     private OutputRows?[] Run(
         ModelSession running,
@@ -223,7 +224,8 @@ internal sealed class OnnxScorer(
                 .. scorer.InputColumns.Select(name =>
                     InputBuffer.For(row, row.Schema[name], scorer.DimensionsOf(name))
                     ?? throw new NotSupportedException(
-                        $"the column '{name}' holds {row.Schema[name].Type}; scored are numbers, bool and text, single or in vectors"
+                        $"the column '{name}' has the type {row.Schema[name].Type}; supported are numbers, bool "
+                            + $"and text, as single values or vectors"
                     )
                 ),
             ];
@@ -233,7 +235,7 @@ internal sealed class OnnxScorer(
 
         public override AddResult Add()
         {
-            // All are read before any is kept: a row is whole in one batch.
+            // All are read before any is kept, so that a batch never contains a partial row.
             foreach (var buffer in buffers)
                 buffer.Read();
             if (count > 0 && !buffers.All(buffer => buffer.Fits))
@@ -267,7 +269,7 @@ internal sealed class OnnxScorer(
         public override void Dispose() => Clear();
     }
 
-    /// <summary>Sizes of an input; free ones are below 1.</summary>
+    /// <summary>Shape of an input; free axes are below 1.</summary>
     private int[] DimensionsOf(string input) => session.Inputs[input].Dimensions;
 
     /// <summary>Rows that were scored together.</summary>
@@ -290,7 +292,7 @@ internal sealed class OnnxScorer(
             rows[row][column].Read(0, ref value);
     }
 
-    /// <summary>The outputs that were asked for, under the places of all.</summary>
+    /// <summary>The requested outputs, by their index among all outputs.</summary>
     private sealed class Placed(ScoredBatch batch, int[] places) : ScoredBatch
     {
         public override int Rows => batch.Rows;

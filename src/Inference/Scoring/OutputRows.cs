@@ -5,31 +5,31 @@ using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>One output of some rows, copied out of native memory.</summary>
+/// <summary>One output of some rows, copied from native memory.</summary>
 internal abstract class OutputRows
 {
     /// <summary>Reads a row's value.</summary>
-    /// <typeparam name="TValue">What the reader wants.</typeparam>
+    /// <typeparam name="TValue">Type requested by the reader.</typeparam>
     /// <param name="row">The row.</param>
     /// <param name="value">Receives the value.</param>
     /// <exception cref="InvalidOperationException">The column has another type.</exception>
     public abstract void Read<TValue>(int row, ref TValue value);
 
-    /// <summary>These rows and then others, of the same output.</summary>
-    /// <param name="others">The same output of the parts that follow, in their order.</param>
+    /// <summary>Appends the rows of other parts of the same output.</summary>
+    /// <param name="others">The same output of the following parts, in order.</param>
     public abstract OutputRows With(IEnumerable<OutputRows> others);
 
-    /// <summary>Whether a row is what another run gave for it, but for roundings.</summary>
-    /// <param name="row">The row here.</param>
+    /// <summary>Whether a row equals the result of another run up to rounding.</summary>
+    /// <param name="row">Row of this output.</param>
     /// <param name="other">Another run's output.</param>
-    /// <param name="otherRow">The row there.</param>
+    /// <param name="otherRow">Row of the other output.</param>
     public abstract bool Agrees(int row, OutputRows other, int otherRow);
 
-    /// <summary>Copies an output. Null where its axis 0 is not the batch; a single row may have any shape.</summary>
-    /// <param name="value">What the model gave.</param>
-    /// <param name="rows">Rows that it was given.</param>
-    /// <param name="name">Of the output, for an error.</param>
-    /// <exception cref="NotSupportedException">ML.NET has no such type.</exception>
+    /// <summary>Copies an output. Returns null if axis 0 is not the batch; a single row may have any shape.</summary>
+    /// <param name="value">The model's output.</param>
+    /// <param name="rows">Number of input rows.</param>
+    /// <param name="name">Name of the output, for error messages.</param>
+    /// <exception cref="NotSupportedException">ML.NET has no type for the output.</exception>
     public static OutputRows? Of(OrtValue value, int rows, string name)
     {
         var info = value.GetTensorTypeAndShape();
@@ -54,7 +54,8 @@ internal abstract class OutputRows
                 width
             ),
             var other => throw new NotSupportedException(
-                $"the output '{name}' holds {other}; ML.NET has float, double, integers, bool and text"
+                $"the output '{name}' has the element type {other}; ML.NET supports float, double, integers, "
+                    + $"bool and text"
             ),
         };
     }
@@ -64,11 +65,11 @@ internal abstract class OutputRows
         where T : unmanaged => new(value.GetTensorDataAsSpan<T>().ToArray(), width);
 }
 
-/// <summary>One output of some rows, its elements row after row.</summary>
+/// <summary>One output of some rows, with its elements row by row.</summary>
 internal sealed class OutputRows<T>(T[] values, int width) : OutputRows
 {
-    /// <summary>Share of a row's largest value by which two runs may differ: float32 sums of deep networks in another
-    /// order show 1e-5.</summary>
+    /// <summary>Tolerance between two runs, relative to a row's largest value: float32 sums of deep networks in
+    /// another order differ by about 1e-5.</summary>
     private const double Rounding = 1e-4;
 
     private readonly T[] own = values;
@@ -112,23 +113,24 @@ internal sealed class OutputRows<T>(T[] values, int width) : OutputRows
         }
         else if (typeof(TValue) == typeof(T))
         {
-            // The column's type is what the file says of its output; this is what it computes.
+            // The column has the type that the file declares for the output, but the model computes another one.
             throw new InvalidDataException(
-                $"the model says that one of its outputs has one value a row, and gives {ownWidth}: the file's "
-                    + "declaration of its outputs is wrong. Export it anew"
+                $"the model declares an output with one value per row but returns {ownWidth}: the declaration in "
+                    + $"the file is wrong. Export the model again"
             );
         }
         else
         {
             throw new InvalidOperationException(
-                $"the column holds {ownWidth} values of {typeof(T).Name} a row, and a {typeof(TValue)} was asked for"
+                $"the column has {ownWidth} values of type {typeof(T).Name} per row, but {typeof(TValue)} was "
+                    + $"requested"
             );
         }
     }
 
     /// <summary>
-    /// Whether two rows of numbers are the same but for roundings, by the largest value of the expected one. NaN
-    /// agrees with NaN only.
+    /// Whether two rows of numbers are equal up to rounding, relative to the largest expected value. NaN only equals
+    /// NaN.
     /// </summary>
     private static bool Close(ReadOnlySpan<T> ours, ReadOnlySpan<T> theirs, Func<T, double> number)
     {

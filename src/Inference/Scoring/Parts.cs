@@ -3,21 +3,21 @@ using System.Runtime.ExceptionServices;
 namespace TorchBridge.Inference.Scoring;
 
 /// <summary>
-/// Shares a batch between threads. Each takes a part through a session of one thread: they never wait for each other
-/// inside the network, which is some ten per cent faster than several threads on every layer. A few rows are not
-/// worth sharing.
+/// Splits a batch between threads. Each runs a part in a single-threaded session: the threads never wait for each
+/// other inside the network, which is about ten percent faster than several threads per layer. Small batches are not
+/// split.
 /// </summary>
 internal static class Parts
 {
-    /// <summary>Rows of each thread below which a batch is run whole.</summary>
+    /// <summary>Rows per thread below which a batch is run whole.</summary>
     private const int WorthSharing = 8;
 
     /// <summary>
-    /// Runs a batch in parts, or whole. Where parts fail, the error of the first of them is thrown, as it is.
+    /// Runs a batch in parts or whole. If parts fail, the error of the first one is rethrown unchanged.
     /// </summary>
-    /// <param name="rows">Rows of the batch, 1 and up.</param>
-    /// <param name="parts">Threads that may share it, the caller's among them.</param>
-    /// <param name="whole">Runs it whole.</param>
+    /// <param name="rows">Number of rows in the batch, at least 1.</param>
+    /// <param name="parts">Number of threads that may share it, including the caller's.</param>
+    /// <param name="whole">Runs the whole batch.</param>
     /// <param name="part">Runs a part: first row, number of rows.</param>
     public static void Run(int rows, int parts, Action whole, Action<int, int> part)
     {
@@ -27,7 +27,7 @@ internal static class Parts
             return;
         }
 
-        // The caller's thread has the first part; Parallel.For would allocate more for a batch than all else.
+        // The caller's thread runs the first part; Parallel.For would allocate more per batch than everything else.
         var others = new Task[parts - 1];
         for (var index = 1; index < parts; index++)
         {
@@ -46,10 +46,10 @@ internal static class Parts
             error = first;
         }
 
-        // All are waited for, whoever failed: they write into the caller's arrays.
+        // Waits for all of them even if one has failed: they write to the caller's arrays.
         foreach (var other in others)
         {
-            // Not behind ??=, which would not wait where an error is known already.
+            // Not on the right of ??=, which would not wait once there is an error.
             var failed = ErrorOf(other);
             error ??= failed;
         }
@@ -58,7 +58,7 @@ internal static class Parts
             ExceptionDispatchInfo.Throw(error);
     }
 
-    /// <summary>Waits for a task, and gives its error instead of throwing it.</summary>
+    /// <summary>Waits for a task and returns its error instead of throwing it.</summary>
     private static Exception? ErrorOf(Task task)
     {
         try

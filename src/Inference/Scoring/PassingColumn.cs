@@ -1,7 +1,7 @@
-// Columns that pass through. A batch is read ahead of its reader, so what the reader wants of the other columns is
-// kept, a value a row. The values belong to whom the protocol of getters gives them: a getter may reuse, or dispose,
-// what its caller hands it. So vectors are copied out, sequences are read to their end while their row is there, and
-// a picture that the reader is done with goes back to who made it.
+// Pass-through columns. A batch is read ahead of its reader, so the requested values of the other columns are kept,
+// one per row. Ownership follows ML.NET's getter protocol: a getter may reuse or dispose the value that its caller
+// passes. So vectors are copied, sequences are enumerated while their row is current, and a picture that the reader
+// no longer needs is returned to its source.
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
@@ -10,7 +10,7 @@ using Microsoft.ML.Data;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>Values of one column, a row of the batch each.</summary>
+/// <summary>The values of one column, one per row of the batch.</summary>
 internal abstract class PassingColumn
 {
     private static readonly MethodInfo MakeMethod = typeof(PassingColumn).GetMethod(
@@ -30,14 +30,14 @@ internal abstract class PassingColumn
         BindingFlags.NonPublic | BindingFlags.Static
     )!;
 
-    /// <summary>Bytes of the value read last, as far as they matter.</summary>
+    /// <summary>Approximate size of the value read last, in bytes.</summary>
     public abstract long Bytes { get; }
 
-    /// <summary>A column of the type that it has.</summary>
-    /// <param name="row">Where it is read.</param>
+    /// <summary>Creates a pass-through column for the type of a column.</summary>
+    /// <param name="row">The row or cursor to read from.</param>
     /// <param name="column">The column.</param>
-    /// <returns>One that keeps values by the rules of their type: vectors are copied, sequences read to their end,
-    /// pictures handed on.</returns>
+    /// <returns>A column that keeps values by the rules of their type: vectors are copied, sequences are enumerated,
+    /// pictures change owner.</returns>
     public static PassingColumn Of(DataViewRow row, DataViewSchema.Column column)
     {
         var type = column.Type.RawType;
@@ -54,14 +54,14 @@ internal abstract class PassingColumn
         return (PassingColumn)method.Invoke(null, BindingFlags.DoNotWrapExceptions, null, [row, column], null)!;
     }
 
-    /// <summary>Reads the value where the cursor stands. An error stays with the value: who does not want it need not
-    /// hear of it.</summary>
-    /// <param name="slot">The row's place in the batch.</param>
+    /// <summary>Reads the value of the cursor's current row. An error is kept with the value and thrown only if the
+    /// value is read.</summary>
+    /// <param name="slot">Index of the row in the batch.</param>
     public abstract void Read(int slot);
 
-    /// <summary>A getter of the row that <paramref name="slot"/> says.</summary>
-    /// <typeparam name="TValue">What the reader wants; it must be the column's own type.</typeparam>
-    /// <param name="slot">Says the row's place in the batch.</param>
+    /// <summary>Creates a getter for the row that <paramref name="slot"/> returns.</summary>
+    /// <typeparam name="TValue">Type requested by the reader, which must be the column's type.</typeparam>
+    /// <param name="slot">Returns the index of the row in the batch.</param>
     /// <exception cref="InvalidOperationException">The column has another type.</exception>
     public abstract ValueGetter<TValue> Getter<TValue>(Func<int> slot);
 
@@ -76,7 +76,7 @@ internal abstract class PassingColumn
     private static SequenceColumn<T> MakeSequence<T>(DataViewRow row, DataViewSchema.Column column) =>
         new(row.GetGetter<IEnumerable<T>>(column));
 
-    /// <summary>Values that may be copied as they are: numbers, text, ids.</summary>
+    /// <summary>Values that can be copied directly: numbers, text, ids.</summary>
     private class Column<T>(ValueGetter<T> source) : PassingColumn
     {
         private T[] values = [];
@@ -111,7 +111,7 @@ internal abstract class PassingColumn
             };
             return getter as ValueGetter<TValue>
                 ?? throw new InvalidOperationException(
-                    $"the column holds {typeof(T)}, and {typeof(TValue)} was asked for"
+                    $"the column has the type {typeof(T)}, but {typeof(TValue)} was requested"
                 );
         }
 
@@ -126,7 +126,7 @@ internal abstract class PassingColumn
         protected virtual void Give(int slot, ref T kept, ref T value) => value = kept;
     }
 
-    /// <summary>Vectors: their buffers are copied, so that the reader may change its own.</summary>
+    /// <summary>Vectors: their buffers are copied, so that the reader may modify its own.</summary>
     private sealed class VectorColumn<T>(ValueGetter<VBuffer<T>> source) : Column<VBuffer<T>>(source)
     {
         private long bytes;
@@ -139,14 +139,14 @@ internal abstract class PassingColumn
         protected override void Give(int slot, ref VBuffer<T> kept, ref VBuffer<T> value) => kept.CopyTo(ref value);
     }
 
-    /// <summary>Sequences: read to their end while their row is there.</summary>
+    /// <summary>Sequences, enumerated while their row is current.</summary>
     private sealed class SequenceColumn<T>(ValueGetter<IEnumerable<T>> source) : Column<IEnumerable<T>>(source)
     {
         protected override void Keep(int slot, ref IEnumerable<T> value) => value = value is null ? null! : [.. value];
     }
 
     /// <summary>
-    /// Objects that somebody disposes, pictures above all: handed to the reader, and back to the source.
+    /// Disposable objects, mainly pictures: passed to the reader and back to the source.
     /// </summary>
     private sealed class OwnedColumn<T>(ValueGetter<T> source) : Column<T>(source)
         where T : class, IDisposable
@@ -168,8 +168,8 @@ internal abstract class PassingColumn
             bytes = value is MLImage picture ? 4L * picture.Width * picture.Height : 0;
         }
 
-        /// <summary>The reader's last picture goes to the source, which disposes or reuses it with a later row, as it
-        /// would without us.</summary>
+        /// <summary>Returns the reader's last picture to the source, which disposes or reuses it for a later row, as
+        /// it would without this column.</summary>
         protected override void Give(int slot, ref T kept, ref T value)
         {
             if (given[slot] is null)

@@ -4,11 +4,11 @@ using Microsoft.ML.Data;
 namespace TorchBridge.Inference.Scoring;
 
 /// <summary>
-/// The input's cursor under the larger schema: for readers that ask for no scored column.
+/// The input's cursor with the extended schema, for readers that request no scored column.
 /// </summary>
-/// <param name="inner">The input's cursor; disposed with this.</param>
+/// <param name="inner">The input's cursor, disposed together with this one.</param>
 /// <param name="columns">All columns.</param>
-/// <param name="needed">Indices of the columns that are asked for.</param>
+/// <param name="needed">Indices of the requested columns.</param>
 internal sealed class PassingCursor(DataViewRowCursor inner, ScoredSchema columns, HashSet<int> needed)
     : DataViewRowCursor
 {

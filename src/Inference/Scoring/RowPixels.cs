@@ -5,7 +5,7 @@ using TorchBridge.Inference.Pictures;
 namespace TorchBridge.Inference.Scoring;
 
 /// <summary>
-/// Reads one row's picture as pixels, whatever the column holds: a path, a picture, encoded bytes, or pixels.
+/// Reads a row's picture as pixels from any kind of picture column: paths, pictures, encoded bytes, or pixels.
 /// </summary>
 internal sealed class RowPixels
 {
@@ -17,10 +17,10 @@ internal sealed class RowPixels
     private VBuffer<float> vector;
 
     /// <summary>Prepares to read a column.</summary>
-    /// <param name="row">Where it is read.</param>
+    /// <param name="row">The row or cursor to read from.</param>
     /// <param name="column">The column.</param>
-    /// <param name="card">Says how large pictures are, and how they are read.</param>
-    /// <exception cref="ArgumentException">The column holds nothing that can be classified.</exception>
+    /// <param name="card">The model card, which determines size and reading of pictures.</param>
+    /// <exception cref="ArgumentException">The column's type cannot be classified.</exception>
     public RowPixels(DataViewRow row, DataViewSchema.Column column, ModelCard card)
     {
         stride = card.Stride;
@@ -83,13 +83,13 @@ internal sealed class RowPixels
         }
     }
 
-    /// <summary>Takes what the row holds now; what it gives reads the picture, at any time and on any thread. Null
-    /// where the picture must be read while its row is there.</summary>
+    /// <summary>Captures the current row's value and returns a reader that decodes it later, on any thread. Null if
+    /// the picture must be read while its row is current.</summary>
     public PlaneReader? Take() => take?.Invoke();
 
-    /// <summary>Reads the row's picture: planes of red, green and blue, 0 to 255.</summary>
-    /// <param name="target">Receives 3 x height x width numbers.</param>
-    /// <exception cref="InvalidPictureException">It cannot be read.</exception>
+    /// <summary>Reads the row's picture as planes of red, green and blue, 0 to 255.</summary>
+    /// <param name="target">Receives 3 x height x width values.</param>
+    /// <exception cref="InvalidPictureException">The picture cannot be read.</exception>
     public void Read(Span<float> target)
     {
         if (pixels is not null)
@@ -97,7 +97,7 @@ internal sealed class RowPixels
             pixels(ref vector);
             if (vector.Length != target.Length)
                 throw new InvalidPictureException(
-                    $"a row has {vector.Length} pixels, and the model takes {target.Length}"
+                    $"a row has {vector.Length} pixel values, but the model expects {target.Length}"
                 );
             vector.CopyTo(target);
             return;

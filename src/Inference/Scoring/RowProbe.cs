@@ -1,15 +1,15 @@
-// Whether rows may be put together cannot be read off a graph: a Reshape inside may fix the batch, a Softmax may run
-// along it, a norm may mix its rows. So it is tried: three rows at once must give what each of them gives alone. The
-// rows are made up, unlike one another in size, so that a scale taken over the batch shows. A network that takes none
-// of them (an index out of range, a size that does not fit) says nothing here, and is tried again with the first rows
-// of the data.
+// Whether rows can be batched is not visible in a graph: a Reshape inside may fix the batch, a Softmax may run along
+// it, a norm may mix its rows. So it is tested: three rows run together must give the same results as each of them
+// alone. The rows are synthetic and differ in magnitude, which reveals a scale computed over the batch. If the
+// network rejects all of them (an index out of range, a size that does not match), the test is inconclusive and
+// repeated with the first rows of the data.
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using TorchBridge.Inference.Sessions;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>Finds out, when a model is opened, whether its rows depend on each other.</summary>
+/// <summary>Tests whether the rows of a model depend on each other when it is opened.</summary>
 internal static class RowProbe
 {
     private const int Rows = 3;
@@ -17,10 +17,10 @@ internal static class RowProbe
     private static readonly int[] FreeSizes = [4, 1, 7, 16, 32];
     private static readonly double[] RowScales = [1, 30, 0.01];
 
-    /// <summary>Why rows cannot be scored together; null where they can, or where made-up rows do not tell.</summary>
+    /// <summary>Why rows cannot be scored together; null if they can or if the test is inconclusive.</summary>
     /// <param name="session">The opened model.</param>
-    /// <param name="inputs">Names of the inputs that are read.</param>
-    /// <param name="outputs">Names of the outputs that are scored.</param>
+    /// <param name="inputs">Names of the inputs.</param>
+    /// <param name="outputs">Names of the outputs.</param>
     public static string? Find(ModelSession session, IReadOnlyList<string> inputs, IReadOnlyList<string> outputs)
     {
         foreach (
@@ -39,11 +39,11 @@ internal static class RowProbe
         return null;
     }
 
-    /// <summary>Compares rows that were scored together with each of them alone.</summary>
-    /// <param name="together">One entry an output; null where an output's axis 0 is not the batch.</param>
-    /// <param name="alone">One entry a row, of one entry an output.</param>
+    /// <summary>Compares rows scored together with the same rows scored alone.</summary>
+    /// <param name="together">One entry per output; null if an output's axis 0 is not the batch.</param>
+    /// <param name="alone">One entry per row, each with one entry per output.</param>
     /// <param name="outputs">Names of the outputs.</param>
-    /// <returns>Why they cannot be scored together; null where they can.</returns>
+    /// <returns>Why they cannot be scored together; null if they can.</returns>
     public static string? Compare(
         IReadOnlyList<OutputRows?> together,
         IReadOnlyList<IReadOnlyList<OutputRows>> alone,
@@ -57,7 +57,8 @@ internal static class RowProbe
             for (var row = 0; row < alone.Count; row++)
             {
                 if (!rows.Agrees(row, alone[row][position], 0))
-                    return $"its rows depend on each other: the output '{outputs[position]}' of a row changes with the rows beside it";
+                    return $"its rows depend on each other: the output '{outputs[position]}' of a row changes "
+                        + $"with the other rows in the batch";
             }
         }
 
@@ -65,7 +66,7 @@ internal static class RowProbe
     }
 
     /// <summary>
-    /// Tries rows of one made-up size; false where the network takes none of them, which says nothing.
+    /// Tries synthetic rows of one size; false if the network rejects all of them, which is inconclusive.
     /// </summary>
     private static bool Try(
         ModelSession session,
@@ -104,13 +105,13 @@ internal static class RowProbe
         }
         catch (OnnxRuntimeException)
         {
-            reason = "a size inside it is fixed: it takes one row at a time";
+            reason = "a size inside the model is fixed, so it accepts only one row at a time";
         }
 
         return true;
     }
 
-    /// <summary>One run of the model over made-up rows.</summary>
+    /// <summary>Runs the model once on synthetic rows.</summary>
     private static OutputRows[] Run(
         ModelSession session,
         IReadOnlyList<string> inputs,
@@ -134,12 +135,12 @@ internal static class RowProbe
         }
     }
 
-    /// <summary>Made-up rows of one input.</summary>
+    /// <summary>Synthetic rows of one input.</summary>
     private sealed class Made(TensorElementType type, long[] shape, bool isSmall, int seed)
     {
         private readonly int width = (int)shape.Aggregate(1L, (product, dim) => product * dim);
 
-        /// <summary>Some of the rows as a tensor; the caller disposes it.</summary>
+        /// <summary>Returns some of the rows as a tensor; the caller disposes it.</summary>
         /// <param name="start">First row.</param>
         /// <param name="rows">Number of rows.</param>
         public OrtValue ToOrt(int start, int rows)
@@ -162,7 +163,7 @@ internal static class RowProbe
             };
         }
 
-        /// <summary>0 to 3, or 0 and 1: indices and counts that most networks take.</summary>
+        /// <summary>0 to 3, or 0 and 1: indices and counts that most networks accept.</summary>
         private double Whole(double number) => isSmall ? (number > 0 ? 1 : 0) : Math.Floor(Math.Abs(number * 997) % 4);
 
         private OrtValue Tensor<T>(int start, long[] dims, Func<double, T> convert)
@@ -182,7 +183,7 @@ internal static class RowProbe
             return tensor;
         }
 
-        /// <summary>The same numbers for a row, alone and among others.</summary>
+        /// <summary>The values of rows, the same for a row alone and in a batch.</summary>
         private IEnumerable<double> Numbers(int start, int rows)
         {
             for (var row = start; row < start + rows; row++)

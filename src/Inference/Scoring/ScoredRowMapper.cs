@@ -3,11 +3,11 @@ using Microsoft.ML.Data;
 
 namespace TorchBridge.Inference.Scoring;
 
-/// <summary>Scores single rows, for PredictionEngine: a row is scored once, however many of its columns are read, and
-/// an error ends its row only.</summary>
-/// <param name="input">What comes in.</param>
-/// <param name="inner">Makes the columns that are not scored; null where those are the input's own.</param>
-/// <param name="scorer">Scores.</param>
+/// <summary>Scores single rows for PredictionEngine: a row is scored once, however many of its columns are read, and
+/// an error affects only its row.</summary>
+/// <param name="input">Schema of the input.</param>
+/// <param name="inner">Produces the columns that are not scored; null if they are the input's own.</param>
+/// <param name="scorer">Scores the rows.</param>
 /// <param name="columns">All columns.</param>
 internal sealed class ScoredRowMapper(
     DataViewSchema input,
@@ -45,7 +45,7 @@ internal sealed class ScoredRowMapper(
     }
 
     /// <summary>
-    /// A row whose scored columns are computed when the first of them is read, once per position.
+    /// A row whose scored columns are computed once per position, when the first of them is read.
     /// </summary>
     private sealed class Row : DataViewRow
     {
@@ -102,17 +102,17 @@ internal sealed class ScoredRowMapper(
             base.Dispose(disposing);
         }
 
-        /// <summary>The scores of the row where the source stands.</summary>
+        /// <summary>The scores of the source's current row.</summary>
         private ScoredBatch Current()
         {
             if (scored is not null && scoredAt == source.Position)
                 return scored;
             scored = null;
-            builder!.Clear(); // what a row before this one has left, if it ended in an error
+            builder!.Clear(); // discards the rest of an earlier row that ended in an error
             if (builder.Add() != AddResult.Added)
                 throw new InvalidOperationException(
-                    "the row cannot be read, and a single prediction cannot be left out. Use "
-                        + "OnInvalidImage.Throw or MarkRow with a PredictionEngine."
+                    "the row cannot be read, and a single prediction cannot be skipped. Use OnInvalidImage.Throw "
+                        + "or MarkRow with a PredictionEngine."
                 );
             var batch = builder.Score();
             if (batch.Error is { } error)

@@ -3,17 +3,17 @@ using Microsoft.ML;
 namespace TorchBridge.Inference.Scoring;
 
 /// <summary>
-/// The input's columns first, at their own places; then what is made of them. Says of each column whether it is
-/// scored or passes through.
+/// The input's columns, at their original indices, followed by the output columns. Tells for each column whether it
+/// is scored or passed through.
 /// </summary>
 internal sealed class ScoredSchema
 {
     private const int Passing = -1;
     private readonly int[] places;
 
-    /// <summary>All columns that are made are scored.</summary>
+    /// <summary>Creates a schema in which all output columns are scored.</summary>
     /// <param name="input">Columns of the data.</param>
-    /// <param name="scored">Columns that are made of them.</param>
+    /// <param name="scored">Columns added by the scorer.</param>
     public ScoredSchema(DataViewSchema input, IReadOnlyList<ScoredColumn> scored)
     {
         Scored = scored;
@@ -25,9 +25,9 @@ internal sealed class ScoredSchema
         places = [.. Enumerable.Repeat(Passing, input.Count), .. Enumerable.Range(0, scored.Count)];
     }
 
-    /// <summary>Some columns of a view are scored, the others pass through.</summary>
+    /// <summary>Creates a schema in which some columns of a view are scored and the others pass through.</summary>
     /// <param name="whole">All columns.</param>
-    /// <param name="isScored">Which of them are scored.</param>
+    /// <param name="isScored">Whether a column is scored.</param>
     public ScoredSchema(DataViewSchema whole, Func<DataViewSchema.Column, bool> isScored)
     {
         Schema = whole;
@@ -42,15 +42,15 @@ internal sealed class ScoredSchema
     /// <summary>The columns that are scored.</summary>
     public IReadOnlyList<ScoredColumn> Scored { get; }
 
-    /// <summary>Whether a column is scored, and does not pass through.</summary>
+    /// <summary>Whether a column is scored rather than passed through.</summary>
     /// <param name="index">A column's index in <see cref="Schema"/>.</param>
     public bool IsScored(int index) => places[index] != Passing;
 
-    /// <summary>Which of the scored columns it is.</summary>
+    /// <summary>The index of a column among the scored ones.</summary>
     /// <param name="index">Index in <see cref="Schema"/> of a column that is scored.</param>
     public int ScoredIndex(int index) => places[index];
 
-    /// <summary>Which of the scored columns are among these.</summary>
-    /// <param name="indices">Indices in <see cref="Schema"/>; those of passing columns are left out.</param>
+    /// <summary>The indices of the scored columns among these.</summary>
+    /// <param name="indices">Indices in <see cref="Schema"/>; pass-through columns are left out.</param>
     public HashSet<int> ScoredOf(IEnumerable<int> indices) => [.. indices.Where(IsScored).Select(ScoredIndex)];
 }

@@ -2,19 +2,19 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace TorchBridge.Inference.Sessions;
 
-/// <summary>A session with its inputs and outputs bound to arrays: runs it over what they hold at the time, and
-/// leaves no garbage.</summary>
+/// <summary>A session whose inputs and outputs are bound to arrays: runs on their current content without
+/// allocations.</summary>
 internal sealed class BoundRun : IDisposable
 {
     private readonly ModelSession session;
     private readonly OrtIoBinding binding;
     private readonly List<OrtValue> values = [];
 
-    /// <summary>Makes native tensors over the arrays, and binds them.</summary>
-    /// <param name="session">Runs it; frees it when it ends itself.</param>
-    /// <param name="binding">Is taken over.</param>
-    /// <param name="inputs">Name, numbers and sizes of each input.</param>
-    /// <param name="outputs">Name, room and sizes of each output.</param>
+    /// <summary>Creates native tensors for the arrays and binds them.</summary>
+    /// <param name="session">The session, which frees this binding on its own disposal.</param>
+    /// <param name="binding">The binding, owned by this object.</param>
+    /// <param name="inputs">Name, values and shape of each input.</param>
+    /// <param name="outputs">Name, memory and shape of each output.</param>
     internal BoundRun(
         ModelSession session,
         OrtIoBinding binding,
@@ -30,7 +30,7 @@ internal sealed class BoundRun : IDisposable
             binding.BindOutput(name, Value(data, shape));
     }
 
-    /// <summary>Runs the network over what the arrays hold now.</summary>
+    /// <summary>Runs the network on the arrays' current content.</summary>
     /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
     /// <exception cref="OnnxRuntimeException">The network cannot be run on these values.</exception>
     public void Run() => session.Run(binding);
@@ -46,7 +46,7 @@ internal sealed class BoundRun : IDisposable
             value.Dispose();
     }
 
-    /// <summary>A native tensor over an array, which is pinned as long as it lives.</summary>
+    /// <summary>Creates a native tensor for an array, which stays pinned for the tensor's lifetime.</summary>
     private OrtValue Value(Memory<float> data, long[] shape)
     {
         values.Add(OrtValue.CreateTensorValueFromMemory(OrtMemoryInfo.DefaultInstance, data, shape));

@@ -3,9 +3,9 @@ using Microsoft.ML.Data;
 
 namespace TorchBridge.Inference.Sessions;
 
-/// <summary>A row mapper of a stage that owns native memory: see <see cref="LeasedView"/>.</summary>
+/// <summary>The row mapper of a stage that owns native memory: see <see cref="LeasedView"/>.</summary>
 /// <param name="inner">The stage's own mapper.</param>
-/// <param name="lifetime">The stage's.</param>
+/// <param name="lifetime">The stage's lifetime.</param>
 internal sealed class LeasedRowMapper(IRowToRowMapper inner, Lifetime lifetime) : IRowToRowMapper
 {
     public DataViewSchema InputSchema => inner.InputSchema;
@@ -21,7 +21,7 @@ internal sealed class LeasedRowMapper(IRowToRowMapper inner, Lifetime lifetime) 
         return new Row(inner.GetRow(row, activeColumns), lifetime);
     }
 
-    /// <summary>A row whose values are read inside of the stage's lifetime.</summary>
+    /// <summary>A row whose values are read within the stage's lifetime.</summary>
     private sealed class Row(DataViewRow inner, Lifetime lifetime) : DataViewRow
     {
         public override DataViewSchema Schema => inner.Schema;

@@ -4,10 +4,10 @@ using Microsoft.ML.Data;
 namespace TorchBridge.Inference.Sessions;
 
 /// <summary>
-/// A view of a stage that owns native memory: whoever moves or reads it is inside of the stage's lifetime.
+/// The view of a stage that owns native memory: advancing and reading happen within the stage's lifetime.
 /// </summary>
 /// <param name="inner">The stage's own view.</param>
-/// <param name="lifetime">The stage's.</param>
+/// <param name="lifetime">The stage's lifetime.</param>
 internal sealed class LeasedView(IDataView inner, Lifetime lifetime) : IDataView
 {
     public DataViewSchema Schema => inner.Schema;
@@ -32,10 +32,10 @@ internal sealed class LeasedView(IDataView inner, Lifetime lifetime) : IDataView
         return [.. inner.GetRowCursorSet(columnsNeeded, n, rand).Select(cursor => new Cursor(cursor, lifetime))];
     }
 
-    /// <summary>A getter that is inside while it reads.</summary>
-    /// <typeparam name="TValue">The column's type.</typeparam>
+    /// <summary>Creates a getter that holds the lifetime while it reads.</summary>
+    /// <typeparam name="TValue">Type of the column.</typeparam>
     /// <param name="getter">Reads native memory of the stage.</param>
-    /// <param name="lifetime">The stage's.</param>
+    /// <param name="lifetime">The stage's lifetime.</param>
     public static ValueGetter<TValue> Leased<TValue>(ValueGetter<TValue> getter, Lifetime lifetime) =>
         (ref TValue value) =>
         {
@@ -43,7 +43,7 @@ internal sealed class LeasedView(IDataView inner, Lifetime lifetime) : IDataView
             getter(ref value);
         };
 
-    /// <summary>A cursor that is inside of the stage's lifetime while it moves or reads.</summary>
+    /// <summary>A cursor that holds the stage's lifetime while it advances or reads.</summary>
     private sealed class Cursor(DataViewRowCursor inner, Lifetime lifetime) : DataViewRowCursor
     {
         public override DataViewSchema Schema => inner.Schema;

@@ -1,10 +1,10 @@
 namespace TorchBridge.Inference.Sessions;
 
 /// <summary>
-/// The one rule for everything that owns native memory: who is inside may finish, who comes after the end gets an
-/// <see cref="ObjectDisposedException"/>, and the memory is freed once, when nobody is inside.
+/// Controls the disposal of native memory: running calls may finish, later ones get an <see
+/// cref="ObjectDisposedException"/>, and the memory is freed once, when no call is running.
 /// </summary>
-/// <param name="owner">Name of the public type, for the error.</param>
+/// <param name="owner">Name of the public type, for the exception.</param>
 /// <param name="free">Frees the native memory.</param>
 internal sealed class Lifetime(string owner, Action free)
 {
@@ -13,13 +13,13 @@ internal sealed class Lifetime(string owner, Action free)
     private bool isClosed;
     private bool isFreed;
 
-    /// <summary>Comes inside: native memory stays until the visit is disposed, on the same thread.</summary>
+    /// <summary>Enters: native memory is kept until the visit is disposed, on the same thread.</summary>
     /// <returns>The visit; dispose it on the same thread.</returns>
     /// <exception cref="ObjectDisposedException">The owner has been disposed.</exception>
     public Visit Enter() => TryEnter() ? new Visit(this) : throw new ObjectDisposedException(owner);
 
-    /// <summary>Comes inside, or says that it is too late.</summary>
-    /// <returns>Whether the caller is inside now, and must <see cref="Leave"/>.</returns>
+    /// <summary>Enters unless the lifetime has ended.</summary>
+    /// <returns>Whether the caller has entered and must call <see cref="Leave"/>.</returns>
     public bool TryEnter()
     {
         lock (gate)
@@ -31,7 +31,7 @@ internal sealed class Lifetime(string owner, Action free)
         }
     }
 
-    /// <summary>Leaves; the last one to leave frees what has been closed.</summary>
+    /// <summary>Leaves; if the lifetime is closed, the last one to leave frees the memory.</summary>
     public void Leave()
     {
         lock (gate)
@@ -41,8 +41,8 @@ internal sealed class Lifetime(string owner, Action free)
         }
     }
 
-    /// <summary>Lets nobody in any more, and waits for who is inside. A thread that closes what it is inside of does
-    /// not wait for itself.</summary>
+    /// <summary>Refuses further entries and waits for running calls. A thread that closes a lifetime it has entered
+    /// does not wait for itself.</summary>
     public void Close()
     {
         lock (gate)
@@ -54,7 +54,7 @@ internal sealed class Lifetime(string owner, Action free)
         }
     }
 
-    /// <summary>Lets nobody in any more, and does not wait: the last one to leave frees.</summary>
+    /// <summary>Refuses further entries without waiting: the last one to leave frees the memory.</summary>
     public void Retire()
     {
         lock (gate)
@@ -65,7 +65,8 @@ internal sealed class Lifetime(string owner, Action free)
     }
 
     /// <summary>
-    /// Frees once, when it is closed and nobody is inside; wakes who waits in <see cref="Close"/>.
+    /// Frees the memory once, when the lifetime is closed and no call is running; wakes threads waiting in <see
+    /// cref="Close"/>.
     /// </summary>
     private void FreeIfUnused()
     {
@@ -82,8 +83,8 @@ internal sealed class Lifetime(string owner, Action free)
         }
     }
 
-    /// <summary>Somebody inside.</summary>
-    /// <param name="lifetime">Of what.</param>
+    /// <summary>A running call.</summary>
+    /// <param name="lifetime">The lifetime that was entered.</param>
     internal readonly struct Visit(Lifetime lifetime) : IDisposable
     {
         /// <inheritdoc/>

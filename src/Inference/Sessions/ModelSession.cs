@@ -2,7 +2,7 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace TorchBridge.Inference.Sessions;
 
-/// <summary>A session of ONNX Runtime that may be disposed while others use it: see <see cref="Lifetime"/>.</summary>
+/// <summary>An ONNX Runtime session that may be disposed while others use it: see <see cref="Lifetime"/>.</summary>
 internal sealed class ModelSession : IDisposable
 {
     private readonly InferenceSession session;
@@ -10,8 +10,8 @@ internal sealed class ModelSession : IDisposable
     private readonly HashSet<BoundRun> bound = [];
     private readonly Lifetime lifetime;
 
-    /// <summary>Takes over a session.</summary>
-    /// <param name="session">Is disposed with this.</param>
+    /// <summary>Takes ownership of a session.</summary>
+    /// <param name="session">The session, disposed together with this object.</param>
     /// <param name="owner">Name of the public type that owns it, for errors.</param>
     public ModelSession(InferenceSession session, string owner)
     {
@@ -21,20 +21,20 @@ internal sealed class ModelSession : IDisposable
         Outputs = session.OutputMetadata;
     }
 
-    /// <summary>The inputs that a caller gives, by name.</summary>
+    /// <summary>The inputs of the model, by name.</summary>
     public IReadOnlyDictionary<string, NodeMetadata> Inputs { get; }
 
     /// <summary>The outputs, by name.</summary>
     public IReadOnlyDictionary<string, NodeMetadata> Outputs { get; }
 
-    /// <summary>Runs, and reads what came out before it is freed.</summary>
-    /// <typeparam name="T">What is read from the results.</typeparam>
+    /// <summary>Runs the model and reads the results before they are freed.</summary>
+    /// <typeparam name="T">Type of the value read from the results.</typeparam>
     /// <param name="inputNames">Names of the inputs.</param>
-    /// <param name="inputs">One tensor each; they stay the caller's.</param>
+    /// <param name="inputs">One tensor per input, owned by the caller.</param>
     /// <param name="outputNames">Names of the outputs.</param>
     /// <param name="read">Reads the outputs, in the order of their names; they are freed when it returns.</param>
-    /// <returns>What <paramref name="read"/> gave.</returns>
-    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
+    /// <returns>The result of <paramref name="read"/>.</returns>
+    /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
     /// <exception cref="OnnxRuntimeException">The network cannot be run on these values.</exception>
     public T Run<T>(
         IReadOnlyCollection<string> inputNames,
@@ -48,12 +48,12 @@ internal sealed class ModelSession : IDisposable
         return read(results);
     }
 
-    /// <summary>Runs into values that the caller has.</summary>
+    /// <summary>Runs the model and writes to values of the caller.</summary>
     /// <param name="inputNames">Names of the inputs.</param>
-    /// <param name="inputs">One tensor each; they stay the caller's.</param>
+    /// <param name="inputs">One tensor per input, owned by the caller.</param>
     /// <param name="outputNames">Names of the outputs.</param>
-    /// <param name="outputs">Receives one output each, in this order; they stay the caller's.</param>
-    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
+    /// <param name="outputs">Values that receive the outputs, in this order; owned by the caller.</param>
+    /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
     /// <exception cref="OnnxRuntimeException">The network cannot be run on these values.</exception>
     public void Run(
         IReadOnlyCollection<string> inputNames,
@@ -67,13 +67,12 @@ internal sealed class ModelSession : IDisposable
     }
 
     /// <summary>
-    /// Binds arrays once, to be run again and again without garbage. They must stay where they are until it is
-    /// disposed.
+    /// Binds arrays once for repeated runs without allocations. They must stay pinned until the binding is disposed.
     /// </summary>
-    /// <param name="inputs">Name, numbers and sizes of each input.</param>
-    /// <param name="outputs">Name, room and sizes of each output.</param>
-    /// <returns>The binding; dispose it, or let the session free it when it ends.</returns>
-    /// <exception cref="ObjectDisposedException">It has been disposed.</exception>
+    /// <param name="inputs">Name, values and shape of each input.</param>
+    /// <param name="outputs">Name, memory and shape of each output.</param>
+    /// <returns>The binding; dispose it, or let the session free it on disposal.</returns>
+    /// <exception cref="ObjectDisposedException">The session has been disposed.</exception>
     public BoundRun Bind(
         (string Name, Memory<float> Data, long[] Shape)[] inputs,
         (string Name, Memory<float> Data, long[] Shape)[] outputs
@@ -86,8 +85,8 @@ internal sealed class ModelSession : IDisposable
         return run;
     }
 
-    /// <summary>Runs what is bound.</summary>
-    /// <param name="binding">Of this session.</param>
+    /// <summary>Runs a binding.</summary>
+    /// <param name="binding">A binding of this session.</param>
     internal void Run(OrtIoBinding binding)
     {
         using var visit = lifetime.Enter();
@@ -95,7 +94,7 @@ internal sealed class ModelSession : IDisposable
     }
 
     /// <summary>
-    /// Frees a binding, unless the session has done so already: a binding must not outlive its session.
+    /// Frees a binding unless the session has already done so: a binding must not outlive its session.
     /// </summary>
     /// <param name="run">A binding of this session.</param>
     internal void Release(BoundRun run)
@@ -110,7 +109,7 @@ internal sealed class ModelSession : IDisposable
     /// <inheritdoc/>
     public void Dispose() => lifetime.Close();
 
-    /// <summary>Frees bindings first, then the session: a binding must not outlive it.</summary>
+    /// <summary>Frees the bindings, then the session: a binding must not outlive it.</summary>
     private void Free()
     {
         lock (bound)

@@ -7,7 +7,7 @@ internal static class UserCache
     /// A folder of the user's cache: <c>$XDG_CACHE_HOME/torchbridge/NAME</c>, or <c>torchbridge/NAME</c> in
     /// <c>~/.cache</c>. It need not be there.
     /// </summary>
-    /// <param name="name">Of the folder inside: <c>native</c>, say.</param>
+    /// <param name="name">Name of the folder inside: <c>native</c>, say.</param>
     /// <returns>An absolute path.</returns>
     public static string Folder(string name) =>
         Path.Combine(

@@ -130,7 +130,7 @@ internal static class OnnxWriter
     }
 
     /// <summary>An empty model of ours. The IR version is the one that came with the operator set.</summary>
-    /// <param name="opset">Of the standard operators; the version of the format goes with it.</param>
+    /// <param name="opset">Opset of the standard operators; the version of the format goes with it.</param>
     private static ModelProto NewModel(int opset)
     {
         var model = new ModelProto

@@ -114,7 +114,7 @@ internal static class GraphText
         };
 
     /// <summary>A value as text; null for what has no short one.</summary>
-    /// <param name="value">Of an attribute.</param>
+    /// <param name="value">Value of an attribute.</param>
     private static string? Text(object value) =>
         value switch
         {

@@ -170,7 +170,7 @@ internal sealed class OnnxGraph
     }
 
     /// <summary>Copies lists and nodes; records and tensors, which never change, are shared.</summary>
-    /// <param name="opset">Of the copy.</param>
+    /// <param name="opset">Opset of the copy.</param>
     /// <param name="rest">What the copy is written into.</param>
     private OnnxGraph CopyOf(int opset, ModelProto? rest) =>
         new()

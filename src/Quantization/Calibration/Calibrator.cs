@@ -6,26 +6,26 @@ using TorchBridge.Quantization.Plan;
 
 namespace TorchBridge.Quantization.Calibration;
 
-/// <summary>What calibration saw of the float model's values.</summary>
-/// <param name="Histograms">By name of the value.</param>
-/// <param name="Means">By name of a layer's input and the axis that the layer takes for its channels: mean of each
-/// channel.</param>
-/// <param name="Rows">Rows read.</param>
+/// <summary>The statistics that calibration collected about the float model's values.</summary>
+/// <param name="Histograms">Histograms by name of the value.</param>
+/// <param name="Means">The mean of each channel, by name of a layer's input and the axis that the layer uses as its
+/// channel axis.</param>
+/// <param name="Rows">Number of rows read.</param>
 internal sealed record CalibrationResult(
     IReadOnlyDictionary<string, ValueHistogram> Histograms,
     IReadOnlyDictionary<(string Value, int Axis), double[]> Means,
     long Rows
 );
 
-/// <summary>Runs the float model over batches and watches its values: histograms and means only, so memory does not
-/// grow with the batches.</summary>
+/// <summary>Runs the float model over batches and collects statistics of its values: histograms and means only, so
+/// memory does not grow with the number of batches.</summary>
 internal static class Calibrator
 {
-    /// <summary>Runs the float model over batches and watches the planned values.</summary>
+    /// <summary>Runs the float model over batches and collects statistics of the planned values.</summary>
     /// <param name="model">The float model.</param>
-    /// <param name="plan">Which values.</param>
-    /// <param name="batches">What to run.</param>
-    /// <param name="progress">Called after each batch; null for nobody.</param>
+    /// <param name="plan">The plan, which lists the values to observe.</param>
+    /// <param name="batches">The batches to run.</param>
+    /// <param name="progress">Called after each batch; may be null.</param>
     /// <returns>Histograms, channel means, and the number of rows.</returns>
     /// <exception cref="QuantizationException">There is no batch, or a value is not finite.</exception>
     public static CalibrationResult Watch(
@@ -36,7 +36,7 @@ internal static class Calibrator
     )
     {
         var seen = plan.Values.Keys.ToDictionary(name => name, _ => new ValueHistogram(), StringComparer.Ordinal);
-        // One value may be read along two axes: by a convolution along axis 1, by a matrix product along the last.
+        // A value may have two channel axes: axis 1 for a convolution, the last axis for a matrix product.
         var means = plan
             .Layers.Select(QuantizationPlan.Channels)
             .Distinct()
@@ -67,8 +67,8 @@ internal static class Calibrator
                 throw new QuantizationException(
                     string.Create(
                         CultureInfo.InvariantCulture,
-                        $"calibration batch {number}: the value '{values[bad].Item1}' holds NaN or "
-                            + $"infinity; scales cannot be chosen from it. Look at the inputs of this batch."
+                        $"calibration batch {number}: the value '{values[bad].Item1}' contains NaN or infinity, "
+                            + $"so no scale can be chosen for it. Check the inputs of this batch."
                     )
                 );
             rows += batch.Rows;
@@ -77,20 +77,21 @@ internal static class Calibrator
 
         if (number == 0)
             throw new QuantizationException(
-                "there are no calibration batches: ranges cannot be guessed. A few hundred typical inputs do."
+                "there are no calibration batches, and ranges cannot be chosen without them. Pass batches with a "
+                    + "few hundred typical inputs."
             );
         return new CalibrationResult(seen, means.ToDictionary(pair => pair.Key, pair => pair.Value.Means()), rows);
     }
 
     /// <summary>
-    /// Sums of one value by channel, along the axis that its layer takes for its channels.
+    /// Sums of one value per channel, along the channel axis of its layer.
     /// </summary>
     private sealed class ChannelMean(int axis)
     {
         private double[] sums = [];
         private long count;
 
-        /// <summary>Adds a batch; an empty one counts nothing.</summary>
+        /// <summary>Adds a batch; an empty one changes nothing.</summary>
         /// <param name="tensor">Float32, with the channels along the axis.</param>
         public void Add(DenseTensor<float> tensor)
         {
@@ -120,7 +121,7 @@ internal static class Calibrator
             count += values.Length / channels;
         }
 
-        /// <summary>The mean of each channel; empty where nothing was seen.</summary>
-        public double[] Means() => Array.ConvertAll(sums, sum => sum / count); // empty where nothing was seen
+        /// <summary>The mean of each channel; empty if no batch had elements.</summary>
+        public double[] Means() => Array.ConvertAll(sums, sum => sum / count); // empty if no batch had elements
     }
 }

@@ -1,29 +1,29 @@
-// What it does: chooses the range [low, high] that a value is quantized in, from its histogram.
-//   min-max      everything that was seen
-//   percentile   all but a share of the numbers, half of it at either end where both ends are used
-//   mean square  the range with the least expected (x - x')^2: rounding inside, clipping outside
-// entropy      the range with the least Kullback-Leibler divergence between the histogram and what 256 levels leave
-// of it Every range holds zero. Sources: Migacz 2017, "8-bit inference with TensorRT" (entropy); Wu et al. 2020,
-// "Integer quantization for deep learning inference", section 4 (percentile, entropy, mean square).
+// What it does: chooses the range [low, high] in which a value is quantized, from its histogram.
+//   min-max      all observed values
+//   percentile   all but a share of the values, half of it at each end if both signs occur
+//   mean square  the range with the smallest expected (x - x')^2: rounding inside, clipping outside
+//   entropy      the range with the smallest Kullback-Leibler divergence between the histogram and its 256 levels
+// Every range includes zero. Sources: Migacz 2017, "8-bit inference with TensorRT" (entropy); Wu et al. 2020, "Integer
+// quantization for deep learning inference", section 4 (percentile, entropy, mean square).
 using TorchBridge.Quantization.Plan;
 
 namespace TorchBridge.Quantization.Calibration;
 
 /// <summary>
-/// Chooses the range of a value from its histogram, by one of four methods. Every range holds zero.
+/// Chooses the range of a value from its histogram with one of four methods. Every range holds zero.
 /// </summary>
 internal static class RangeEstimation
 {
-    /// <summary>Share of the numbers that the percentile method leaves out.</summary>
+    /// <summary>Share of the values that the percentile method leaves out.</summary>
     public const double LeftOut = 1e-4;
 
-    /// <summary>Places that each end of a range is tried at.</summary>
+    /// <summary>Number of candidates for each end of a range.</summary>
     private const int Candidates = 64;
 
-    /// <summary>The range of a value; (0, 0) where nothing but zeros was seen.</summary>
-    /// <param name="seen">Its histogram.</param>
-    /// <param name="method">How to choose.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The method is none of the four.</exception>
+    /// <summary>The range of a value; (0, 0) if all observed values are zero.</summary>
+    /// <param name="seen">Histogram of the value.</param>
+    /// <param name="method">The method.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The method is not one of the four.</exception>
     public static (double Low, double High) Of(ValueHistogram seen, CalibrationMethod method)
     {
         double low = Math.Min(seen.Low, 0),
@@ -41,11 +41,11 @@ internal static class RangeEstimation
         };
     }
 
-    /// <summary>Passes over a share of the numbers, from the outermost bins inwards.</summary>
-    /// <param name="bins">Middle and count of each bin, ascending.</param>
+    /// <summary>Leaves out a share of the values, from the outermost bins inwards.</summary>
+    /// <param name="bins">Centre and count of each bin, in ascending order.</param>
     /// <param name="seen">The histogram, for its count and the width of its bins.</param>
-    /// <param name="low">Smallest number that was seen, 0 at most.</param>
-    /// <param name="high">Largest number that was seen, 0 at least.</param>
+    /// <param name="low">Smallest observed value, at most 0.</param>
+    /// <param name="high">Largest observed value, at least 0.</param>
     private static (double Low, double High) Percentile(
         (double Middle, long Count)[] bins,
         ValueHistogram seen,
@@ -60,7 +60,7 @@ internal static class RangeEstimation
             foreach (var (middle, count) in fromTheEnd)
             {
                 passed += count;
-                // Half a bin outwards: numbers of this bin are kept.
+                // Half a bin outwards, so that the values of this bin are kept.
                 if (passed > spare)
                     return Math.Abs(middle) + (seen.BinWidth / 2) is var kept && kept < Math.Abs(end)
                         ? Math.CopySign(kept, end)
@@ -76,17 +76,17 @@ internal static class RangeEstimation
         );
     }
 
-    /// <summary>Moves the ends in, one after the other, to where the cost is least.</summary>
-    /// <param name="low">The least number that was seen.</param>
-    /// <param name="high">The greatest.</param>
-    /// <param name="cost">What a range costs; the least is looked for.</param>
-    /// <returns>A range within what was seen.</returns>
+    /// <summary>Moves the ends inwards, one after the other, to where the cost is smallest.</summary>
+    /// <param name="low">Smallest observed value.</param>
+    /// <param name="high">Largest observed value.</param>
+    /// <param name="cost">Cost of a range, which is minimized.</param>
+    /// <returns>A range within the observed values.</returns>
     private static (double Low, double High) Search(double low, double high, Func<double, double, double> cost)
     {
         double bestLow = low,
             bestHigh = high,
             best = cost(low, high);
-        // Two rounds: the best place of one end depends a little on the other.
+        // Two rounds: the best position of one end depends slightly on the other.
         for (var round = 0; round < 2; round++)
         {
             for (var index = 1; index <= Candidates && high > 0; index++)
@@ -108,14 +108,14 @@ internal static class RangeEstimation
     /// <summary>
     /// Expected squared error of a range: step² / 12 inside, the squared distance to the nearer end outside.
     /// </summary>
-    /// <param name="bins">Middle and count of each bin.</param>
+    /// <param name="bins">Centre and count of each bin.</param>
     /// <param name="low">Lower end of the range.</param>
     /// <param name="high">Upper end of the range.</param>
-    /// <returns>Summed over all numbers, not their mean.</returns>
+    /// <returns>The sum over all values, not the mean.</returns>
     private static double SquaredError((double Middle, long Count)[] bins, double low, double high)
     {
         var step = (high - low) / AffineScale.Steps;
-        // Numbers are spread evenly between two levels: the mean square of their rounding is step^2 / 12.
+        // Values are assumed uniform between two levels: the mean square of the rounding error is step^2 / 12.
         double inside = step * step / 12,
             sum = 0;
         foreach (var (middle, count) in bins)
@@ -131,17 +131,17 @@ internal static class RangeEstimation
     }
 
     /// <summary>
-    /// Kullback-Leibler divergence between the clipped histogram and its 256 levels; infinity where there are too few
-    /// bins for it to say anything.
+    /// Kullback-Leibler divergence between the clipped histogram and its 256 levels; infinity if there are too few
+    /// bins for a meaningful result.
     /// </summary>
-    /// <param name="bins">Middle and count of each bin, ascending.</param>
-    /// <param name="width">Of a bin.</param>
+    /// <param name="bins">Centre and count of each bin, in ascending order.</param>
+    /// <param name="width">Width of a bin.</param>
     /// <param name="low">Lower end of the range.</param>
     /// <param name="high">Upper end of the range.</param>
     private static double Divergence((double Middle, long Count)[] bins, double width, double low, double high)
     {
         const int levels = AffineScale.Steps + 1;
-        // A histogram no finer than the levels is kept exactly by them.
+        // The levels represent a histogram that is no finer than they are exactly.
         if (high - low <= levels * width)
             return double.PositiveInfinity;
         var mass = new double[levels];
@@ -156,8 +156,8 @@ internal static class RangeEstimation
             total += count;
         }
 
-        // What is cut off is counted at the end that it saturates to, in the reference; the levels cannot tell it
-        // from what was there.
+        // The reference counts clipped values at the end they saturate to; the levels cannot tell them from the
+        // values that were there.
         double sum = 0,
             kept = 0;
         var clippedLow = bins.Where(bin => bin.Middle < low).Sum(bin => (double)bin.Count);

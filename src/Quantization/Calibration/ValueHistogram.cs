@@ -1,37 +1,36 @@
-// What it does: a histogram of a value that is seen batch after batch, in a memory that does not grow.
-//   Bins are of one width, a power of two, on both sides of zero. A number outside doubles the width: pairs of bins
-// become one.
-//   Zeros are counted apart: half of what a ReLU gives is exactly zero, and zero is exact in every scale.
+// What it does: keeps a histogram of a value over any number of batches in constant memory.
+//   Bins have equal width, a power of two, on both sides of zero. A value outside doubles the width: pairs of bins are
+//   merged.
+//   Zeros are counted separately: half of a ReLU's results are exactly zero, and every scale represents zero exactly.
 namespace TorchBridge.Quantization.Calibration;
 
 /// <summary>
-/// What was seen of one value of the graph: 8,192 bins of one width, a power of two, on both sides of zero, whatever
+/// Histogram of one value of the graph: 8,192 bins of equal width, a power of two, on both sides of zero, whatever
 /// the number of batches.
 /// </summary>
 internal sealed class ValueHistogram
 {
-    /// <summary>Bins on both sides of zero together.</summary>
+    /// <summary>Total number of bins, on both sides of zero.</summary>
     private const int Bins = 8192;
 
-    /// <summary>How many numbers lie in each bin; the bin of zero is in the middle.</summary>
+    /// <summary>Count of values in each bin; the bin of zero is in the middle.</summary>
     private long[] counts = new long[Bins];
 
     /// <summary>
-    /// The bins' width is two to this; the least integer before a number other than zero was seen.
+    /// Binary logarithm of the bin width; <c>int.MinValue</c> until a non-zero value was added.
     /// </summary>
     private int exponent = int.MinValue;
 
-    /// <summary>The least number seen; infinity where nothing was.</summary>
+    /// <summary>Smallest value added; infinity if there is none.</summary>
     public double Low { get; private set; } = double.PositiveInfinity;
 
-    /// <summary>The greatest number seen; negative infinity where nothing was.</summary>
+    /// <summary>Largest value added; negative infinity if there is none.</summary>
     public double High { get; private set; } = double.NegativeInfinity;
 
-    /// <summary>Numbers seen, zeros among them.</summary>
+    /// <summary>Number of values added, including zeros.</summary>
     public long Count { get; private set; }
 
-    /// <summary>The middle of each bin that holds something, with its count, ascending; without the exact
-    /// zeros.</summary>
+    /// <summary>Centre and count of each non-empty bin, in ascending order; exact zeros are not included.</summary>
     public IEnumerable<(double Middle, long Count)> Filled()
     {
         var width = Math.ScaleB(1, exponent);
@@ -42,12 +41,12 @@ internal sealed class ValueHistogram
         }
     }
 
-    /// <summary>The width of a bin: the finest that the numbers seen so far fit in.</summary>
+    /// <summary>The width of a bin: the smallest that covers the values added so far.</summary>
     public double BinWidth => Math.ScaleB(1, exponent);
 
-    /// <summary>Adds numbers.</summary>
+    /// <summary>Adds values.</summary>
     /// <param name="values">A batch's values, in any order.</param>
-    /// <returns>Whether all of them were finite; nothing is added where one is not.</returns>
+    /// <returns>Whether all of them were finite; if not, nothing is added.</returns>
     public bool Add(ReadOnlySpan<float> values)
     {
         if (values.IsEmpty)
@@ -79,7 +78,7 @@ internal sealed class ValueHistogram
     }
 
     /// <summary>Makes the bins wide enough for a magnitude.</summary>
-    /// <param name="magnitude">What must lie inside.</param>
+    /// <param name="magnitude">The magnitude that the bins must cover.</param>
     private void Widen(double magnitude)
     {
         if (magnitude == 0)

@@ -4,11 +4,11 @@ using Microsoft.ML.OnnxRuntime.Tensors;
 namespace TorchBridge.Quantization.Execution;
 
 /// <summary>
-/// What a batch gave. The tensors are native memory: they live until this is disposed.
+/// The result of a batch. The tensors are native memory and live until this object is disposed.
 /// </summary>
 internal sealed class BatchResult(IDisposableReadOnlyCollection<DisposableNamedOnnxValue>? results) : IDisposable
 {
-    /// <summary>The float32 values; those of other types are left out.</summary>
+    /// <summary>The float32 values; values of other types are left out.</summary>
     public IEnumerable<(string Name, DenseTensor<float> Tensor)> Floats() =>
         (results ?? Enumerable.Empty<DisposableNamedOnnxValue>())
             .Where(result =>
@@ -16,18 +16,18 @@ internal sealed class BatchResult(IDisposableReadOnlyCollection<DisposableNamedO
             )
             .Select(result => (result.Name, (DenseTensor<float>)result.AsTensor<float>()));
 
-    /// <summary>Every value, in the order that they were asked for; what a sequence or a map holds one by
-    /// one.</summary>
-    /// <exception cref="QuantizationException">A value is of a type that cannot be read.</exception>
+    /// <summary>All values in the requested order; sequences and maps are flattened to their elements.</summary>
+    /// <exception cref="QuantizationException">A value has a type that cannot be read.</exception>
     public IEnumerable<OutputValue> Values() =>
         (results ?? Enumerable.Empty<DisposableNamedOnnxValue>()).SelectMany(result => Flatten(result.Name, result));
 
     /// <inheritdoc/>
     public void Dispose() => results?.Dispose();
 
-    /// <summary>A map as its values in the order of the keys; a sequence as its items; a tensor as itself.</summary>
-    /// <param name="name">The output's; parts of a sequence or map have a place behind it.</param>
-    /// <param name="value">What the runtime gave.</param>
+    /// <summary>Flattens a map to its values in key order and a sequence to its items; a tensor stays as it
+    /// is.</summary>
+    /// <param name="name">Name of the output; parts of a sequence or map have their position appended.</param>
+    /// <param name="value">The value that ONNX Runtime returned.</param>
     private static IEnumerable<OutputValue> Flatten(string name, NamedOnnxValue value)
     {
         switch (value.Value)
@@ -57,9 +57,9 @@ internal sealed class BatchResult(IDisposableReadOnlyCollection<DisposableNamedO
         }
     }
 
-    /// <summary>A tensor's elements in one of four forms: float32, float64, exact integers, text.</summary>
+    /// <summary>Reads a tensor's elements in one of four forms: float32, float64, exact integers, text.</summary>
     /// <param name="name">The output's.</param>
-    /// <param name="value">A tensor of the runtime.</param>
+    /// <param name="value">A tensor from ONNX Runtime.</param>
     /// <exception cref="QuantizationException">Its elements cannot be compared.</exception>
     private static OutputValue Tensor(string name, object? value) =>
         value switch
@@ -85,15 +85,16 @@ internal sealed class BatchResult(IDisposableReadOnlyCollection<DisposableNamedO
             Tensor<bool> tensor => Integers(name, tensor, item => item ? 1 : 0),
             Tensor<string> tensor => new OutputValue(name, tensor.Dimensions.ToArray()) { Texts = [.. tensor] },
             _ => throw new QuantizationException(
-                $"output '{name}' cannot be compared: it holds {value?.GetType().Name ?? "nothing that can be read"}. No file was written."
+                $"output '{name}' cannot be compared: it holds {value?.GetType().Name ?? "no readable value"}. "
+                    + $"No file was written."
             ),
         };
 
-    /// <summary>A tensor of integers, each exactly: no integer type of ONNX is larger than 64 bits.</summary>
+    /// <summary>Reads a tensor of integers exactly: no integer type of ONNX is larger than 64 bits.</summary>
     /// <typeparam name="T">The elements' type.</typeparam>
     /// <param name="name">The output's.</param>
-    /// <param name="tensor">Of integers or booleans.</param>
-    /// <param name="convert">An element as a wide integer, without loss.</param>
+    /// <param name="tensor">Tensor of integers or booleans.</param>
+    /// <param name="convert">Converts an element to a wide integer without loss.</param>
     private static OutputValue Integers<T>(string name, Tensor<T> tensor, Func<T, Int128> convert) =>
         new(name, tensor.Dimensions.ToArray()) { Integers = [.. tensor.Select(convert)] };
 }

@@ -7,30 +7,31 @@ using TorchBridge.Onnx.Runtime;
 namespace TorchBridge.Quantization.Execution;
 
 /// <summary>
-/// Runs a model on batches, in one session without a memory arena. Values inside the graph can be asked for, too.
+/// Runs a model on batches, in one session without a memory arena. Intermediate values can be requested too.
 /// </summary>
 internal sealed class ModelRunner : IDisposable
 {
-    /// <summary>Bytes of tensors above which a model goes to ONNX Runtime through files: protobuf ends at 2
-    /// GB.</summary>
+    /// <summary>Bytes of tensors above which a model is passed to ONNX Runtime through files: protobuf is limited to
+    /// 2 GB.</summary>
     public const long LargestInMemory = 1_800_000_000;
 
-    // Without an arena, which would keep the largest batch of every value.
+    // No arena: it would keep memory for the largest batch of every value.
     private static readonly OrtSession Settings = OrtSession.Quiet with { KeepsMemory = false };
 
-    /// <summary>The opened model; disposed with this.</summary>
+    /// <summary>The open model, disposed together with this object.</summary>
     private readonly InferenceSession session;
 
-    /// <summary>Values that a run gives, in the order in which they are asked for.</summary>
+    /// <summary>Values that a run returns, in the requested order.</summary>
     private readonly string[] outputs;
 
-    /// <summary>Temporary folder of a model too large for memory, deleted with this; null for all others.</summary>
+    /// <summary>Temporary folder of a model too large to pass in memory, deleted on disposal; null for all
+    /// others.</summary>
     private readonly string? folder;
 
-    /// <summary>Opens a file as it stands: what it gives is what others are compared with.</summary>
-    /// <param name="path">The file, whose structure and data files were checked when it was read.</param>
-    /// <param name="outputs">Its outputs.</param>
-    /// <exception cref="QuantizationException">ONNX Runtime does not load it.</exception>
+    /// <summary>Opens an unmodified file, the reference of comparisons.</summary>
+    /// <param name="path">The file; its structure and data files were checked when it was read.</param>
+    /// <param name="outputs">Outputs of the model.</param>
+    /// <exception cref="QuantizationException">ONNX Runtime cannot load it.</exception>
     public ModelRunner(string path, IEnumerable<string> outputs)
     {
         this.outputs = [.. outputs];
@@ -40,15 +41,15 @@ internal sealed class ModelRunner : IDisposable
         }
         catch (Exception error) when (error is not OutOfMemoryException)
         {
-            throw new QuantizationException($"ONNX Runtime does not load {path}: {error.Message}", error);
+            throw new QuantizationException($"ONNX Runtime cannot load {path}: {error.Message}", error);
         }
     }
 
     /// <summary>Opens a model.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="outputs">Values to ask for, inside the graph too; null for its outputs.</param>
+    /// <param name="outputs">Values to return, which may be intermediate ones; null for the model's outputs.</param>
     /// <param name="largestInMemory">Bytes of tensors above which the model is written into a temporary folder.</param>
-    /// <exception cref="QuantizationException">ONNX Runtime does not load it.</exception>
+    /// <exception cref="QuantizationException">ONNX Runtime cannot load it.</exception>
     public ModelRunner(OnnxGraph model, IEnumerable<string>? outputs = null, long largestInMemory = LargestInMemory)
     {
         this.outputs = [.. outputs ?? model.OutputNames];
@@ -68,28 +69,28 @@ internal sealed class ModelRunner : IDisposable
         catch (Exception error) when (error is not OutOfMemoryException)
         {
             RemoveFolder();
-            throw new QuantizationException($"ONNX Runtime does not load the model: {error.Message}", error);
+            throw new QuantizationException($"ONNX Runtime cannot load the model: {error.Message}", error);
         }
     }
 
     /// <summary>Runs a batch. The caller disposes the results.</summary>
-    /// <param name="batch">Inputs by name, as the model takes them.</param>
-    /// <returns>The values that were asked for; the caller disposes them.</returns>
-    /// <exception cref="QuantizationException">The batch does not fit.</exception>
+    /// <param name="batch">Named inputs of the model.</param>
+    /// <returns>The requested values; the caller disposes them.</returns>
+    /// <exception cref="QuantizationException">The batch does not match the model's inputs.</exception>
     public BatchResult Run(QuantizationBatch batch)
     {
         if (batch is null || batch.Inputs is null)
-            throw new QuantizationException("a batch is null, or has no inputs");
+            throw new QuantizationException("a batch is null or has no inputs");
         try
         {
-            // ONNX Runtime refuses to run for nothing.
+            // ONNX Runtime refuses a run without outputs.
             return new BatchResult(outputs.Length == 0 ? null : session.Run(batch.Inputs, outputs));
         }
         catch (Exception error) when (error is not OutOfMemoryException)
         {
             // The runtime's own exceptions, and those of its wrapper: a name or type that does not fit, sizes that
             // overflow.
-            throw new QuantizationException($"a batch does not run through the model: {error.Message}", error);
+            throw new QuantizationException($"the model cannot run a batch: {error.Message}", error);
         }
     }
 

@@ -1,25 +1,27 @@
 namespace TorchBridge.Quantization.Execution;
 
-/// <summary>A tensor that a model gave, in one of four forms; the others are null.</summary>
-/// <param name="Name">The output; of a sequence, each item has the sequence's.</param>
-/// <param name="Shape">Its sizes.</param>
+/// <summary>An output tensor in one of four forms; the other properties are null.</summary>
+/// <param name="Name">Name of the output; items of a sequence have the name of the sequence.</param>
+/// <param name="Shape">Shape of the tensor.</param>
 internal sealed record OutputValue(string Name, int[] Shape)
 {
-    /// <summary>The elements of float32; those of float16 and bfloat16, which float32 holds exactly.</summary>
+    /// <summary>The elements of a float32 tensor, or of a float16 or bfloat16 tensor converted exactly to
+    /// float32.</summary>
     public ReadOnlyMemory<float>? Floats { get; init; }
 
-    /// <summary>The elements of float64.</summary>
+    /// <summary>The elements of a float64 tensor.</summary>
     public double[]? Doubles { get; init; }
 
-    /// <summary>The elements of integers of any size, exactly; booleans are 0 and 1.</summary>
+    /// <summary>The exact elements of an integer tensor of any size; booleans are 0 and 1.</summary>
     public Int128[]? Integers { get; init; }
 
-    /// <summary>The elements of text.</summary>
+    /// <summary>The elements of a string tensor.</summary>
     public string[]? Texts { get; init; }
 
     /// <summary>Number of elements.</summary>
     public int Count => Floats?.Length ?? Doubles?.Length ?? Integers?.Length ?? Texts?.Length ?? 0;
 
-    /// <summary>Whether elements are equal or not, and a ratio of signal to noise says nothing.</summary>
+    /// <summary>Whether elements are compared for equality because a signal-to-noise ratio has no meaning for
+    /// them.</summary>
     public bool IsExact => Integers is not null || Texts is not null;
 }

@@ -3,35 +3,37 @@ using TorchBridge.Onnx.Proto;
 
 namespace TorchBridge.Quantization.Plan;
 
-/// <summary>What a node that computes in integers is to its neighbours.</summary>
+/// <summary>The role of a node that computes in integers.</summary>
 internal enum Role
 {
-    /// <summary>Has weights: Conv, Gemm, MatMul. It pays for quantizing its input.</summary>
+    /// <summary>Has weights: Conv, Gemm, MatMul. Worth quantizing its input for.</summary>
     Layer,
 
-    /// <summary>Joins values that are in integers anyway: Add, Mul, Concat.</summary>
+    /// <summary>Combines values that are already in integers: Add, Mul, Concat.</summary>
     Join,
 
-    /// <summary>One value to another with a scale of its own: average pooling, LeakyRelu, Sigmoid.</summary>
+    /// <summary>Maps one value to another that has its own scale: average pooling, LeakyRelu, Sigmoid.</summary>
     Unary,
 
-    /// <summary>Picks or moves elements: its result has its input's scale. MaxPool, Reshape, Transpose.</summary>
+    /// <summary>Selects or moves elements, so its result has the scale of its input: MaxPool, Reshape,
+    /// Transpose.</summary>
     Move,
 }
 
 /// <summary>A value that is held in 8 bits.</summary>
-/// <param name="Name">Its name.</param>
-/// <param name="IsMadeInIntegers">Whether an integer node makes it; else it is quantized for those that read it in
-/// integers, and other readers keep the float.</param>
+/// <param name="Name">Name of the value.</param>
+/// <param name="IsMadeInIntegers">Whether an integer node produces it. Otherwise it is quantized for its integer
+/// readers, while other readers keep the float value.</param>
 internal sealed record PlannedValue(string Name, bool IsMadeInIntegers);
 
 /// <summary>
-/// Decides which nodes compute in integers: those that ONNX Runtime has integer kernels for, where the values come in
-/// integers or the work pays for it. A Relu or Clip behind a node is part of it: its Q range begins at zero.
+/// Decides which nodes compute in integers: those that ONNX Runtime has integer kernels for, if their inputs are
+/// already in integers or the work justifies the conversion. A Relu or Clip after a node becomes part of it: the
+/// quantized range then begins at zero.
 /// </summary>
 internal sealed class QuantizationPlan
 {
-    /// <summary>Operators with weights, which are the work of a network.</summary>
+    /// <summary>Operators with weights, which do most of a network's work.</summary>
     private static readonly HashSet<string> LayerTypes =
     [
         "Conv",
@@ -43,46 +45,46 @@ internal sealed class QuantizationPlan
         "RNN",
     ];
 
-    /// <summary>The prepared model, which is only read.</summary>
+    /// <summary>The prepared model, which is not modified.</summary>
     private readonly OnnxGraph model;
 
-    /// <summary>Who makes and who reads each value.</summary>
+    /// <summary>Producer and readers of each value.</summary>
     private readonly GraphIndex index;
 
-    /// <summary>Nodes in integers, by name.</summary>
+    /// <summary>Roles of the nodes that compute in integers, by name of the node.</summary>
     private readonly Dictionary<string, Role> roles = new(StringComparer.Ordinal);
 
-    /// <summary>What stays in float, with the reason.</summary>
+    /// <summary>Nodes that stay in float32, with the reason.</summary>
     private readonly List<LeftInFloat> left = [];
 
-    /// <summary>Values in integers, by name.</summary>
+    /// <summary>Values held in 8 bits, by name.</summary>
     private readonly Dictionary<string, PlannedValue> values = new(StringComparer.Ordinal);
 
-    /// <summary>An empty plan of a model.</summary>
-    /// <param name="model">Prepared: norms folded, weights constant, opset 13 or later.</param>
+    /// <summary>Creates an empty plan for a model.</summary>
+    /// <param name="model">The prepared model: norms folded, weights constant, opset 13 or later.</param>
     private QuantizationPlan(OnnxGraph model)
     {
         this.model = model;
         index = model.Index();
     }
 
-    /// <summary>Nodes in integers, by name.</summary>
+    /// <summary>Roles of the nodes that compute in integers, by name of the node.</summary>
     public IReadOnlyDictionary<string, Role> Roles => roles;
 
-    /// <summary>Layers in integers, in the graph's order.</summary>
+    /// <summary>Layers that compute in integers, in graph order.</summary>
     public IEnumerable<OnnxNode> Layers =>
         model.Nodes.Where(node => roles.TryGetValue(node.Name, out var role) && role == Role.Layer);
 
-    /// <summary>Layers that stay, with the reason.</summary>
+    /// <summary>Layers that stay in float32, with the reason.</summary>
     public IReadOnlyList<LeftInFloat> Left => left;
 
-    /// <summary>Values in 8 bits, by name.</summary>
+    /// <summary>Values held in 8 bits, by name.</summary>
     public IReadOnlyDictionary<string, PlannedValue> Values => values;
 
-    /// <summary>Plans a model.</summary>
+    /// <summary>Creates the plan for a model.</summary>
     /// <param name="model">The float model.</param>
     /// <param name="keep">Nodes that stay in float32, with the reason.</param>
-    /// <returns>The plan; where no layer can be quantized its <see cref="Values"/> are empty.</returns>
+    /// <returns>The plan; <see cref="Values"/> is empty if no layer can be quantized.</returns>
     public static QuantizationPlan Of(OnnxGraph model, IReadOnlyDictionary<string, string> keep)
     {
         var plan = new QuantizationPlan(model);
@@ -93,9 +95,9 @@ internal sealed class QuantizationPlan
         return plan;
     }
 
-    /// <summary>Why a layer has no integer form; null where it has one.</summary>
+    /// <summary>Why a layer cannot be quantized; null if it can.</summary>
     /// <param name="model">The float model.</param>
-    /// <param name="node">Any node of it.</param>
+    /// <param name="node">Any node of the model.</param>
     public static string? Refusal(OnnxGraph model, OnnxNode node)
     {
         switch (node.StandardType)
@@ -104,9 +106,9 @@ internal sealed class QuantizationPlan
                 if (node.Inputs.Count < 2)
                     return "it has no weight";
                 if (model.Tensor(node.Inputs[0]) is not null)
-                    return "its input is a tensor of the file: there is nothing to calibrate";
+                    return "its input is a constant of the model, so there is nothing to calibrate";
                 if (model.Tensor(node.Inputs[1]) is not { } weight)
-                    return "its weight is computed from inputs, is an input itself, or is stored sparsely";
+                    return "its weight is computed from inputs, is an input itself, or is a sparse tensor";
                 if (weight.Type != ElementType.Float32)
                     return $"its weight is {weight.Type}, not float32";
                 if (node.StandardType == "Conv" ? weight.Dims.Length < 3 : weight.Dims.Length != 2)
@@ -117,37 +119,40 @@ internal sealed class QuantizationPlan
                     return "it transposes its input";
                 return BiasRefusal(model, node, weight);
             case "LSTM" or "GRU" or "RNN":
-                return "recurrent: errors would add up over the steps, and ONNX Runtime has no integer kernel with fixed scales";
+                return "it is recurrent: errors would accumulate over the steps, and ONNX Runtime has no integer "
+                    + "kernel with fixed scales";
             default:
                 return "ONNX Runtime has no integer kernel for it";
         }
     }
 
-    /// <summary>Why a layer's bias has no integer form; null where it has one, or there is no bias.</summary>
+    /// <summary>Why a layer's bias cannot be quantized; null if it can, or if there is no bias.</summary>
     /// <param name="model">The model.</param>
     /// <param name="node">A layer.</param>
     /// <param name="weight">Its weight.</param>
-    /// <returns>Null where the bias can be an integer, or there is none.</returns>
+    /// <returns>Null if the bias can be quantized or there is none.</returns>
     private static string? BiasRefusal(OnnxGraph model, OnnxNode node, Initializer weight)
     {
         if (node.Inputs.Count < 3 || node.Inputs[2].Length == 0)
             return null;
         if (model.Tensor(node.Inputs[2]) is not { } bias)
-            return "its bias is computed, or is an input";
+            return "its bias is computed or is an input";
         if (bias.Type != ElementType.Float32)
             return $"its bias is {bias.Type}, not float32";
         var channels = weight.Dims[node.StandardType == "Conv" || node.Int("transB", 0) != 0 ? 0 : 1];
         return bias.Dims is [var size] && size == channels
             ? null
-            : "its bias does not have one number per output channel";
+            : "its bias does not have one value per output channel";
     }
 
-    /// <summary>The value that a node gives once a Relu or Clip behind it is done: what its integers hold.</summary>
-    /// <param name="node">A node that the plan gives a role.</param>
+    /// <summary>The result of a node, including a Relu or Clip after it that becomes part of it: the value that its
+    /// integers represent.</summary>
+    /// <param name="node">A node with a role in the plan.</param>
     public string ResultOf(OnnxNode node) => Absorbed(node)?.Outputs[0] ?? node.Outputs[0];
 
-    /// <summary>The Relu, or Clip from zero, that alone reads what a node gives; null where there is none.</summary>
-    /// <param name="node">A layer, a join or what else has a role.</param>
+    /// <summary>The Relu, or Clip from zero, that is the only reader of a node's result; null if there is
+    /// none.</summary>
+    /// <param name="node">A node with a role.</param>
     /// <returns>The activation, or null.</returns>
     private OnnxNode? Absorbed(OnnxNode node)
     {
@@ -157,7 +162,7 @@ internal sealed class QuantizationPlan
         return next.StandardType == "Relu" || IsClipFromZero(next) ? next : null;
     }
 
-    /// <summary>Whether a node is a Clip whose lower end is 0: ReLU6, say.</summary>
+    /// <summary>Whether a node is a Clip whose lower bound is 0, such as ReLU6.</summary>
     /// <param name="node">Any node.</param>
     private bool IsClipFromZero(OnnxNode node) =>
         node.StandardType == "Clip"
@@ -166,10 +171,10 @@ internal sealed class QuantizationPlan
         && low.Floats() is [0f];
 
     /// <summary>
-    /// Goes through the graph once, in order: layers pay for quantizing their input, other nodes compute in integers
-    /// only where what they read is in integers anyway.
+    /// Goes through the graph once, in order: layers are worth quantizing their input for; other nodes compute in
+    /// integers only if their inputs are already in integers.
     /// </summary>
-    /// <param name="keep">Names of nodes that stay in float, with the reason.</param>
+    /// <param name="keep">Names of the nodes that stay in float32, with the reason.</param>
     private void AssignRoles(IReadOnlyDictionary<string, string> keep)
     {
         var inIntegers = new HashSet<string>(StringComparer.Ordinal);
@@ -198,7 +203,8 @@ internal sealed class QuantizationPlan
         }
     }
 
-    /// <summary>Layers in the bodies of If, Loop, Scan and in functions are not looked into: that is said too.</summary>
+    /// <summary>Reports layers in the bodies of If, Loop and Scan and in functions, which are not
+    /// quantized.</summary>
     private void TellOfInnerLayers()
     {
         foreach (var node in model.Nodes)
@@ -207,10 +213,10 @@ internal sealed class QuantizationPlan
                 node.Attributes.Values.OfType<AttributeProto>()
                     .SelectMany(Subgraphs.Of)
                     .SelectMany(graph => graph.Node),
-                $"it stands in a subgraph of {node.OpType}, which stays as it is"
+                $"it is in a subgraph of {node.OpType}, and subgraphs are not quantized"
             );
         foreach (var function in model.Rest?.Functions ?? [])
-            Tell(function.Name, function.Node, "it stands in a function of the file, which stays as it is");
+            Tell(function.Name, function.Node, "it is in a model-local function, and functions are not quantized");
 
         void Tell(string place, IEnumerable<NodeProto> nodes, string reason) =>
             left.AddRange(
@@ -224,10 +230,10 @@ internal sealed class QuantizationPlan
     }
 
     /// <summary>
-    /// The role of a node that has no weights; null where ONNX Runtime has no integer kernel for it.
+    /// The role of a node without weights; null if ONNX Runtime has no integer kernel for it.
     /// </summary>
     /// <param name="node">Any node.</param>
-    /// <returns>Null where it stays in float.</returns>
+    /// <returns>Null if it stays in float32.</returns>
     private static Role? RoleOf(OnnxNode node) =>
         node.StandardType switch
         {
@@ -241,34 +247,36 @@ internal sealed class QuantizationPlan
 
     /// <summary>The inputs of a node that are held in 8 bits; shapes, axes and sizes are not.</summary>
     /// <param name="node">A node.</param>
-    /// <param name="role">Its role.</param>
+    /// <param name="role">Role of the node.</param>
     public static IEnumerable<string> Activations(OnnxNode node, Role role) =>
         role == Role.Join ? node.Inputs : node.Inputs.Take(1);
 
-    /// <summary>The value that a layer reads, and the axis of its channels there; -1 is the last.</summary>
+    /// <summary>The value that a layer reads and its channel axis; -1 is the last axis.</summary>
     /// <param name="layer">A node with the role of a layer.</param>
     public static (string Value, int Axis) Channels(OnnxNode layer) =>
         (layer.Inputs[0], layer.StandardType == "Conv" ? 1 : -1);
 
     /// <summary>
-    /// A BatchNormalization that could not be folded: values would go to float32 and back between it and its layer.
+    /// Looks for a BatchNormalization that could not be folded: values would be converted to float32 and back between
+    /// it and its layer.
     /// </summary>
     /// <param name="layer">A layer.</param>
-    /// <returns>The reason as the report has it; null where no norm follows.</returns>
+    /// <returns>The reason for the report; null if no norm follows.</returns>
     private string? UnfoldedNorm(OnnxNode layer) =>
         index.Readers(layer.Outputs[0]).FirstOrDefault(node => node.StandardType == "BatchNormalization") is { } norm
-            ? $"BatchNormalization '{norm.Name}' behind it cannot be folded into it: its statistics or the "
-                + "layer's weights are not of the file, or someone else reads between them"
+            ? $"BatchNormalization '{norm.Name}' after it cannot be folded into it: its statistics or the "
+                + $"layer's weights are not constants, or another node reads the value between them"
             : null;
 
-    /// <summary>Whether some node that computes in integers takes this value as one of its activations.</summary>
+    /// <summary>Whether a node that computes in integers reads this value as an activation.</summary>
     /// <param name="value">A value of the graph.</param>
     private bool IsReadInIntegers(string value) =>
         index
             .Readers(value)
             .Any(node => roles.TryGetValue(node.Name, out var role) && Activations(node, role).Contains(value));
 
-    /// <summary>A move whose result is read in float only would add a pair of conversions for nothing.</summary>
+    /// <summary>Drops moves whose result is only read in float32: they would add two conversions without a
+    /// benefit.</summary>
     private void DropUselessRoles()
     {
         foreach (
@@ -284,7 +292,7 @@ internal sealed class QuantizationPlan
             roles.Remove(node.Name);
     }
 
-    /// <summary>Names the values in 8 bits: what integer nodes read, and what they give.</summary>
+    /// <summary>Collects the values held in 8 bits: the inputs and results of integer nodes.</summary>
     private void CollectValues()
     {
         foreach (var node in model.Nodes.Where(node => roles.ContainsKey(node.Name)))
@@ -292,17 +300,18 @@ internal sealed class QuantizationPlan
             foreach (var input in Activations(node, roles[node.Name]))
                 values.TryAdd(input, new PlannedValue(input, false));
             var result = ResultOf(node);
-            // Gemm and MatMul give float32 as readily as integers; a convolution needs its result quantized to be
-            // computed in integers.
+            // Gemm and MatMul can produce float32 from integer inputs; a convolution computes in integers only if its
+            // result is quantized.
             if (node.StandardType is "Gemm" or "MatMul" && !IsReadInIntegers(result))
                 continue;
             values[result] = new PlannedValue(result, true);
         }
     }
 
-    /// <summary>Values that share one scale: what moves elements, and concatenations of values of one sign.</summary>
+    /// <summary>Merges the ranges of values that share a scale: inputs and results of moves, and of concatenations of
+    /// values of one sign.</summary>
     /// <param name="ranges">Ranges of the values, by name.</param>
-    /// <returns>The same names; values that share a scale have the union of their ranges.</returns>
+    /// <returns>The same names, where values that share a scale have the union of their ranges.</returns>
     public IReadOnlyDictionary<string, (double Low, double High)> Shared(
         IReadOnlyDictionary<string, (double Low, double High)> ranges
     )
@@ -313,7 +322,7 @@ internal sealed class QuantizationPlan
         {
             var role = roles[node.Name];
             var members = Activations(node, role).Append(ResultOf(node)).ToArray();
-            // Values of a ReLU keep a range that begins at zero: the ReLU is then part of the conversion.
+            // Results of a ReLU keep a range that begins at zero: the ReLU is then part of the conversion.
             if (
                 role == Role.Move
                 || (

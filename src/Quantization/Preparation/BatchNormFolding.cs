@@ -1,19 +1,19 @@
-// What it does: puts a BatchNormalization into the Conv or Gemm before it, whose values then stay in integers.
-//   s = gamma / sqrt(variance + epsilon):   w'[c] = w[c] s[c],   b'[c] = (b[c] - mean[c]) s[c] + beta[c],   in
-// float64, rounded once
+// What it does: folds a BatchNormalization into the Conv or Gemm before it, whose values then stay in integers.
+//   s = gamma / sqrt(variance + epsilon):   w'[c] = w[c] s[c],   b'[c] = (b[c] - mean[c]) s[c] + beta[c]
+// in float64, rounded once.
 using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Quantization.Preparation;
 
 /// <summary>
-/// Folds the BatchNormalization that an exporter left unfolded into the Conv or Gemm before it: else values would go
-/// to float32 and back between the two.
+/// Folds a BatchNormalization that the exporter left unfolded into the Conv or Gemm before it; otherwise values would
+/// be converted to float32 and back between the two.
 /// </summary>
 internal static class BatchNormFolding
 {
     /// <summary>Rewrites a model in place.</summary>
-    /// <param name="model">Changed in place. A norm in training mode, or whose layer's result somebody else reads,
-    /// stays.</param>
+    /// <param name="model">The model; changed in place. A norm stays if it is in training mode or if another node
+    /// reads the layer's result.</param>
     public static void Apply(OnnxGraph model)
     {
         var names = new FreshNames(model);
@@ -42,9 +42,10 @@ internal static class BatchNormFolding
         model.RemoveUnreadInitializers();
     }
 
-    /// <summary>Writes the folded weight and bias under new names: the layer's own may be shared.</summary>
+    /// <summary>Writes the folded weight and bias under new names, since other layers may share the original
+    /// tensors.</summary>
     /// <param name="model">The graph, changed in place.</param>
-    /// <param name="names">For the two new tensors.</param>
+    /// <param name="names">Source of names for the two new tensors.</param>
     /// <param name="layer">The Conv or Gemm before the norm.</param>
     /// <param name="norm">The norm, which the caller removes.</param>
     private static void Fold(OnnxGraph model, FreshNames names, OnnxNode layer, OnnxNode norm)

@@ -4,12 +4,12 @@ using TorchBridge.Quantization.Execution;
 namespace TorchBridge.Quantization.Preparation;
 
 /// <summary>
-/// Weights and biases that the graph computes from tensors of the file alone (Constant, Identity, Cast, Transpose,
-/// whatever it is) become tensors of the file: ONNX Runtime computes them, once.
+/// Turns weights and biases that the graph computes from constants only (with Constant, Identity, Cast, Transpose or
+/// any other operator) into initializers: ONNX Runtime computes them once.
 /// </summary>
 internal static class ConstantWeights
 {
-    /// <summary>Operators that give other numbers at each run, whatever they read.</summary>
+    /// <summary>Operators with different results in each run.</summary>
     private static readonly HashSet<string> Random =
     [
         "RandomNormal",
@@ -21,15 +21,15 @@ internal static class ConstantWeights
     ];
 
     /// <summary>Rewrites a model in place.</summary>
-    /// <param name="model">Changed in place. What does not run apart stays computed, and the plan gives that as the
-    /// reason.</param>
+    /// <param name="model">The model; changed in place. Weights whose nodes cannot run separately stay computed, and
+    /// the plan reports that as the reason.</param>
     public static void Apply(OnnxGraph model)
     {
         var read = model.Nodes.SelectMany(Weights).Distinct(StringComparer.Ordinal).ToArray();
         var constants = Constants(model);
         var computed = read.Where(name => constants.Contains(name) && model.Tensor(name) is null).ToArray();
         var needed = Needed(model, computed);
-        // A weight that callers may replace is still a weight: older exporters listed them all among the inputs.
+        // An initializer that callers may override is still a weight: older exporters listed all of them as inputs.
         var fixedNow = read.Concat(needed.SelectMany(node => node.Inputs))
             .Where(model.Initializers.ContainsKey)
             .ToHashSet(StringComparer.Ordinal);
@@ -52,7 +52,7 @@ internal static class ConstantWeights
             _ => [],
         };
 
-    /// <summary>Every value that depends on no input and on no chance.</summary>
+    /// <summary>All values that depend neither on an input nor on random numbers.</summary>
     /// <param name="model">The graph, in topological order.</param>
     private static HashSet<string> Constants(OnnxGraph model)
     {
@@ -69,9 +69,9 @@ internal static class ConstantWeights
         return constants;
     }
 
-    /// <summary>The nodes that some values depend on, in the graph's order.</summary>
+    /// <summary>The nodes that some values depend on, in graph order.</summary>
     /// <param name="model">The graph.</param>
-    /// <param name="values">Values that are to be computed.</param>
+    /// <param name="values">The values to compute.</param>
     /// <returns>In topological order.</returns>
     private static List<OnnxNode> Needed(OnnxGraph model, IEnumerable<string> values)
     {
@@ -88,12 +88,12 @@ internal static class ConstantWeights
     }
 
     /// <summary>
-    /// Runs the nodes alone, without inputs; none where ONNX Runtime does not take them apart from their graph.
+    /// Runs the nodes as a separate graph without inputs.
     /// </summary>
-    /// <param name="model">The graph; it is not changed.</param>
-    /// <param name="nodes">What computes the values.</param>
-    /// <param name="values">Their names.</param>
-    /// <returns>Empty where ONNX Runtime does not run the part by itself.</returns>
+    /// <param name="model">The graph, which is not changed.</param>
+    /// <param name="nodes">The nodes that compute the values.</param>
+    /// <param name="values">Names of the values.</param>
+    /// <returns>The values; empty if ONNX Runtime cannot run the nodes separately.</returns>
     private static Initializer[] Compute(OnnxGraph model, List<OnnxNode> nodes, string[] values)
     {
         var part = model.Copy();
@@ -121,14 +121,14 @@ internal static class ConstantWeights
         }
         catch (QuantizationException)
         {
-            // What does not run apart stays where it is; the plan says that the weight is computed.
+            // Nodes that cannot run separately stay; the plan then reports that the weight is computed.
             return [];
         }
     }
 
-    /// <summary>Takes away the nodes that made what is a tensor now, and those that nothing needs any more.</summary>
-    /// <param name="model">The graph, which has the tensors already.</param>
-    /// <param name="nodes">What computed them.</param>
+    /// <summary>Removes the nodes whose results are initializers now, and nodes that are no longer needed.</summary>
+    /// <param name="model">The graph, which already has the initializers.</param>
+    /// <param name="nodes">The nodes that computed them.</param>
     private static void RemoveComputed(OnnxGraph model, List<OnnxNode> nodes)
     {
         var names = new FreshNames(model);

@@ -5,18 +5,17 @@ using TorchBridge.Onnx.Graph;
 namespace TorchBridge.Quantization.Preparation;
 
 /// <summary>
-/// Reads the model that is to be quantized, and brings it into the form that plans are made for. It computes the same
-/// in that form.
+/// Reads the model to be quantized and brings it into the form that is planned, which computes the same results.
 /// </summary>
 internal static class FloatModel
 {
-    /// <summary>Files of this version of the format and above tell tensors from inputs.</summary>
+    /// <summary>First IR version in which initializers need not be inputs.</summary>
     private const int LeastIr = 4;
 
     /// <summary>Reads a model.</summary>
-    /// <param name="path">The file; a data file that it names stands beside it.</param>
-    /// <returns>A graph with at least one node, every tensor in memory.</returns>
-    /// <exception cref="QuantizationException">It cannot be read, or is none that can be quantized.</exception>
+    /// <param name="path">The file; an external data file is expected next to it.</param>
+    /// <returns>A graph with at least one node and every tensor in memory.</returns>
+    /// <exception cref="QuantizationException">The file cannot be read, or the model cannot be quantized.</exception>
     public static OnnxGraph Load(string path)
     {
         try
@@ -37,20 +36,21 @@ internal static class FloatModel
         }
     }
 
-    /// <summary>Refuses what is quantized already, and what is no legal model.</summary>
+    /// <summary>Refuses models that are already quantized and invalid models.</summary>
     /// <param name="model">The model that was read.</param>
-    /// <param name="path">What to call it in an error.</param>
-    /// <exception cref="QuantizationException">It is refused; the message says what to do.</exception>
+    /// <param name="path">Path of the model, for error messages.</param>
+    /// <exception cref="QuantizationException">The model is refused; the message says what to do.</exception>
     public static void Refuse(OnnxGraph model, string path)
     {
         OpsetConversion.Refuse(model, path);
         if (model.Nodes.FirstOrDefault(IsInteger) is { } integer)
             throw new QuantizationException(
-                $"{path} is quantized already (node '{integer.Name}' is {integer.OpType}); start from the float32 model"
+                $"{path} is already quantized (node '{integer.Name}' is {integer.OpType}); start from the "
+                    + $"float32 model"
             );
         if (model.Metadata.ContainsKey(MetadataKeys.Quantization))
             throw new QuantizationException(
-                $"{path} is quantized already: its weights are stored smaller. Start from the float32 model."
+                $"{path} is already quantized: its weights are compressed. Start from the float32 model."
             );
         if (
             model.Nodes.GroupBy(node => node.Name, StringComparer.Ordinal).FirstOrDefault(same => same.Count() > 1) is
@@ -58,19 +58,20 @@ internal static class FloatModel
         )
         {
             throw new QuantizationException(
-                $"{path} is not a legal ONNX model: {twice.Count()} of its nodes are called "
-                    + $"'{twice.Key}'. Give each a name of its own, or none."
+                $"{path} is not a valid ONNX model: {twice.Count()} of its nodes are called '{twice.Key}'. Give "
+                    + $"each node a unique name, or none."
             );
         }
     }
 
-    /// <summary>A copy in the form that plans are made for; ONNX Runtime has loaded the model before.</summary>
-    /// <param name="original">Is not changed.</param>
-    /// <returns>Opset 13 or above, weights as tensors of the file, Gemm in one form, norms folded.</returns>
+    /// <summary>Copies the model into the form that is planned; ONNX Runtime has loaded the model before.</summary>
+    /// <param name="original">The model, which is not changed.</param>
+    /// <returns>A model of opset 13 or later with weights as initializers, Gemm nodes in one form and norms
+    /// folded.</returns>
     public static OnnxGraph Prepare(OnnxGraph original)
     {
         var model = OpsetConversion.Apply(original);
-        // Of files of version 3 every tensor is an input too, and stays constant nevertheless.
+        // In IR version 3 every initializer is an input too; it stays constant nevertheless.
         if (model.Rest is { IrVersion: < LeastIr })
         {
             model = model.Copy(model.Opset, LeastIr);
@@ -84,7 +85,7 @@ internal static class FloatModel
     }
 
     /// <summary>
-    /// Whether a node is one of a quantized model: QuantizeLinear, QLinearConv, MatMulInteger and their like.
+    /// Whether a node belongs to a quantized model: QuantizeLinear, QLinearConv, MatMulInteger and the like.
     /// </summary>
     /// <param name="node">Any node.</param>
     private static bool IsInteger(OnnxNode node) =>

@@ -3,16 +3,17 @@ using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Quantization.Preparation;
 
-/// <summary>Gives names that nothing in a model has: its values and nodes may be called as ours would be.</summary>
-/// <param name="model">Whose names are taken.</param>
+/// <summary>Creates names that are unique in a model, whose own nodes and values may already use the wanted
+/// ones.</summary>
+/// <param name="model">The model whose names are taken.</param>
 internal sealed class FreshNames(OnnxGraph model)
 {
-    /// <summary>Names of the model's nodes and values, and those that were given out.</summary>
+    /// <summary>Names of the model's nodes and values, and the names created so far.</summary>
     private readonly HashSet<string> taken = model.Names();
 
-    /// <summary>A name; the one that is wanted, unless it is taken.</summary>
-    /// <param name="wanted">What it should be called.</param>
-    /// <returns>The name, or the name with <c>_2</c>, <c>_3</c> and so on; it is taken from now on.</returns>
+    /// <summary>Returns the wanted name, or a variant if it is taken.</summary>
+    /// <param name="wanted">The wanted name.</param>
+    /// <returns>The name, with <c>_2</c>, <c>_3</c> and so on appended if needed; it is taken from now on.</returns>
     public string Take(string wanted)
     {
         var name = wanted;

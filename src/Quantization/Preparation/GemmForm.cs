@@ -1,20 +1,20 @@
-// What it does: brings Gemm into the form that integer kernels have:  Y = A B + c, with c a vector of one number a
-// column.
+// What it does: brings Gemm into the form that integer kernels support:  Y = A B + c, where c has one value per column.
 //   alpha A B + beta C  =  A (alpha B) + (beta C)
-//   C of [], [1], [1, 1], [1, N] is one number a column; of [M, 1] or [M, N], or where it is computed, it is added
-// behind.
+//   C of shape [], [1], [1, 1] or [1, N] has one value per column; C of shape [M, 1] or [M, N], or a computed C, is
+//   added after the product.
 using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Quantization.Preparation;
 
 /// <summary>
-/// Brings Gemm nodes into the one form that integer kernels have: no factors, and a bias of one number per column or
-/// none.
+/// Brings Gemm nodes into the form that integer kernels support: no factors, and one bias value per column or no
+/// bias.
 /// </summary>
 internal static class GemmForm
 {
     /// <summary>Rewrites a model in place.</summary>
-    /// <param name="model">Changed in place. A bias of another shape is added behind the product, in float32.</param>
+    /// <param name="model">The model; changed in place. A bias of another shape is added after the product, in
+    /// float32.</param>
     public static void Apply(OnnxGraph model)
     {
         var names = new FreshNames(model);
@@ -45,7 +45,7 @@ internal static class GemmForm
 
             if (node.Float("beta", 1) != 1)
                 continue;
-            // Added behind, in float32: the product itself is then one of integers.
+            // Added after the product, in float32, so that the product itself can be an integer one.
             var sum = new OnnxNode
             {
                 OpType = "Add",
@@ -60,14 +60,14 @@ internal static class GemmForm
     }
 
     /// <summary>
-    /// Multiplies a factor into a tensor, and takes the attribute away; the tensor itself where the factor is 1.
+    /// Multiplies a factor into a tensor and removes the attribute; returns the tensor itself if the factor is 1.
     /// </summary>
-    /// <param name="model">The graph; it gets the new tensor.</param>
-    /// <param name="names">For the new tensor.</param>
-    /// <param name="node">The Gemm, which loses the attribute.</param>
+    /// <param name="model">The graph, which receives the new tensor.</param>
+    /// <param name="names">Source of a name for the new tensor.</param>
+    /// <param name="node">The Gemm, whose attribute is removed.</param>
     /// <param name="attribute"><c>alpha</c> or <c>beta</c>.</param>
-    /// <param name="tensor">What it multiplies.</param>
-    /// <returns>Name of the tensor to read.</returns>
+    /// <param name="tensor">The tensor that the factor multiplies.</param>
+    /// <returns>Name of the tensor to use.</returns>
     private static string Scaled(OnnxGraph model, FreshNames names, OnnxNode node, string attribute, Initializer tensor)
     {
         var factor = node.Float(attribute, 1);
@@ -77,10 +77,10 @@ internal static class GemmForm
             : Add(model, names, node, Array.ConvertAll(tensor.Floats(), value => value * factor), tensor.Dims);
     }
 
-    /// <summary>One number a column; null where rows have numbers of their own.</summary>
-    /// <param name="bias">Of any shape.</param>
-    /// <param name="columns">Of the product.</param>
-    /// <returns>A number for each column, or null where rows differ.</returns>
+    /// <summary>The bias with one value per column; null if it differs between rows.</summary>
+    /// <param name="bias">Bias of any shape.</param>
+    /// <param name="columns">Columns of the product.</param>
+    /// <returns>One value per column, or null if rows differ.</returns>
     private static float[]? OfColumns(Initializer bias, long columns)
     {
         if (bias.Dims.Length > 2 || (bias.Dims.Length == 2 && bias.Dims[0] != 1))
@@ -91,13 +91,13 @@ internal static class GemmForm
         return values.Length == 1 ? [.. Enumerable.Repeat(values[0], (int)columns)] : null;
     }
 
-    /// <summary>Adds a tensor under a name that is free.</summary>
+    /// <summary>Adds a tensor under a unique name.</summary>
     /// <param name="model">The graph.</param>
-    /// <param name="names">For the tensor.</param>
-    /// <param name="node">The Gemm that it belongs to.</param>
-    /// <param name="values">Its numbers.</param>
-    /// <param name="dims">Its shape.</param>
-    /// <returns>Its name.</returns>
+    /// <param name="names">Source of a name for the tensor.</param>
+    /// <param name="node">The Gemm that uses it.</param>
+    /// <param name="values">Values of the tensor.</param>
+    /// <param name="dims">Shape of the tensor.</param>
+    /// <returns>Name of the tensor.</returns>
     private static string Add(OnnxGraph model, FreshNames names, OnnxNode node, float[] values, params long[] dims)
     {
         var tensor = Initializer.Of(names.Take($"{node.Name}:constant"), values, dims);

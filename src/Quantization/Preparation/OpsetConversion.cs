@@ -1,29 +1,29 @@
-// What it does: states a model of opset 11 or 12 in opset 13, whose DequantizeLinear has a scale a channel.
+// What it does: converts a model of opset 11 or 12 to opset 13, whose DequantizeLinear has one scale per channel.
 //   Squeeze, Unsqueeze, ReduceSum   axes:  an attribute becomes an input
 //   Split                           split: an attribute becomes an input
-//   Softmax, LogSoftmax, Hardmax    worked on x flattened to two axes; since 13 on one axis:  y =
-// reshape(f(flatten(x, axis), -1), shape(x))
-//   Dropout                         ratio: an attribute became an input in 12; in inference it is not read
-// All other operators of 11 and 12 mean the same in 13. Source: ONNX, docs/Changelog.md.
+//   Softmax, LogSoftmax, Hardmax    flattened x to two axes; since 13 they act on one axis:
+//                                   y = reshape(f(flatten(x, axis), -1), shape(x))
+//   Dropout                         ratio: an attribute became an input in 12; inference does not read it
+// All other operators have the same semantics in 11, 12 and 13. Source: ONNX, docs/Changelog.md.
 using System.Globalization;
 using TorchBridge.Onnx.Graph;
 using TorchBridge.Onnx.Proto;
 
 namespace TorchBridge.Quantization.Preparation;
 
-/// <summary>States models of opset 11 and 12 in 13, the first with one scale per channel.</summary>
+/// <summary>Converts models of opset 11 and 12 to 13, the first with one scale per channel.</summary>
 internal static class OpsetConversion
 {
     /// <summary>The first opset whose QuantizeLinear and DequantizeLinear have an axis.</summary>
     private const int Opset = 13;
 
-    /// <summary>The oldest opset that can be stated in 13.</summary>
+    /// <summary>The oldest opset that can be converted to 13.</summary>
     private const int Oldest = 11;
 
     /// <summary>The version of the file format that came with opset 13.</summary>
     private const int IrOfOpset = 7;
 
-    /// <summary>Operators that mean something else from opset 13 on.</summary>
+    /// <summary>Operators whose semantics changed in opset 13.</summary>
     private static readonly HashSet<string> Changed =
     [
         "Squeeze",
@@ -39,19 +39,21 @@ internal static class OpsetConversion
     /// <summary>Refuses a model that cannot be converted.</summary>
     /// <param name="model">The model that was read.</param>
     /// <param name="path">What to call it in an error.</param>
-    /// <exception cref="QuantizationException">It is refused; the message says how to convert it.</exception>
+    /// <exception cref="QuantizationException">The model is refused; the message says how to convert it.</exception>
     public static void Refuse(OnnxGraph model, string path)
     {
         if (model.Opset >= Opset)
             return;
         const string how =
             "Convert it with onnx.version_converter.convert_version(model, 13) of Python's onnx package, "
-            + "or export it again: TorchBridge writes 17 to 21.";
+            + "or export it again: TorchBridge writes opsets 17 to 21.";
         if (model.Opset < Oldest)
         {
             throw new QuantizationException(
-                FormattableString.Invariant(
-                    $"{path} has opset {model.Opset}; a scale for each channel needs {Opset}, and {Oldest} and 12 are converted here. {how}"
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{path} has opset {model.Opset}; supported are {Oldest} and later, because scales per "
+                        + $"channel need {Opset} and only {Oldest} and 12 can be converted to it. {how}"
                 )
             );
         }
@@ -71,14 +73,15 @@ internal static class OpsetConversion
                 string.Create(
                     CultureInfo.InvariantCulture,
                     $"{path} has opset {model.Opset}; its node '{node.Name}' ({node.OpType}) in a "
-                        + $"subgraph or function means something else in {Opset}. {how}"
+                        + $"subgraph or function has other semantics in opset {Opset}. {how}"
                 )
             );
         }
     }
 
-    /// <summary>A copy in opset 13; where the model is of that or a later one already, of the same.</summary>
-    /// <param name="original">Is not changed.</param>
+    /// <summary>Copies the model and converts it to opset 13, unless it already has that opset or a later
+    /// one.</summary>
+    /// <param name="original">The model, which is not changed.</param>
     public static OnnxGraph Apply(OnnxGraph original)
     {
         if (original.Opset >= Opset)
@@ -112,10 +115,10 @@ internal static class OpsetConversion
     }
 
     /// <summary>
-    /// Makes an input of an attribute of integers; an attribute that is not there, or empty, stays out.
+    /// Turns an attribute of integers into an input; a missing or empty attribute is left out.
     /// </summary>
-    /// <param name="model">The graph; it gets the tensor.</param>
-    /// <param name="names">For the tensor.</param>
+    /// <param name="model">The graph, which receives the tensor.</param>
+    /// <param name="names">Source of a name for the tensor.</param>
     /// <param name="node">The node, changed in place.</param>
     /// <param name="attribute">A list of integers.</param>
     private static void ToInput(OnnxGraph model, FreshNames names, OnnxNode node, string attribute)
@@ -135,12 +138,12 @@ internal static class OpsetConversion
     }
 
     /// <summary>
-    /// Softmax as opset 11 means it, over all axes from one on: Shape, Flatten, the node along the last axis, Reshape
-    /// back.
+    /// Softmax with the semantics of opset 11, over all axes from one on: Shape, Flatten, the node along the last
+    /// axis, Reshape back.
     /// </summary>
-    /// <param name="names">For the new nodes and values.</param>
+    /// <param name="names">Source of names for the new nodes and values.</param>
     /// <param name="node">The softmax, changed in place.</param>
-    /// <returns>The nodes that stand for it, in order.</returns>
+    /// <returns>The nodes that replace it, in order.</returns>
     private static OnnxNode[] Flattened(FreshNames names, OnnxNode node)
     {
         string input = node.Inputs[0],

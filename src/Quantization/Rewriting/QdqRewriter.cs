@@ -6,12 +6,12 @@ using TorchBridge.Quantization.Weights;
 namespace TorchBridge.Quantization.Rewriting;
 
 /// <summary>
-/// What the rewriter needs to know of the values: what calibration and the options decided.
+/// The decisions of calibration and options that the rewriter needs.
 /// </summary>
-/// <param name="Scales">By name of the value.</param>
-/// <param name="InputMeans">By a layer's input and axis: the mean of each channel, to correct biases by; null to
-/// leave them.</param>
-/// <param name="WeightBits">7 or 8.</param>
+/// <param name="Scales">Scales by name of the value.</param>
+/// <param name="InputMeans">The mean of each channel by a layer's input and axis, for bias correction; null to leave
+/// biases unchanged.</param>
+/// <param name="WeightBits">Bits of the weights, 7 or 8.</param>
 internal sealed record Calibrated(
     IReadOnlyDictionary<string, AffineScale> Scales,
     IReadOnlyDictionary<(string Value, int Axis), double[]>? InputMeans,
@@ -19,27 +19,27 @@ internal sealed record Calibrated(
 );
 
 /// <summary>
-/// Writes a plan into a model in the QDQ format: QuantizeLinear and DequantizeLinear stand around what is to compute
-/// in integers, and a runtime makes integer nodes of it. Readers of a value that is made in integers read what the
-/// integers stand for, outputs included.
+/// Writes a plan into a model in the QDQ format: QuantizeLinear and DequantizeLinear surround the nodes that compute
+/// in integers, and a runtime fuses them into integer nodes. Readers of a value that is produced in integers,
+/// including the model's outputs, read the dequantized value.
 /// </summary>
-/// <param name="model">Is rewritten.</param>
-/// <param name="plan">Which nodes compute in integers, and which values are held in 8 bits.</param>
-/// <param name="calibrated">Scales of these values, and what else was measured.</param>
+/// <param name="model">The model; changed in place.</param>
+/// <param name="plan">The nodes that compute in integers and the values held in 8 bits.</param>
+/// <param name="calibrated">Scales of these values, and channel means.</param>
 internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibrated calibrated)
 {
-    /// <summary>Ends the new name of what a node gives before it is quantized.</summary>
+    /// <summary>Suffix of a node's result before it is quantized.</summary>
     private const string FloatSuffix = ":float";
 
     /// <summary>
-    /// Ends the name of what the integers of an input, or of a float node's result, stand for.
+    /// Suffix of the dequantized value of an input or of a float node's result.
     /// </summary>
     private const string DequantizedSuffix = ":dequantized";
 
-    /// <summary>Gives new values and nodes names that the model has not.</summary>
+    /// <summary>Creates unique names for new values and nodes.</summary>
     private readonly FreshNames names = new(model);
 
-    /// <summary>The name of what the integers of a value stand for, by the value's name.</summary>
+    /// <summary>Names of the dequantized values, by name of the value.</summary>
     private readonly Dictionary<string, string> dequantizedNames = new(StringComparer.Ordinal);
 
     /// <summary>
@@ -80,8 +80,7 @@ internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibr
                 var value = node.Outputs[position];
                 if (!plan.Values.TryGetValue(value, out var planned))
                     continue;
-                // Who reads the value by its name reads what the integers stand for; the node itself gives another
-                // name.
+                // Readers of the value's name read the dequantized value; the node's own result gets another name.
                 if (planned.IsMadeInIntegers)
                     node.Outputs[position] = names.Take(value + FloatSuffix);
                 nodes.AddRange(
@@ -96,7 +95,7 @@ internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibr
         model.RemoveUnreadInitializers();
     }
 
-    /// <summary>The name of what the integers of a value stand for; the same one each time.</summary>
+    /// <summary>The name of a value's dequantized form; the same on every call.</summary>
     /// <param name="value">A value of the plan.</param>
     private string Dequantized(string value) =>
         dequantizedNames.TryGetValue(value, out var name)
@@ -104,11 +103,11 @@ internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibr
             : dequantizedNames[value] = names.Take(value + DequantizedSuffix);
 
     /// <summary>
-    /// QuantizeLinear and DequantizeLinear with one scale: x becomes q, and q what x is rounded to.
+    /// QuantizeLinear and DequantizeLinear with one scale: x becomes q, and q the rounded x.
     /// </summary>
-    /// <param name="value">The value whose scale it is.</param>
-    /// <param name="from">What is quantized.</param>
-    /// <param name="to">What is dequantized.</param>
+    /// <param name="value">The value whose scale is used.</param>
+    /// <param name="from">Name of the value to quantize.</param>
+    /// <param name="to">Name of the dequantized value.</param>
     private OnnxNode[] Pair(string value, string from, string to)
     {
         var scale = calibrated.Scales[value];
@@ -134,19 +133,19 @@ internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibr
 
     /// <summary>
     /// A layer's weight in int8 with one scale per output channel, and its bias in int32 at the scale of the
-    /// products; both behind a DequantizeLinear, which the runtime's integer kernel takes up.
+    /// products; both followed by a DequantizeLinear, which the runtime's integer kernel absorbs.
     /// </summary>
     /// <param name="layer">A layer of the plan; its inputs are changed in place.</param>
     private IEnumerable<OnnxNode> QuantizeWeights(OnnxNode layer)
     {
         var input = layer.Inputs[0];
-        // MatMul has no bias: nothing can take the change up. Nor is there a mean where calibration saw no element.
+        // MatMul has no bias that could be corrected. There is no mean either if calibration saw no elements.
         var means = layer.StandardType == "MatMul" ? null : calibrated.InputMeans?[QuantizationPlan.Channels(layer)];
         if (means is { Length: 0 })
             means = null;
         var weights = new LayerWeights(model, layer);
         var inputScale = calibrated.Scales[input].Scale;
-        // By the layer, not by the tensor: two layers may share one.
+        // Named after the layer, not the tensor: two layers may share one.
         var (tensor, bias) = weights.Quantize(
             inputScale,
             calibrated.WeightBits,
@@ -202,11 +201,11 @@ internal sealed class QdqRewriter(OnnxGraph model, QuantizationPlan plan, Calibr
         yield return biases;
     }
 
-    /// <summary>A node of one output, under a name that is free.</summary>
+    /// <summary>Creates a node with one output under a unique name.</summary>
     /// <param name="type">The operator.</param>
-    /// <param name="name">Of the node.</param>
-    /// <param name="inputs">Values that it reads.</param>
-    /// <param name="output">The value that it makes.</param>
+    /// <param name="name">Name of the node.</param>
+    /// <param name="inputs">Inputs of the node.</param>
+    /// <param name="output">Output of the node.</param>
     private OnnxNode Node(string type, string name, List<string> inputs, string output) =>
         new()
         {

@@ -1,10 +1,10 @@
 namespace TorchBridge.Quantization.Verification;
 
 /// <summary>
-/// What a budget misses, and where: the first of the conditions that does not hold.
+/// The first condition of a budget that is not met.
 /// </summary>
-/// <param name="Text">As people read it.</param>
-/// <param name="Output">The output that misses it.</param>
+/// <param name="Text">Human-readable description.</param>
+/// <param name="Output">The output that misses the budget.</param>
 internal sealed record BudgetMiss(string Text, string Output)
 {
     /// <inheritdoc/>

@@ -6,27 +6,27 @@ using TorchBridge.Quantization.Execution;
 
 namespace TorchBridge.Quantization.Verification;
 
-/// <summary>Counts rows of classes: how many stay the same, and how many are right. Rows are those of the output,
-/// whatever the inputs have.</summary>
-/// <param name="isClassifier">Whether the first output's columns are classes; null where only labels tell.</param>
+/// <summary>Counts rows of classes: how many agree, and how many are correct. Rows are those of the output, whatever
+/// the rows of the inputs.</summary>
+/// <param name="isClassifier">Whether the first output's columns are classes; null if only labels can tell.</param>
 internal sealed class ClassRows(bool? isClassifier)
 {
-    /// <summary>Rows that were compared.</summary>
+    /// <summary>Number of rows compared.</summary>
     private long rows;
 
-    /// <summary>Rows of one class in both models.</summary>
+    /// <summary>Number of rows with the same class in both models.</summary>
     private long agree;
 
-    /// <summary>Rows with a label.</summary>
+    /// <summary>Number of rows with a label.</summary>
     private long labelled;
 
-    /// <summary>Labelled rows that the float model gets right.</summary>
+    /// <summary>Number of labelled rows that the float model classifies correctly.</summary>
     private long floatRight;
 
-    /// <summary>Labelled rows that the quantized model gets right.</summary>
+    /// <summary>Number of labelled rows that the quantized model classifies correctly.</summary>
     private long quantizedRight;
 
-    /// <summary>Share of rows with the same class; null where there are none.</summary>
+    /// <summary>Share of rows with the same class; null if there are no rows.</summary>
     public double? Agreement => Share(agree, rows);
 
     /// <summary>Accuracy of the float model; null without labels.</summary>
@@ -36,10 +36,10 @@ internal sealed class ClassRows(bool? isClassifier)
     public double? QuantizedAccuracy => Share(quantizedRight, labelled);
 
     /// <summary>
-    /// Whether the columns of a model's first output are classes, as far as the file tells; null where it does not.
+    /// Whether the columns of a model's first output are classes, as far as the file shows; null if it does not.
     /// </summary>
     /// <param name="model">The float model.</param>
-    /// <returns>True where names, metadata, or a Softmax or ArgMax beside the output say so; never false.</returns>
+    /// <returns>True if names, metadata, or an adjacent Softmax or ArgMax say so; never false.</returns>
     public static bool? Of(OnnxGraph model)
     {
         if (model.Outputs.Count == 0)
@@ -55,12 +55,12 @@ internal sealed class ClassRows(bool? isClassifier)
         return isNamed || isSoftmax ? true : null;
     }
 
-    /// <summary>Adds a batch: nothing where the output has no rows of classes.</summary>
+    /// <summary>Adds a batch; does nothing if the output has no rows of classes.</summary>
     /// <param name="expected">The float model's first output.</param>
-    /// <param name="actual">The other's.</param>
-    /// <param name="labels">The right classes; null where they are not known.</param>
-    /// <param name="number">The batch, for an error.</param>
-    /// <exception cref="QuantizationException">There are more or fewer labels than rows.</exception>
+    /// <param name="actual">The quantized model's first output.</param>
+    /// <param name="labels">The correct classes; null if unknown.</param>
+    /// <param name="number">Number of the batch, for error messages.</param>
+    /// <exception cref="QuantizationException">The number of labels differs from the number of rows.</exception>
     public void Add(OutputValue expected, OutputValue actual, IReadOnlyList<int>? labels, int number)
     {
         if (
@@ -70,7 +70,7 @@ internal sealed class ClassRows(bool? isClassifier)
         )
             return;
         if (before.Length != after.Length)
-            return; // the shapes differ: the output itself is judged by that
+            return; // the shapes differ, which is reported for the output itself
         rows += before.Length;
         agree += before.Zip(after).Count(pair => pair.First == pair.Second);
         if (labels is null)
@@ -79,8 +79,8 @@ internal sealed class ClassRows(bool? isClassifier)
             throw new QuantizationException(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"batch {number} has {labels.Count} labels, and output '{expected.Name}' gives "
-                        + $"{before.Length} rows; give one label per row"
+                    $"batch {number} has {labels.Count} labels, but output '{expected.Name}' has {before.Length} "
+                        + $"rows; pass one label per row"
                 )
             );
         labelled += labels.Count;
@@ -90,8 +90,8 @@ internal sealed class ClassRows(bool? isClassifier)
 
     /// <summary>The class of each row; null for an output that has no rows of classes.</summary>
     /// <param name="output">An output.</param>
-    /// <returns>The largest column of each row; null where the output is no table of floats with two columns at
-    /// least.</returns>
+    /// <returns>The largest column of each row; null if the output is not a table of floats with at least two
+    /// columns.</returns>
     private static int[]? Classes(OutputValue output)
     {
         if (output.Shape is not [var rows, var columns and > 1])
@@ -102,9 +102,9 @@ internal sealed class ClassRows(bool? isClassifier)
     }
 
     /// <summary>Index of the largest element of each row.</summary>
-    /// <param name="rows">How many there are.</param>
-    /// <param name="columns">Elements of each.</param>
-    /// <param name="values">Row by row.</param>
+    /// <param name="rows">Number of rows.</param>
+    /// <param name="columns">Number of elements per row.</param>
+    /// <param name="values">The elements, row by row.</param>
     private static int[] Largest<T>(int rows, int columns, ReadOnlySpan<T> values)
         where T : System.Numerics.IBinaryFloatingPointIeee754<T>
     {
@@ -114,9 +114,9 @@ internal sealed class ClassRows(bool? isClassifier)
         return result;
     }
 
-    /// <summary>A part of a whole, 0 to 1; null where the whole is nothing.</summary>
-    /// <param name="part">How many.</param>
-    /// <param name="whole">Of how many.</param>
-    /// <returns>0 to 1; null of nothing.</returns>
+    /// <summary>A part as a fraction of the whole; null if the whole is 0.</summary>
+    /// <param name="part">Count of the part.</param>
+    /// <param name="whole">Count of the whole.</param>
+    /// <returns>From 0 to 1, or null.</returns>
     private static double? Share(long part, long whole) => whole > 0 ? (double)part / whole : null;
 }

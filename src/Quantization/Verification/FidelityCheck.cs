@@ -4,17 +4,18 @@ namespace TorchBridge.Quantization.Verification;
 
 /// <summary>Compares a quantized model with its float model, side by side on the same batches.</summary>
 /// <param name="reference">The float model.</param>
-/// <param name="isClassifier">Whether the first output's columns are classes; null where only labels tell.</param>
+/// <param name="isClassifier">Whether the first output's columns are classes; null if only labels can tell.</param>
 internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
 {
     /// <summary>Runs both models over batches and compares all outputs.</summary>
-    /// <param name="quantized">The other model.</param>
-    /// <param name="batches">What to run.</param>
-    /// <param name="heldOut">Whether calibration has not seen them.</param>
-    /// <param name="rows">Rows to stop after; the batch that reaches them is compared whole.</param>
-    /// <param name="report">Called after each batch, with its number from 1; null for nobody.</param>
-    /// <returns>Sums over all batches; batches count by their elements, not each the same.</returns>
-    /// <exception cref="QuantizationException">There is no batch, or nothing that can be compared.</exception>
+    /// <param name="quantized">The quantized model.</param>
+    /// <param name="batches">The batches to run.</param>
+    /// <param name="heldOut">Whether the batches were not used for calibration.</param>
+    /// <param name="rows">Number of rows after which to stop; the batch that reaches it is compared
+    /// completely.</param>
+    /// <param name="report">Called after each batch with its number, from 1; may be null.</param>
+    /// <returns>The comparison over all batches, weighted by their number of elements.</returns>
+    /// <exception cref="QuantizationException">There are no batches or no values to compare.</exception>
     public Fidelity Compare(
         ModelRunner quantized,
         IEnumerable<QuantizationBatch> batches,
@@ -33,7 +34,7 @@ internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
             using var actual = quantized.Run(batch);
             OutputValue[] left = [.. expected.Values()],
                 right = [.. actual.Values()];
-            // Sequences may differ in length: what has no partner has another shape.
+            // Sequences may differ in length: an item without a counterpart counts as another shape.
             foreach (var name in left.Concat(right).Select(value => value.Name).Distinct(StringComparer.Ordinal))
             {
                 OutputValue[] wanted = [.. left.Where(value => value.Name == name)],
@@ -59,12 +60,13 @@ internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
         var kind = heldOut ? "held-out" : "calibration";
         if (number == 0)
             throw new QuantizationException(
-                $"there are no {kind} batches to verify with; they are read more than once, so a one-time sequence will not do."
+                $"there are no {kind} batches to verify with. They are enumerated more than once, so pass a "
+                    + $"collection instead of a sequence that can be read only once."
             );
         if (noise.Values.All(sum => sum.Count == 0))
             throw new QuantizationException(
-                $"the {kind} batches give no output with an element in it, so the quantized model cannot "
-                    + "be compared with the float model. No file was written."
+                $"the {kind} batches produce no output with any elements, so the quantized model cannot be "
+                    + $"compared with the float model. No file was written."
             );
         return new Fidelity(
             seen,
@@ -76,9 +78,10 @@ internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
         );
     }
 
-    /// <summary>What the budget misses; null where it holds. NaN never holds.</summary>
-    /// <param name="fidelity">What a comparison gave.</param>
-    /// <param name="budget">What is allowed.</param>
+    /// <summary>The first condition of the budget that is not met; null if all are. NaN never meets a
+    /// condition.</summary>
+    /// <param name="fidelity">The result of a comparison.</param>
+    /// <param name="budget">The accepted loss.</param>
     public static BudgetMiss? Miss(Fidelity fidelity, AccuracyBudget budget)
     {
         var first = fidelity.Outputs[0].Name;
@@ -88,12 +91,12 @@ internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
         )
             return Missed(
                 first,
-                $"accuracy falls from {before:P2} to {after:P2}; allowed is a loss of {budget.AccuracyDrop:P2}"
+                $"accuracy falls from {before:P2} to {after:P2}; the budget allows a loss of {budget.AccuracyDrop:P2}"
             );
         if (fidelity.Agreement is { } agreement && !(agreement >= budget.Agreement))
             return Missed(
                 first,
-                $"the class is the same in {agreement:P2} of the rows; required are {budget.Agreement:P2}"
+                $"the class is the same in {agreement:P2} of the rows; the budget requires {budget.Agreement:P2}"
             );
         foreach (var output in fidelity.Outputs)
         {
@@ -107,21 +110,21 @@ internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
                 if (!(equal >= budget.Agreement))
                     return Missed(
                         output.Name,
-                        $"output '{output.Name}' is the same in {equal:P2} of its elements; required are {budget.Agreement:P2}"
+                        $"output '{output.Name}' is equal in {equal:P2} of its elements; the budget requires {budget.Agreement:P2}"
                     );
             }
             else if (double.IsInfinity(output.LargestAbsolute))
             {
                 return Missed(
                     output.Name,
-                    $"output '{output.Name}' has NaN or infinity on one side only, or another one than the float model's"
+                    $"output '{output.Name}' has NaN or infinity where the float model has another value, or vice versa"
                 );
             }
-            else if (!(output.Decibels >= budget.Decibels))
+            else if (output.Decibels is var ratio && !(ratio >= budget.Decibels))
             {
                 return Missed(
                     output.Name,
-                    $"output '{output.Name}' has {output.Decibels:F1} dB of signal to noise; required are {budget.Decibels:F1}"
+                    $"output '{output.Name}' has a signal-to-noise ratio of {ratio:F1} dB; the budget requires {budget.Decibels:F1} dB"
                 );
             }
         }
@@ -129,15 +132,15 @@ internal sealed class FidelityCheck(ModelRunner reference, bool? isClassifier)
         return null;
     }
 
-    /// <summary>A miss, with its numbers in the invariant culture.</summary>
+    /// <summary>Creates a miss whose numbers are formatted with the invariant culture.</summary>
     /// <param name="output">The output.</param>
-    /// <param name="text">What was allowed and what is.</param>
+    /// <param name="text">The limit and the actual value.</param>
     private static BudgetMiss Missed(string output, FormattableString text) =>
         new(FormattableString.Invariant(text), output);
 
-    /// <summary>What the sums of one output come to.</summary>
+    /// <summary>The result for one output.</summary>
     /// <param name="name">The output.</param>
-    /// <param name="noise">All of its batches.</param>
+    /// <param name="noise">The sums over all batches.</param>
     private static OutputFidelity Summary(string name, Noise noise) =>
         new(name, noise.Decibels, noise.Largest, noise.LargestValue)
         {

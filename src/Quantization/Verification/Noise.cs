@@ -3,42 +3,42 @@ using TorchBridge.Quantization.Execution;
 
 namespace TorchBridge.Quantization.Verification;
 
-/// <summary>Sums of squares of a signal and of what another differs by, over as many batches as there are.</summary>
+/// <summary>Sums of squares of a signal and of the differences from it, over any number of batches.</summary>
 internal sealed class Noise
 {
-    /// <summary>Signal-to-noise ratios end here, and at its negative: an exact copy has no finite one, nor has NaN
-    /// for a number.</summary>
+    /// <summary>Signal-to-noise ratios are clamped to this and its negative: an exact copy has no finite ratio, nor
+    /// does NaN in place of a number.</summary>
     public const double Exact = 200;
 
-    /// <summary>Sum of the squares of what was expected.</summary>
+    /// <summary>Sum of the squares of the expected values.</summary>
     private double signal;
 
     /// <summary>Sum of the squares of the differences.</summary>
     private double error;
 
-    /// <summary>Elements without any difference.</summary>
+    /// <summary>Number of elements without any difference.</summary>
     private long equal;
 
-    /// <summary>Elements compared.</summary>
+    /// <summary>Number of elements compared.</summary>
     public long Count { get; private set; }
 
     /// <summary>Whether the elements are integers or texts.</summary>
     public bool IsExact { get; private set; }
 
-    /// <summary>Batches in which the shapes differed: a model may give as many rows as its data have, and rounding
-    /// changes data.</summary>
+    /// <summary>Number of batches in which the shapes differed: the number of rows may depend on the data, which
+    /// rounding changes.</summary>
     public int OtherShapes { get; private set; }
 
-    /// <summary>Largest absolute difference; infinity where NaN or infinity stands on one side only.</summary>
+    /// <summary>Largest absolute difference; infinity if only one side has NaN or infinity.</summary>
     public double Largest { get; private set; }
 
     /// <summary>Largest absolute value of the signal.</summary>
     public double LargestValue { get; private set; }
 
-    /// <summary>Share of the elements that are the same.</summary>
+    /// <summary>Share of equal elements.</summary>
     public double Equal => Count == 0 ? 1 : (double)equal / Count;
 
-    /// <summary>10 log10 of the signal over the error, in decibels.</summary>
+    /// <summary>10 log10 of the signal divided by the error, in decibels.</summary>
     public double Decibels
     {
         get
@@ -51,8 +51,8 @@ internal sealed class Noise
     }
 
     /// <summary>Adds an output of a batch.</summary>
-    /// <param name="expected">The float model's.</param>
-    /// <param name="actual">The other model's. Another shape counts as nothing but error.</param>
+    /// <param name="expected">The float model's output.</param>
+    /// <param name="actual">The quantized model's output. Another shape counts entirely as error.</param>
     public void Add(OutputValue expected, OutputValue actual)
     {
         IsExact = expected.IsExact;
@@ -74,10 +74,10 @@ internal sealed class Noise
             Add(texts, actual.Texts!);
     }
 
-    /// <summary>Adds numbers.</summary>
+    /// <summary>Adds floating-point elements.</summary>
     /// <typeparam name="T">float or double.</typeparam>
     /// <param name="expected">The float model's elements.</param>
-    /// <param name="actual">As many of the other model's.</param>
+    /// <param name="actual">The quantized model's elements, equal in number.</param>
     public void Add<T>(ReadOnlySpan<T> expected, ReadOnlySpan<T> actual)
         where T : System.Numerics.IBinaryFloatingPointIeee754<T>
     {
@@ -88,28 +88,28 @@ internal sealed class Noise
         }
     }
 
-    /// <summary>Compares integers, without going through float64.</summary>
-    /// <param name="expected">What the float model gave.</param>
-    /// <param name="actual">What the quantized one gave, of the same length.</param>
+    /// <summary>Compares integers without converting them to float64.</summary>
+    /// <param name="expected">The float model's elements.</param>
+    /// <param name="actual">The quantized model's elements, equal in number.</param>
     private void Add(Int128[] expected, Int128[] actual)
     {
-        // Compared as integers: float64 would take 2^53 + 1 for 2^53.
+        // Compared as integers: float64 cannot distinguish 2^53 + 1 from 2^53.
         for (var index = 0; index < expected.Length; index++)
             Add((double)expected[index], Math.Abs((double)(actual[index] - expected[index])));
     }
 
-    /// <summary>Compares texts: an element differs by 1, or not at all.</summary>
-    /// <param name="expected">What the float model gave.</param>
-    /// <param name="actual">What the quantized one gave, of the same length.</param>
+    /// <summary>Compares strings: an element differs by 1 or not at all.</summary>
+    /// <param name="expected">The float model's elements.</param>
+    /// <param name="actual">The quantized model's elements, equal in number.</param>
     private void Add(string[] expected, string[] actual)
     {
         for (var index = 0; index < expected.Length; index++)
             Add(1, expected[index] == actual[index] ? 0 : 1);
     }
 
-    /// <summary>Adds one element: its signal, its error, and whether the two are the same.</summary>
-    /// <param name="value">What was expected.</param>
-    /// <param name="difference">Magnitude of the difference; infinite where only one side is a number.</param>
+    /// <summary>Adds one element: its signal, its error, and whether both sides are equal.</summary>
+    /// <param name="value">The expected value.</param>
+    /// <param name="difference">Magnitude of the difference; infinite if only one side is a number.</param>
     private void Add(double value, double difference)
     {
         Count++;
@@ -117,7 +117,7 @@ internal sealed class Noise
             equal++;
         Largest = Math.Max(Largest, difference);
         error += difference * difference;
-        // What both sides give as the same infinity or NaN is neither signal nor noise.
+        // The same infinity or NaN on both sides is neither signal nor noise.
         if (!double.IsFinite(value))
             return;
         signal += value * value;

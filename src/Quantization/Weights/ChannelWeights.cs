@@ -1,12 +1,13 @@
-// What it does: weights in int8 with one scale a channel, zero_point 0.
-// scale_c = max |w_c| / largest,  q = saturate(round_half_even(w / scale_c)),  saturated at -largest and largest:
-// 127, or 63 for 7 bits Source: ONNX DequantizeLinear-13 with an axis.
+// What it does: quantizes weights to int8 with one scale per channel and zero_point 0.
+//   scale_c = max |w_c| / largest,  q = saturate(round_half_even(w / scale_c))
+// saturated at -largest and largest, which is 127, or 63 for 7 bits. Source: ONNX DequantizeLinear-13 with an axis.
 namespace TorchBridge.Quantization.Weights;
 
-/// <summary>Weights seen by channel: value i belongs to channel i / <c>inner</c> modulo the channels.</summary>
+/// <summary>Weights by channel: value i belongs to channel i / <c>inner</c> modulo the channels.</summary>
 /// <param name="values">The weights.</param>
-/// <param name="channels">Size of the channels' axis.</param>
-/// <param name="inner">Values from one channel to the next: the product of the axes behind.</param>
+/// <param name="channels">Size of the channel axis.</param>
+/// <param name="inner">Number of values from one channel to the next: the product of the sizes of the axes after
+/// it.</param>
 internal sealed class ChannelWeights(float[] values, int channels, int inner)
 {
     /// <summary>The weights, in C order.</summary>
@@ -17,11 +18,10 @@ internal sealed class ChannelWeights(float[] values, int channels, int inner)
     public int Channel(int index) => index / inner % channels;
 
     /// <summary>
-    /// One scale per channel: its largest magnitude over the largest integer; 1 where the weights are too small for
-    /// any.
+    /// One scale per channel: its largest magnitude divided by the largest integer; 1 if the weights are too small.
     /// </summary>
     /// <param name="largest">The largest integer: 127, or 63 for 7 bits.</param>
-    /// <param name="least">Least scale of each channel; null for none.</param>
+    /// <param name="least">Smallest allowed scale of each channel; null for no limit.</param>
     public float[] Scales(int largest, Func<int, float>? least = null)
     {
         var most = new float[channels];
@@ -37,10 +37,10 @@ internal sealed class ChannelWeights(float[] values, int channels, int inner)
     }
 
     /// <summary>
-    /// The integers: weights over their channel's scale, rounded half to even, saturated at both ends.
+    /// The integers: weights divided by their channel's scale, rounded half to even, saturated at both ends.
     /// </summary>
     /// <param name="scales">One scale per channel.</param>
-    /// <param name="largest">The largest integer; the least is its negative.</param>
+    /// <param name="largest">The largest integer; the smallest is its negative.</param>
     public sbyte[] Round(float[] scales, int largest)
     {
         var integers = new sbyte[values.Length];

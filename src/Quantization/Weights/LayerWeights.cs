@@ -1,8 +1,9 @@
-// What it does: a layer's weights in int8, a scale an output channel, and its bias in int32 at the scale of the
-// products.
-// bias_q  = round_half_even(b / (scale_x scale_c)) Rounding moves the mean of each output channel by the sum of (w -
-// w') E[x]; the bias takes that up where it is asked to. Source: Nagel et al. 2019, "Data-free quantization through
-// weight equalization and bias correction", section 4.2.
+// What it does: quantizes a layer's weights to int8 with one scale per output channel, and its bias to int32 at the
+// scale of the products.
+//   bias_q  = round_half_even(b / (scale_x scale_c))
+// Rounding shifts the mean of each output channel by the sum of (w - w') E[x]; bias correction, if enabled, cancels
+// that shift. Source: Nagel et al. 2019, "Data-free quantization through weight equalization and bias correction",
+// section 4.2.
 using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Quantization.Weights;
@@ -16,16 +17,15 @@ internal sealed class LayerWeights
     /// <summary>Shape of the weight tensor.</summary>
     private readonly long[] dims;
 
-    /// <summary>One number per output channel; null where the layer has none.</summary>
+    /// <summary>The bias, one value per output channel; null if the layer has none.</summary>
     private readonly float[]? bias;
 
-    /// <summary>Groups of a Conv; 1 for all others.</summary>
+    /// <summary>Groups of a Conv; 1 for other layers.</summary>
     private readonly int groups;
 
     /// <summary>Reads a layer's weights and bias.</summary>
     /// <param name="model">The float model.</param>
-    /// <param name="layer">A Conv, Gemm or MatMul whose weight, and bias if it has one, are float32 tensors of the
-    /// file.</param>
+    /// <param name="layer">A Conv, Gemm or MatMul whose weight and bias, if any, are float32 initializers.</param>
     public LayerWeights(OnnxGraph model, OnnxNode layer)
     {
         var tensor = model.Initializers[layer.Inputs[1]];
@@ -45,7 +45,7 @@ internal sealed class LayerWeights
     /// <summary>Axis of the output channels.</summary>
     public int Axis { get; }
 
-    /// <summary>Output channels.</summary>
+    /// <summary>Number of output channels.</summary>
     public int Channels { get; }
 
     /// <summary>One scale per output channel, once <see cref="Quantize"/> has run.</summary>
@@ -53,11 +53,12 @@ internal sealed class LayerWeights
 
     /// <summary>Quantizes weights and bias.</summary>
     /// <param name="inputScale">Scale of the layer's input.</param>
-    /// <param name="bits">7 or 8.</param>
-    /// <param name="inputMeans">Mean of each input channel, to correct the bias by; null to leave it.</param>
-    /// <param name="name">What to call the weights.</param>
-    /// <param name="biasName">What to call the bias.</param>
-    /// <returns>Weights, and the bias where there is one.</returns>
+    /// <param name="bits">Bits of the weights, 7 or 8.</param>
+    /// <param name="inputMeans">Mean of each input channel, for bias correction; null to leave the bias
+    /// unchanged.</param>
+    /// <param name="name">Name of the weight tensor.</param>
+    /// <param name="biasName">Name of the bias tensor.</param>
+    /// <returns>The weights, and the bias if there is one.</returns>
     public (Initializer Weights, Initializer? Bias) Quantize(
         float inputScale,
         int bits,
@@ -67,7 +68,7 @@ internal sealed class LayerWeights
     )
     {
         var largest = bits == 8 ? 127 : 63;
-        // A large bias on tiny weights must fit into 32 bits, with room for what is added to it.
+        // A large bias on tiny weights must fit into 32 bits, with headroom for the sum that is added to it.
         Scales = weights.Scales(
             largest,
             bias is null ? null : c => (float)(Math.Abs(bias[c]) / ((double)inputScale * (1 << 30)))

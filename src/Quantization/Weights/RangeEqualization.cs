@@ -1,6 +1,6 @@
-// What it does: makes the channels between two layers equally wide, without changing what the model computes.
+// What it does: gives the channels between two layers equal ranges without changing what the model computes.
 //   For layer 1 (weights w1[c, ...], bias b1[c]), a positively homogeneous step f(s x) = s f(x), s > 0, and layer 2
-// (w2[..., c]):
+//   (w2[..., c]):
 //   w1[c] / s_c,  b1[c] / s_c,  w2[..., c] * s_c   with   s_c = sqrt(max |w1[c]| / max |w2[..., c]|)
 // Source: Nagel et al. 2019, "Data-free quantization through weight equalization and bias correction", section 4.1.
 using TorchBridge.Onnx.Graph;
@@ -9,17 +9,17 @@ using TorchBridge.Quantization.Plan;
 namespace TorchBridge.Quantization.Weights;
 
 /// <summary>
-/// Equalizes the ranges of channels across neighbouring convolutions, so that one wide channel does not cost the
-/// others their steps. The model computes the same, but for roundings.
+/// Equalizes the ranges of channels across adjacent convolutions, so that one wide channel does not coarsen the steps
+/// of the others. The model computes the same results up to rounding.
 /// </summary>
 internal static class RangeEqualization
 {
-    /// <summary>A change of one pair moves its neighbours; they settle in a few rounds.</summary>
+    /// <summary>Changing one pair affects its neighbours; the scales settle in a few rounds.</summary>
     private const int Rounds = 10;
 
     /// <summary>Rewrites the weights in place.</summary>
-    /// <param name="model">Changed in place: weights of pairs of convolutions with nothing but ReLU, LeakyReLU or
-    /// pooling between them.</param>
+    /// <param name="model">The model; changed in place: the weights of pairs of convolutions with only ReLU,
+    /// LeakyReLU or pooling between them.</param>
     public static void Apply(OnnxGraph model)
     {
         var index = model.Index();
@@ -35,9 +35,9 @@ internal static class RangeEqualization
         }
     }
 
-    /// <summary>Whether a node is a convolution whose weight and bias nobody else reads.</summary>
+    /// <summary>Whether a node is a convolution whose weight and bias no other node reads.</summary>
     /// <param name="model">The graph.</param>
-    /// <param name="index">Its index.</param>
+    /// <param name="index">Index of the graph.</param>
     /// <param name="node">Any node.</param>
     private static bool IsPlain(OnnxGraph model, GraphIndex index, OnnxNode node) =>
         node.StandardType == "Conv"
@@ -47,10 +47,11 @@ internal static class RangeEqualization
             .All(input => !index.IsOutput(input) && index.Readers(input).Count() == 1);
 
     /// <summary>
-    /// The convolution that alone reads what another gives, through nothing but steps that a factor passes through.
+    /// The convolution that is the only reader of another one's result, with only positively homogeneous nodes
+    /// between them.
     /// </summary>
     /// <param name="model">The graph.</param>
-    /// <param name="index">Its index.</param>
+    /// <param name="index">Index of the graph.</param>
     /// <param name="first">A plain convolution.</param>
     /// <returns>The next plain convolution, or null.</returns>
     private static OnnxNode? Next(OnnxGraph model, GraphIndex index, OnnxNode first)
@@ -75,7 +76,7 @@ internal static class RangeEqualization
         return null;
     }
 
-    /// <summary>Scales the channels between two convolutions; channels of zeros are left.</summary>
+    /// <summary>Scales the channels between two convolutions; channels of zeros are left unchanged.</summary>
     /// <param name="model">The graph, whose tensors are replaced.</param>
     /// <param name="first">The convolution whose outputs are divided.</param>
     /// <param name="second">The convolution whose inputs are multiplied.</param>
@@ -87,7 +88,8 @@ internal static class RangeEqualization
             w2 = secondTensor.Floats();
         var channels = (int)firstTensor.Dims[0];
         var isDepthwise = second.Int("group", 1) > 1;
-        // Depthwise convolutions of several filters a channel would need their results told apart.
+        // Depthwise convolutions with several filters per channel are left: their results would need separate
+        // factors.
         if (isDepthwise && secondTensor.Dims[0] != channels)
             return;
         var biasTensor =
@@ -105,7 +107,7 @@ internal static class RangeEqualization
             for (var position = 0; position < outputs * window; position++)
                 most2 = Math.Max(most2, Math.Abs(w2[At(position)]));
             var factor = MathF.Sqrt(most1 / most2);
-            // A channel of zeros; or a bias that float32 would not hold any more.
+            // A channel of zeros, or a bias that would overflow float32.
             if (!float.IsNormal(factor) || (bias.Length > 0 && !float.IsFinite(bias[channel] / factor)))
                 continue;
             for (var position = 0; position < perFirst; position++)

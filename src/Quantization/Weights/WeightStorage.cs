@@ -1,7 +1,6 @@
-// What it does: stores weights smaller, and computes in float32 as before.
-//   int8     w' = Cast(q) * scale, one scale an output channel: two nodes that a runtime computes once, when it loads
-// the model
-//   float16  w' = Cast(h): h stands in a Constant node, because ML.NET's ApplyOnnxModel refuses float16 initializers
+// What it does: stores weights in fewer bits and computes in float32 as before.
+//   int8     w' = Cast(q) * scale, one scale per output channel: two nodes that a runtime computes once, on loading
+//   float16  w' = Cast(h): h is in a Constant node, because ML.NET's ApplyOnnxModel refuses float16 initializers
 using TorchBridge.Onnx.Graph;
 using TorchBridge.Quantization.Preparation;
 
@@ -12,16 +11,16 @@ namespace TorchBridge.Quantization.Weights;
 /// </summary>
 internal static class WeightStorage
 {
-    /// <summary>Smaller tensors are left: their nodes would outweigh what they save.</summary>
+    /// <summary>Smaller tensors are left unchanged: the added nodes would take more space than is saved.</summary>
     private const int LeastElements = 256;
 
     /// <summary>The largest finite float16.</summary>
     private const float LargestHalf = 65504;
 
     /// <summary>Rewrites a model in place.</summary>
-    /// <param name="model">Changed in place: nodes that make the weights again stand at its beginning.</param>
+    /// <param name="model">The model; changed in place. The nodes that restore the weights come first.</param>
     /// <param name="mode">int8 or float16.</param>
-    /// <returns>Names of the tensors that are stored smaller.</returns>
+    /// <returns>Names of the compressed tensors.</returns>
     public static IReadOnlyList<string> Apply(OnnxGraph model, QuantizationMode mode)
     {
         var done = new List<string>();
@@ -46,7 +45,7 @@ internal static class WeightStorage
             done.Add(tensor.Name);
         }
 
-        // Their names are now those of computed values.
+        // These names now belong to computed values.
         foreach (var name in done)
             model.Initializers.Remove(name);
         model.Inputs.RemoveAll(input => done.Contains(input.Name));
@@ -55,8 +54,8 @@ internal static class WeightStorage
         return done;
     }
 
-    /// <summary>The axis of the output channels; null for a tensor that is no layer's weight.</summary>
-    /// <param name="index">The graph's.</param>
+    /// <summary>The axis of the output channels; null for a tensor that is not a layer's weight.</summary>
+    /// <param name="index">Index of the graph.</param>
     /// <param name="tensor">A weight.</param>
     private static int? ChannelAxis(GraphIndex index, Initializer tensor)
     {
@@ -82,10 +81,10 @@ internal static class WeightStorage
         return null;
     }
 
-    /// <summary>A constant of float16 and its Cast; null where a weight is beyond what float16 holds.</summary>
+    /// <summary>A float16 constant and its Cast; null if a weight overflows float16.</summary>
     /// <param name="tensor">A weight.</param>
-    /// <param name="names">For the new values.</param>
-    /// <returns>Null where a number is beyond what float16 holds.</returns>
+    /// <param name="names">Source of names for the new values.</param>
+    /// <returns>Null if a weight overflows float16.</returns>
     private static OnnxNode[]? Half(Initializer tensor, FreshNames names)
     {
         var values = tensor.Floats();
@@ -109,10 +108,10 @@ internal static class WeightStorage
     }
 
     /// <summary>Integers, their Cast to float32, and a Mul with one scale per output channel.</summary>
-    /// <param name="model">The graph; it gets the stored tensors.</param>
+    /// <param name="model">The graph, which receives the stored tensors.</param>
     /// <param name="tensor">A weight.</param>
-    /// <param name="axis">Of its output channels.</param>
-    /// <param name="names">For the new values.</param>
+    /// <param name="axis">Axis of its output channels.</param>
+    /// <param name="names">Source of names for the new values.</param>
     private static OnnxNode[] Int8(OnnxGraph model, Initializer tensor, int axis, FreshNames names)
     {
         int channels = (int)tensor.Dims[axis],
@@ -140,7 +139,7 @@ internal static class WeightStorage
     /// <summary>A Cast to float32.</summary>
     /// <param name="from">A float16 value.</param>
     /// <param name="to">The float32 value.</param>
-    /// <param name="names">For the node.</param>
+    /// <param name="names">Source of a name for the node.</param>
     private static OnnxNode Cast(string from, string to, FreshNames names)
     {
         var cast = new OnnxNode

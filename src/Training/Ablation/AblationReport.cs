@@ -11,7 +11,7 @@ using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Ablation;
 
-/// <summary>The result of an ablation as JSON, CSV, Markdown, pictures and one page of HTML.</summary>
+/// <summary>Writes the result of an ablation as JSON, CSV, Markdown, plots and an HTML page.</summary>
 internal static class AblationReport
 {
     private static readonly string[] Head =
@@ -39,11 +39,11 @@ internal static class AblationReport
     ];
     private static readonly string[] EffectHead = ["technique", "test accuracy", "gap", "calibration error"];
     private const string EffectCaption =
-        "What each technique did, paired by seed, in percentage points with the 95 % interval (* "
-        + "significant); a gap or a calibration error is better when it falls";
+        "The effect of each technique, paired by seed, in percentage points with the 95 % interval (* "
+        + "significant); for the gap and the calibration error, lower is better";
 
-    /// <summary>Writes everything, in place of the report before.</summary>
-    /// <param name="folder">Where; it is there.</param>
+    /// <summary>Writes all files, replacing the previous report.</summary>
+    /// <param name="folder">The folder, which must exist.</param>
     /// <param name="subtitle">Data, pictures, network, epochs, seeds.</param>
     /// <param name="rows">The table.</param>
     /// <returns>The files.</returns>
@@ -71,9 +71,9 @@ internal static class AblationReport
         return [.. Files.Select(name => Path.Combine(folder, name))];
     }
 
-    /// <summary>The table for a terminal.</summary>
+    /// <summary>The table for the terminal.</summary>
     /// <param name="rows">The variants, references first.</param>
-    /// <returns>A table of the console library: a row a variant, shares in percent with their standard deviation over
+    /// <returns>A table with one row per variant; shares are in percent with their standard deviation over
     /// seeds.</returns>
     public static Table Table(IReadOnlyList<AblationRow> rows)
     {
@@ -83,10 +83,10 @@ internal static class AblationReport
         return table;
     }
 
-    /// <summary>What may be said, in sentences.</summary>
+    /// <summary>Describes the findings.</summary>
     /// <param name="rows">The variants with their effects.</param>
-    /// <returns>Sentences on accuracy, gap and calibration: what is significant, what is not, what did not help, what
-    /// diverged.</returns>
+    /// <returns>Sentences about accuracy, gap and calibration: what is significant, what is not, what did not help,
+    /// and what diverged.</returns>
     public static string Findings(IReadOnlyList<AblationRow> rows)
     {
         var compared = rows.Where(row => row.Effect is not null).ToArray();
@@ -130,20 +130,22 @@ internal static class AblationReport
                         + $"{string.Join(", ", compared.Where(row => row.Verdict == "not significant").Select(row => row.Subject))}."
                     : "",
                 negative.Length > 0 ? $"Did not help here, on average: {string.Join(", ", negative)}." : "",
-                diverged.Length > 0 ? $"Diverged, and counted as guessing: {string.Join(", ", diverged)}." : "",
+                diverged.Length > 0
+                    ? $"Diverged, and counted with the accuracy of guessing: {string.Join(", ", diverged)}."
+                    : "",
                 rows.Count > 0 && rows[0].Runs == 3
-                    ? "With three seeds a 95 % interval is about 2.5 standard deviations of a difference "
-                        + "wide to either side, so only large effects can be significant; and of twenty "
-                        + "comparisons without any effect one would be."
+                    ? "With three seeds, a 95 % interval extends about 2.5 standard deviations of a difference "
+                        + "to either side, so only large effects can be significant; and of twenty "
+                        + "comparisons without any effect, one is significant by chance."
                     : "",
             }.Where(sentence => sentence.Length > 0)
         );
     }
 
-    /// <summary>What the picture shows, in three sentences.</summary>
+    /// <summary>Summarizes the plot in three sentences.</summary>
     /// <param name="rows">The variants with their effects.</param>
     /// <returns>Three sentences: what certainly helped, what certainly harmed, and in how many comparisons the
-    /// interval holds zero.</returns>
+    /// interval contains zero.</returns>
     public static string Summary(IReadOnlyList<AblationRow> rows)
     {
         var compared = rows.Where(row => row.Effect is not null).OrderByDescending(row => row.Effect!.Mean).ToArray();
@@ -159,23 +161,23 @@ internal static class AblationReport
         return string.Create(
             CultureInfo.InvariantCulture,
             $"Test accuracy certainly rose with: {Names("helped")}. It certainly fell with: {Names("did harm")}. In the "
-                + $"other {open} of {compared.Length} comparisons the interval holds zero: with so few seeds these "
-                + $"techniques may help, harm, or do nothing."
+                + $"other {open} of {compared.Length} comparisons the interval contains zero: with so few seeds, "
+                + $"these techniques may help, harm, or have no effect."
         );
     }
 
-    /// <summary>The parts of the page.</summary>
+    /// <summary>The sections of the page.</summary>
     /// <param name="rows">The variants with their effects.</param>
-    /// <returns>The sections in their order: the ranked effects with three sentences, then all figures and
+    /// <returns>The sections in order: the ranked effects with three sentences, then all results and
     /// settings.</returns>
     public static IReadOnlyList<LabPage> Pages(IReadOnlyList<AblationRow> rows) =>
         [
-            new LabPage("result", "What each technique brought", Summary(rows))
+            new LabPage("result", "The effect of each technique", Summary(rows))
             {
                 OpensWithPicture = true,
                 Figures = [new Figure("effects", 900, PlotHeight(rows)) { Plot = () => Ranked(rows) }],
             },
-            new LabPage("figures", "All figures", Findings(rows))
+            new LabPage("figures", "All results", Findings(rows))
             {
                 Tables =
                 [
@@ -191,9 +193,9 @@ internal static class AblationReport
             new LabPage(
                 "curves",
                 "Learning curves",
-                "Validation accuracy by epoch, mean over the seeds: first the full stack and what is "
-                    + "left without one technique, then the bare network and one technique alone. A line that "
-                    + "ends early was stopped early."
+                "Validation accuracy by epoch, mean over the seeds: first the full stack and the full stack "
+                    + "without one technique, then the bare network and one technique alone. A line that "
+                    + "ends early is a run that was stopped early."
             )
             {
                 Figures =
@@ -227,8 +229,8 @@ internal static class AblationReport
             },
             new LabPage(
                 "settings",
-                "To repeat it",
-                "Settings for --config. Every other variant is one of these two with one technique taken out or added."
+                "How to reproduce it",
+                "Settings for --config. Every other variant is one of these two with one technique removed or added."
             )
             {
                 Texts =
@@ -240,7 +242,7 @@ internal static class AblationReport
         ];
 
     /// <summary>
-    /// The configuration of a variant as JSON, for the page; a variant that was not run says so.
+    /// The configuration of a variant as JSON, for the page, or a note that it was not run.
     /// </summary>
     /// <param name="rows">The table.</param>
     /// <param name="name">The variant.</param>
@@ -248,7 +250,7 @@ internal static class AblationReport
         rows.FirstOrDefault(row => row.Variant == name) is { } row ? Json.Text(row.Configuration) : "Not run.";
 
     /// <summary>
-    /// Height of the ranked plot in pixels: 24 for each bar, for four bars at least, and 120 for axes and title.
+    /// Height of the ranked plot in pixels: 24 per bar, for at least four bars, and 120 for axes and title.
     /// </summary>
     /// <param name="rows">The table; only rows with an effect have a bar.</param>
     private static int PlotHeight(IReadOnlyList<AblationRow> rows) =>
@@ -289,9 +291,9 @@ internal static class AblationReport
         return plot;
     }
 
-    /// <summary>The cells of a row in the order of the table's head.</summary>
+    /// <summary>The cells of a row, in the order of the table's columns.</summary>
     /// <param name="row">A variant.</param>
-    /// <returns>Texts, shares in percent.</returns>
+    /// <returns>Cell texts, with shares in percent.</returns>
     private static string[] Cells(AblationRow row) =>
         [
             row.Variant,
@@ -310,7 +312,7 @@ internal static class AblationReport
         ];
 
     /// <summary>
-    /// The second table: what each technique does to test accuracy, to the gap and to calibration, with intervals.
+    /// The second table: the effect of each technique on test accuracy, gap and calibration, with intervals.
     /// </summary>
     /// <param name="rows">The table; references have no effect and no row.</param>
     private static string[][] Effects(IReadOnlyList<AblationRow> rows) =>
@@ -323,9 +325,9 @@ internal static class AblationReport
         ];
 
     /// <summary>
-    /// An effect in points of percent with its 95 % interval; a star where the interval leaves zero out.
+    /// An effect in percentage points with its 95 % interval; a star if the interval excludes zero.
     /// </summary>
-    /// <param name="effect">The effect; the interval is left out where one seed alone was run.</param>
+    /// <param name="effect">The effect; with a single seed the interval is omitted.</param>
     private static string Interval(Effect effect) =>
         Points(effect.Mean)
         + (
@@ -335,7 +337,7 @@ internal static class AblationReport
                     + $"{Points(effect.Mean + effect.HalfWidth)}){(effect.IsSignificant ? " *" : "")}"
         );
 
-    /// <summary>The report for a README: findings, the table, the effects.</summary>
+    /// <summary>The report as Markdown: findings, table and effects.</summary>
     /// <param name="subtitle">Data, pictures, network, epochs and seeds.</param>
     /// <param name="rows">The table.</param>
     private static string Markdown(string subtitle, IReadOnlyList<AblationRow> rows)
@@ -359,8 +361,8 @@ internal static class AblationReport
     }
 
     /// <summary>
-    /// The table for other programs: a column a number, shares from 0 to 1, a point for decimals, empty where there
-    /// is none.
+    /// The table for other programs: one column per number, shares from 0 to 1, a decimal point, empty if there is no
+    /// value.
     /// </summary>
     /// <param name="rows">The table.</param>
     private static string Csv(IReadOnlyList<AblationRow> rows)
@@ -395,7 +397,7 @@ internal static class AblationReport
     private static string P(Spread spread) =>
         string.Create(CultureInfo.InvariantCulture, $"{100 * spread.Mean:F1} ± {100 * spread.Deviation:F1}");
 
-    /// <summary>A difference of shares in points of percent, always with its sign.</summary>
+    /// <summary>A difference of shares in percentage points, always with a sign.</summary>
     /// <param name="share">The difference, -1 to 1.</param>
     private static string Points(double share) => (100 * share).ToString("+0.0;-0.0;0.0", CultureInfo.InvariantCulture);
 }

@@ -10,40 +10,39 @@ using TorchSharp;
 
 namespace TorchBridge.Training.Ablation;
 
-/// <summary>Everything that decides a run; the same request gives the same result on the same kind of
+/// <summary>Everything that determines a run; the same request gives the same result on the same kind of
 /// machine.</summary>
-/// <param name="Configuration">What is trained.</param>
-/// <param name="Data">What <c>--data</c> names.</param>
-/// <param name="Pictures">Training pictures.</param>
-/// <param name="Seed">Of the drawing or the split, the start, the order, the dropout.</param>
+/// <param name="Configuration">The configuration to train.</param>
+/// <param name="Data">The data, named as for <c>--data</c>.</param>
+/// <param name="Pictures">Number of training pictures.</param>
+/// <param name="Seed">Seed of the drawn pictures or the split, the initialization, the order and the dropout.</param>
 internal sealed record RunRequest(RunConfiguration Configuration, string Data, int Pictures, int Seed)
 {
-    /// <summary>What is computed in; float32 gives the same sums on every machine.</summary>
+    /// <summary>Precision of the computation; float32 gives the same sums on every machine.</summary>
     public Precision Precision { get; init; } = Precision.Float32;
 
-    /// <summary>What the pictures are, whatever the split; null where the program makes them, or checks them
+    /// <summary>Hash of the pictures, independent of the split; null if the program generates or verifies them
     /// itself.</summary>
     public string? Content { get; init; }
 
-    /// <summary>The program that does it, with its commit.</summary>
+    /// <summary>The program version that does it, with its commit.</summary>
     public string Program { get; init; } = Versions.Program;
 
-    /// <summary>A name for the request's file: a hash of all of it.</summary>
+    /// <summary>A hash of the whole request, used as a file name.</summary>
     [JsonIgnore]
     public string Key => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Json.Text(this))))[..20];
 }
 
-/// <summary>What a run gave. Accuracies are in eval mode on whole pictures.</summary>
-/// <param name="Request">What was asked for.</param>
-/// <param name="TrainingAccuracy">On the training pictures as they are.</param>
-/// <param name="ValidationAccuracy">What choices look at.</param>
-/// <param name="TestAccuracy">Read once, at the end.</param>
+/// <summary>The result of a run. Accuracies are measured in eval mode on whole pictures.</summary>
+/// <param name="Request">The request.</param>
+/// <param name="TrainingAccuracy">Accuracy on the unchanged training pictures.</param>
+/// <param name="ValidationAccuracy">Validation accuracy, on which decisions are based.</param>
+/// <param name="TestAccuracy">Test accuracy, measured once at the end.</param>
 /// <param name="CalibrationError">Expected calibration error on the test part.</param>
-/// <param name="BestEpoch">The epoch whose weights these are.</param>
+/// <param name="BestEpoch">The epoch whose weights were kept.</param>
 /// <param name="ValidationCurve">Validation accuracy by epoch.</param>
-/// <param name="Diverged">Whether the loss was not a number any more: then the accuracies are those of
-/// guessing.</param>
-/// <param name="Seconds">How long it took.</param>
+/// <param name="Diverged">Whether the loss became NaN or infinite; the accuracies are then those of guessing.</param>
+/// <param name="Seconds">Duration in seconds.</param>
 internal sealed record RunResult(
     RunRequest Request,
     double TrainingAccuracy,
@@ -56,13 +55,13 @@ internal sealed record RunResult(
     double Seconds
 );
 
-/// <summary>How far a run is that has not come to its end.</summary>
-/// <param name="Request">What was asked for.</param>
-/// <param name="Epochs">The epoch after which it was looked at.</param>
-/// <param name="ValidationAccuracy">Of the weights that it would keep if it ended there; of one that diverged, that of
-/// guessing.</param>
-/// <param name="ValidationCurve">Validation accuracy by epoch; shorter where it stopped early.</param>
-/// <param name="Diverged">Whether the loss was not a number any more.</param>
+/// <summary>The intermediate state of an unfinished run.</summary>
+/// <param name="Request">The request.</param>
+/// <param name="Epochs">Number of epochs trained so far.</param>
+/// <param name="ValidationAccuracy">Validation accuracy of the weights that would be kept if the run ended here; that
+/// of guessing if it diverged.</param>
+/// <param name="ValidationCurve">Validation accuracy by epoch; shorter if it stopped early.</param>
+/// <param name="Diverged">Whether the loss became NaN or infinite.</param>
 internal sealed record RungResult(
     RunRequest Request,
     int Epochs,
@@ -71,22 +70,22 @@ internal sealed record RungResult(
     bool Diverged
 );
 
-/// <summary>Does one run, in this process, with one thread of libtorch.</summary>
+/// <summary>Does one run in this process, with one libtorch thread.</summary>
 internal static class AblationRun
 {
     private const int MostValidation = 250;
     private const int DrawnTest = 1000;
 
     /// <summary>Trains and evaluates.</summary>
-    /// <param name="request">What decides the run.</param>
-    /// <param name="stop">Ends it between two steps.</param>
-    /// <param name="checkpointPath">Where a checkpoint is written after each epoch, and looked for at the beginning: the
-    /// run goes on from it, to the same bits. Null for none.</param>
-    /// <returns>The figures of the weights that training kept; a run that diverges has the accuracy of guessing, and
-    /// is marked.</returns>
-    /// <exception cref="UserException">The data is not there, or its pictures are not those that were asked
-    /// for.</exception>
-    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    /// <param name="request">The run.</param>
+    /// <param name="stop">Cancels between two steps.</param>
+    /// <param name="checkpointPath">Path of a checkpoint that is written after each epoch; if it exists at the start,
+    /// the run continues from it with bit-identical results. Null for none.</param>
+    /// <returns>The results of the weights that were kept; a run that diverged is marked and has the accuracy of
+    /// guessing.</returns>
+    /// <exception cref="UserException">The data does not exist, or its pictures are not the requested
+    /// ones.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static RunResult Do(RunRequest request, CancellationToken stop, string? checkpointPath = null)
     {
         var started = System.Diagnostics.Stopwatch.GetTimestamp();
@@ -114,22 +113,23 @@ internal static class AblationRun
         double Seconds() => System.Diagnostics.Stopwatch.GetElapsedTime(started).TotalSeconds;
     }
 
-    /// <summary>Trains up to an epoch, and leaves a checkpoint from which the run goes on. The test part is not
-    /// looked at.</summary>
-    /// <param name="request">What decides the run.</param>
-    /// <param name="epochs">The epoch, from 1. The schedule is that of all epochs.</param>
-    /// <param name="checkpointPath">Where the checkpoint is, before and after; one of a later epoch is as good.</param>
-    /// <param name="stop">Ends it between two steps.</param>
-    /// <exception cref="UserException">The data is not there, or its pictures are not those that were asked
-    /// for.</exception>
-    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    /// <summary>Trains up to an epoch, and writes a checkpoint from which the run can continue. The test part is not
+    /// used.</summary>
+    /// <param name="request">The run.</param>
+    /// <param name="epochs">The epoch, from 1. The learning-rate schedule is that of all epochs.</param>
+    /// <param name="checkpointPath">Path of the checkpoint, before and after; a checkpoint of a later epoch is
+    /// accepted.</param>
+    /// <param name="stop">Cancels between two steps.</param>
+    /// <exception cref="UserException">The data does not exist, or its pictures are not the requested
+    /// ones.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static RungResult Until(RunRequest request, int epochs, string checkpointPath, CancellationToken stop)
     {
         var data = Load(request);
         using var model = Model(request, data);
         if (Train(model, data, checkpointPath, epochs, stop) is not { } training)
             return new RungResult(request, epochs, 1.0 / data.ClassNames.Count, [], Diverged: true);
-        // The checkpoint may be of a worker that had gone further.
+        // The checkpoint may come from a worker that had got further.
         var history = training.History.Take(epochs).ToArray();
         var kept =
             request.Configuration.Training.Patience == 0 ? history[^1] : history.MinBy(epoch => epoch.ValidationLoss)!;
@@ -144,7 +144,7 @@ internal static class AblationRun
 
     private static TrainedModel Model(RunRequest request, PictureData data)
     {
-        // One thread: sums are then in one order, however many runs share the machine.
+        // One thread, so that sums have the same order however many runs share the machine.
         torch.set_num_threads(1);
         var network = request.Configuration.Network with
         {
@@ -166,7 +166,7 @@ internal static class AblationRun
         );
     }
 
-    /// <summary>Trains; null where the run diverged.</summary>
+    /// <summary>Trains; null if the run diverged.</summary>
     private static TrainingResult? Train(
         TrainedModel model,
         PictureData data,
@@ -192,8 +192,8 @@ internal static class AblationRun
         }
     }
 
-    /// <summary>The checkpoint of a run that was begun before; null where there is none, or where it is broken: then the
-    /// run begins anew.</summary>
+    /// <summary>The checkpoint of a run that was started before; null if there is none or if it is damaged, in which
+    /// case the run starts from scratch.</summary>
     private static Checkpoint? Unfinished(string path, ModelSettings settings)
     {
         if (!File.Exists(path))
@@ -202,7 +202,7 @@ internal static class AblationRun
         try
         {
             checkpoint = Checkpoint.Read(path);
-            // It is named by a hash of the request: other settings were put there by hand.
+            // It is named by a hash of the request, so other settings mean that the file was put there manually.
             if (checkpoint.Settings.RunId == settings.RunId)
                 return checkpoint;
         }
@@ -216,8 +216,8 @@ internal static class AblationRun
     }
 
     /// <summary>
-    /// The pictures of a run, checked against the hash that the request holds: a child process must not train on
-    /// others.
+    /// Loads the pictures of a run and checks them against the hash in the request, so that a child process does not
+    /// train on other pictures.
     /// </summary>
     /// <param name="request">The run.</param>
     private static PictureData Load(RunRequest request)
@@ -227,8 +227,8 @@ internal static class AblationRun
         var data = DataSource.Load(request.Data, 32, request.Seed).Data;
         if (DataFingerprint.ContentOf(data) != request.Content)
             throw new UserException(
-                $"The pictures in {request.Data} are not those any more that the ablation began with. Start it again: what "
-                    + "is finished is stored, and is not mixed with runs on other pictures."
+                $"The pictures in {request.Data} have changed since the ablation began. Start it again; finished "
+                    + $"runs are stored and are not mixed with runs on other pictures."
             );
         PictureSet Some(PictureSet set, int count, int key) => set.Sample(count, new Draw(request.Seed, 43, key));
         return data with

@@ -1,14 +1,14 @@
-// What is said of n runs (seeds) of a variant: mean and standard deviation, and of its differences from the
-// reference, pair by pair (the same seed is the same data, the same order): mean d, and the 95 % interval d +-
-// t(0.975, n - 1) s / sqrt(n). A technique's effect is the difference that it makes where it is: full minus without,
-// or alone minus bare. Source: Student 1908; any text on paired t intervals.
+// Statistics of n runs (seeds) of a variant: mean and standard deviation; and of its differences from the reference,
+// paired by seed (the same seed means the same data in the same order): mean d, and the 95 % interval
+// d +- t(0.975, n - 1) s / sqrt(n). A technique's effect is the difference that it makes where it is used: full minus
+// without, or alone minus bare. Source: Student 1908; any textbook on paired t intervals.
 using TorchBridge.Training.Recipes;
 using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Ablation;
 
-/// <summary>The effect of a technique on a figure, with the half width of its 95 % interval; NaN where one seed alone
-/// gives none.</summary>
+/// <summary>The effect of a technique on a measure, with the half width of its 95 % interval; NaN if there is only
+/// one seed.</summary>
 internal sealed record Effect(double Mean, double HalfWidth)
 {
     /// <summary>t(0.975) for 1 to 30 degrees of freedom.</summary>
@@ -19,14 +19,14 @@ internal sealed record Effect(double Mean, double HalfWidth)
         2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042
     ];
 
-    /// <summary>Whether the interval leaves zero out.</summary>
+    /// <summary>Whether the interval excludes zero.</summary>
     public bool IsSignificant => Math.Abs(Mean) > HalfWidth;
 
     /// <summary>
     /// The mean of paired differences with its 95 % interval, from Student's t with n - 1 degrees of freedom.
     /// </summary>
     /// <param name="differences">Variant minus reference, one for each seed, at least one.</param>
-    /// <returns>The effect; its half width is NaN where there is one difference.</returns>
+    /// <returns>The effect; its half width is NaN if there is only one difference.</returns>
     public static Effect Of(IReadOnlyCollection<double> differences)
     {
         var spread = Spread.Of(differences);
@@ -42,21 +42,21 @@ internal sealed record Effect(double Mean, double HalfWidth)
 
 /// <summary>A row of the table.</summary>
 /// <param name="Variant">Its name.</param>
-/// <param name="Reference">What it is compared with; null for the references.</param>
-/// <param name="Runs">Seeds.</param>
-/// <param name="Diverged">Runs whose loss was not a number any more.</param>
-/// <param name="Training">Accuracy on the training pictures as they are.</param>
+/// <param name="Reference">The variant with which it is compared; null for the references.</param>
+/// <param name="Runs">Number of runs (seeds).</param>
+/// <param name="Diverged">Number of runs whose loss became NaN or infinite.</param>
+/// <param name="Training">Accuracy on the unchanged training pictures.</param>
 /// <param name="Validation">Accuracy on the validation part.</param>
-/// <param name="Gap">Training less validation accuracy.</param>
+/// <param name="Gap">Training accuracy minus validation accuracy.</param>
 /// <param name="Test">Accuracy on the test part.</param>
 /// <param name="Calibration">Expected calibration error on the test part.</param>
 /// <param name="BestEpoch">The epoch whose weights were kept, from 1.</param>
-/// <param name="Effect">What the technique brought to test accuracy where it stood; null for the references.</param>
-/// <param name="GapEffect">What it did to the gap between training and validation accuracy: below zero, it overfits
-/// less.</param>
-/// <param name="CalibrationEffect">What it did to the expected calibration error.</param>
+/// <param name="Effect">The technique's effect on test accuracy; null for the references.</param>
+/// <param name="GapEffect">Its effect on the gap between training and validation accuracy; below zero means less
+/// overfitting.</param>
+/// <param name="CalibrationEffect">Its effect on the expected calibration error.</param>
 /// <param name="ValidationCurve">Mean validation accuracy by epoch, over the runs that were still training.</param>
-/// <param name="Configuration">What was trained.</param>
+/// <param name="Configuration">The trained configuration.</param>
 internal sealed record AblationRow(
     string Variant,
     string? Reference,
@@ -75,13 +75,13 @@ internal sealed record AblationRow(
     RunConfiguration Configuration
 )
 {
-    /// <summary>What the effect is the effect of: the technique, not its absence.</summary>
+    /// <summary>The technique to which the effect belongs (not its absence).</summary>
     public string Subject =>
         Variant.StartsWith(AblationPlan.Without, StringComparison.Ordinal)
             ? $"{Variant[AblationPlan.Without.Length..]} in the full stack"
             : Variant;
 
-    /// <summary>What may be said of the technique.</summary>
+    /// <summary>The verdict on the technique.</summary>
     public string Verdict =>
         Effect switch
         {
@@ -96,9 +96,9 @@ internal sealed record AblationRow(
 /// <summary>The table of an ablation.</summary>
 internal static class AblationSummary
 {
-    /// <summary>Makes the rows of what has finished; a variant without runs has none.</summary>
-    /// <param name="variants">What was to be compared, in the order of the table.</param>
-    /// <param name="results">What has finished, by variant and seed.</param>
+    /// <summary>Creates the rows of all variants with finished runs.</summary>
+    /// <param name="variants">The variants, in the order of the table.</param>
+    /// <param name="results">The finished runs, by variant and seed.</param>
     /// <returns>A row for each variant with a finished run. Effects pair the seeds that both the variant and its
     /// reference have.</returns>
     public static IReadOnlyList<AblationRow> Of(
@@ -149,14 +149,14 @@ internal static class AblationSummary
     }
 
     /// <summary>
-    /// The effect of a technique on one figure, over the seeds that both sides have finished.
+    /// The effect of a technique on one measure, over the seeds for which both runs are finished.
     /// </summary>
-    /// <param name="name">The variant's name; <c>without ...</c> turns the sign, so that the effect is always the
-    /// technique's.</param>
+    /// <param name="name">The variant's name; <c>without ...</c> inverts the sign, so that the effect is always that
+    /// of the technique.</param>
     /// <param name="runs">The variant's runs by seed.</param>
     /// <param name="reference">The reference's runs by seed.</param>
-    /// <param name="figure">Which figure is compared.</param>
-    /// <returns>The effect, or null where no seed has both.</returns>
+    /// <param name="figure">Selects the measure.</param>
+    /// <returns>The effect, or null if no seed has both runs.</returns>
     private static Effect? EffectOf(
         string name,
         Dictionary<int, RunResult> runs,
@@ -164,7 +164,7 @@ internal static class AblationSummary
         Func<RunResult, double> figure
     )
     {
-        // Taking out asks what was lost, everything else what was gained.
+        // For a removed technique the effect is the loss, otherwise the gain.
         var sign = name.StartsWith(AblationPlan.Without, StringComparison.Ordinal) ? -1 : 1;
         var differences = runs.Where(run => reference.ContainsKey(run.Key))
             .Select(run => sign * (figure(run.Value) - figure(reference[run.Key])))
@@ -173,9 +173,9 @@ internal static class AblationSummary
     }
 
     /// <summary>
-    /// The mean of several runs' curves, epoch by epoch, over the runs that have come so far.
+    /// The mean of several curves, epoch by epoch, over the runs that reached that epoch.
     /// </summary>
-    /// <param name="curves">A curve a run; early stopping makes them differ in length.</param>
+    /// <param name="curves">One curve per run; their lengths differ because of early stopping.</param>
     private static double[] Curve(IReadOnlyList<double>[] curves) =>
         [
             .. Enumerable

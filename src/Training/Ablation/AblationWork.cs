@@ -1,6 +1,6 @@
 namespace TorchBridge.Training.Ablation;
 
-/// <summary>An ablation at work: finds what is stored, has the rest done, stores each run as it finishes.</summary>
+/// <summary>Runs an ablation: finds stored runs, has the rest done, and stores each run when it finishes.</summary>
 internal sealed class AblationWork
 {
     private readonly IReadOnlyList<Variant> variants;
@@ -9,11 +9,11 @@ internal sealed class AblationWork
     private readonly IRunScheduler scheduler;
     private readonly Dictionary<string, RunResult> results = new(StringComparer.Ordinal);
 
-    /// <summary>Looks for what is already stored.</summary>
-    /// <param name="variants">What is compared.</param>
+    /// <summary>Creates the work and looks for stored runs.</summary>
+    /// <param name="variants">The variants to compare.</param>
     /// <param name="requests">All runs, by variant and seed.</param>
-    /// <param name="store">Where finished runs are.</param>
-    /// <param name="scheduler">Who does the missing ones.</param>
+    /// <param name="store">Store of finished runs.</param>
+    /// <param name="scheduler">Does the missing runs.</param>
     public AblationWork(
         IReadOnlyList<Variant> variants,
         IReadOnlyList<(string Variant, RunRequest Request)> requests,
@@ -32,17 +32,17 @@ internal sealed class AblationWork
         Stored = requests.Count(item => results.ContainsKey(item.Request.Key));
     }
 
-    /// <summary>Runs in all.</summary>
+    /// <summary>Total number of runs.</summary>
     public int Total => requests.Count;
 
-    /// <summary>Runs that were finished before.</summary>
+    /// <summary>Number of runs that were already finished.</summary>
     public int Stored { get; }
 
-    /// <summary>Stored runs that are on other pictures, or of another version, for people; or null.</summary>
+    /// <summary>A note about stored runs with other pictures or from another version, or null.</summary>
     public string? NotUsed { get; }
 
-    /// <summary>The table of what is finished.</summary>
-    /// <returns>A row for each variant with at least one finished run; it may be asked for at any time.</returns>
+    /// <summary>The table of the finished runs.</summary>
+    /// <returns>A row for each variant with at least one finished run; may be called at any time.</returns>
     public IReadOnlyList<AblationRow> Rows() =>
         AblationSummary.Of(
             variants,
@@ -51,14 +51,14 @@ internal sealed class AblationWork
                 .ToDictionary(item => (item.Variant, item.Request.Seed), item => results[item.Request.Key])
         );
 
-    /// <summary>Does what is missing.</summary>
-    /// <param name="finished">Hears of each run, with the number that is done.</param>
-    /// <param name="stop">Ends it; what is finished is stored.</param>
-    /// <returns>When all are done and stored.</returns>
-    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    /// <summary>Does the missing runs.</summary>
+    /// <param name="finished">Called after each run, with the number of finished runs.</param>
+    /// <param name="stop">Cancels the work; finished runs are stored.</param>
+    /// <returns>A task that completes when all runs are done and stored.</returns>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public async Task Do(Action<(string Variant, RunResult Result), int> finished, CancellationToken stop)
     {
-        // Two variants may be the same run: it is done once.
+        // Two variants may be the same run, which is then done once.
         var missing = requests
             .Where(item => !results.ContainsKey(item.Request.Key))
             .DistinctBy(item => item.Request.Key)

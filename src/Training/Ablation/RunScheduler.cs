@@ -7,16 +7,16 @@ using TorchBridge.Training.CommandLine;
 
 namespace TorchBridge.Training.Ablation;
 
-/// <summary>Does independent runs: these settings in, these results back, in whatever order they finish. Several
-/// machines could share them behind this seam.</summary>
+/// <summary>Does independent runs and returns their results in the order in which they finish. An implementation may
+/// distribute them over several machines.</summary>
 internal interface IRunScheduler
 {
     /// <summary>Does the runs.</summary>
-    /// <exception cref="UserException">One of them failed.</exception>
+    /// <exception cref="UserException">A run failed.</exception>
     IAsyncEnumerable<RunResult> Run(IReadOnlyList<RunRequest> requests, CancellationToken stop);
 }
 
-/// <summary>One run after another, in this process.</summary>
+/// <summary>Does one run after another in this process.</summary>
 internal sealed class InProcessScheduler : IRunScheduler
 {
     /// <inheritdoc/>
@@ -30,11 +30,11 @@ internal sealed class InProcessScheduler : IRunScheduler
     }
 }
 
-/// <summary>Each run in a process of its own, several at a time.</summary>
-/// <param name="parallel">How many.</param>
+/// <summary>Does each run in a separate process, several at a time.</summary>
+/// <param name="parallel">Number of concurrent processes.</param>
 internal sealed class ProcessScheduler(int parallel) : IRunScheduler
 {
-    /// <summary>The command that a child process is started with: a request file, a result file.</summary>
+    /// <summary>The internal command of a child process, with a request file and a result file.</summary>
     public const string Command = "ablate-run";
 
     /// <inheritdoc/>
@@ -80,11 +80,11 @@ internal sealed class ProcessScheduler(int parallel) : IRunScheduler
     }
 
     /// <summary>The child: reads the request, does it, writes the result.</summary>
-    /// <param name="requestFile">Where the request is.</param>
-    /// <param name="resultFile">Where the result goes.</param>
-    /// <param name="parent">Ends where the parent's process ends, however it does: nobody would read the
-    /// result.</param>
-    /// <param name="stop">Ends it too.</param>
+    /// <param name="requestFile">Path of the request.</param>
+    /// <param name="resultFile">Path of the result.</param>
+    /// <param name="parent">A stream that ends when the parent process ends, however that happens, so that the child
+    /// does not outlive it.</param>
+    /// <param name="stop">Cancels the run.</param>
     public static void Serve(string requestFile, string resultFile, Stream parent, CancellationToken stop)
     {
         using var alone = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -108,9 +108,9 @@ internal sealed class ProcessScheduler(int parallel) : IRunScheduler
         AtomicWrite.Text(resultFile, Json.Text(AblationRun.Do(request, alone.Token)));
     }
 
-    /// <summary>Starts a process of this program for one run and waits for its result.</summary>
+    /// <summary>Starts this program as a child process for one run and waits for its result.</summary>
     /// <param name="request">The run.</param>
-    /// <param name="folder">Where its two files go.</param>
+    /// <param name="folder">Folder for its two files.</param>
     /// <param name="stop">Kills the process.</param>
     /// <exception cref="UserException">The process failed; its last lines are in the message.</exception>
     private static async Task<RunResult> Child(RunRequest request, string folder, CancellationToken stop)
@@ -120,7 +120,7 @@ internal sealed class ProcessScheduler(int parallel) : IRunScheduler
         await File.WriteAllTextAsync(requestFile, Json.Text(request), stop).ConfigureAwait(false);
         var start = ChildProgram.Start(Command, requestFile, resultFile);
         (start.RedirectStandardError, start.RedirectStandardOutput) = (true, true);
-        // Held open, and closed by the system when this process ends.
+        // Kept open, and closed by the operating system when this process ends.
         start.RedirectStandardInput = true;
         using var process = Process.Start(start) ?? throw new UserException($"{start.FileName} could not be started");
         var (output, errors) = (
@@ -139,7 +139,7 @@ internal sealed class ProcessScheduler(int parallel) : IRunScheduler
         }
 
         await output.ConfigureAwait(false);
-        // Ctrl-C reaches the child too, and may end it before this process has heard of it.
+        // Ctrl-C reaches the child too, and may end it before this process handles it.
         if (process.ExitCode == ExitCodes.Stopped)
             throw new OperationCanceledException();
         if (process.ExitCode != 0)

@@ -4,23 +4,23 @@ using TorchBridge.Training.Artifacts;
 
 namespace TorchBridge.Training.Ablation;
 
-/// <summary>Finished runs, a file each, named by what decided them: a second start finds them, and does only the
-/// rest.</summary>
-/// <param name="folder">Where they are.</param>
+/// <summary>A store of finished runs, one file per run, named by a hash of the request, so that a second start does
+/// only the missing runs.</summary>
+/// <param name="folder">Folder of the files.</param>
 internal sealed class RunStore(string folder)
 {
-    /// <summary>The stored result of a request; null where there is none, or where the file is broken.</summary>
-    /// <param name="request">All that decides a run, the program's version and the pictures among it.</param>
+    /// <summary>The stored result of a request; null if there is none, or if the file is damaged.</summary>
+    /// <param name="request">The request, including the program's version and the pictures.</param>
     public RunResult? Find(RunRequest request)
     {
-        // A file of that name that holds another run was put there by hand.
+        // A file with that name but another request was put there manually.
         return Read(PathOf(request)) is { Request: not null } result && result.Request.Key == request.Key
             ? result
             : null;
     }
 
     /// <summary>
-    /// A stored result; null where the file is missing, or is no JSON of ours, and the run is then done again.
+    /// A stored result; null if the file is missing or invalid, in which case the run is done again.
     /// </summary>
     /// <param name="path">The file.</param>
     private static RunResult? Read(string path)
@@ -37,14 +37,14 @@ internal sealed class RunStore(string folder)
         }
     }
 
-    /// <summary>What is asked for, whatever the pictures and the program.</summary>
+    /// <summary>The request without the pictures and the program.</summary>
     private static string Plain(RunRequest request) => Json.Text(request with { Content = null, Program = "" });
 
     /// <summary>
-    /// How stored runs that are asked for in all but their pictures or their program differ, for people; null where
-    /// there are none. They are not used.
+    /// Describes stored runs that differ from the requests only in their pictures or program version, and are
+    /// therefore not used; null if there are none.
     /// </summary>
-    /// <param name="requests">What is asked for now.</param>
+    /// <param name="requests">The current requests.</param>
     /// <returns>One sentence with their number and the reason, or null.</returns>
     public string? OtherThan(IReadOnlyList<RunRequest> requests)
     {
@@ -75,12 +75,12 @@ internal sealed class RunStore(string folder)
             ? null
             : string.Create(
                 CultureInfo.InvariantCulture,
-                $"{count:N0} stored runs are {string.Join(" or ", why)}, and are not used."
+                $"{count:N0} stored runs are {string.Join(" or ", why)} and are not used."
             );
     }
 
     /// <summary>Stores a result.</summary>
-    /// <param name="result">A finished run, with its request: the two decide the file's name and its text.</param>
+    /// <param name="result">A finished run with its request.</param>
     /// <exception cref="UserException">The folder cannot be written.</exception>
     public void Add(RunResult result)
     {
@@ -88,7 +88,7 @@ internal sealed class RunStore(string folder)
         AtomicWrite.Text(PathOf(result.Request), Json.Text(result) + "\n");
     }
 
-    /// <summary>The file of a request: named by the hash of all of it.</summary>
+    /// <summary>Path of a request's file, named by the hash of the request.</summary>
     /// <param name="request">The run.</param>
     private string PathOf(RunRequest request) => Path.Combine(folder, $"{request.Key}.json");
 }

@@ -4,31 +4,31 @@ using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Ablation;
 
-/// <summary>A technique that can be taken out of the full stack, or added to the bare network.</summary>
-/// <param name="Name">In tables.</param>
-/// <param name="Copy">Sets it in the second configuration as the first one has it.</param>
+/// <summary>A technique that can be removed from the full stack or added to the bare network.</summary>
+/// <param name="Name">Name in tables.</param>
+/// <param name="Copy">Copies its setting from the first configuration to the second.</param>
 internal sealed record Technique(string Name, Func<RunConfiguration, RunConfiguration, RunConfiguration> Copy);
 
-/// <summary>A configuration that is trained, and what it is compared with.</summary>
-/// <param name="Name">In tables: <c>without dropout</c>.</param>
-/// <param name="Reference">The variant it differs from by one technique; null for the two references.</param>
-/// <param name="Configuration">What is trained.</param>
+/// <summary>A configuration to train, and the variant with which it is compared.</summary>
+/// <param name="Name">Name in tables, such as <c>without dropout</c>.</param>
+/// <param name="Reference">The variant from which it differs in one technique; null for the two references.</param>
+/// <param name="Configuration">The configuration.</param>
 internal sealed record Variant(string Name, string? Reference, RunConfiguration Configuration);
 
 /// <summary>The variants of an ablation.</summary>
 internal static class AblationPlan
 {
-    /// <summary>Name of the reference that has every technique.</summary>
+    /// <summary>Name of the reference with every technique.</summary>
     public const string Full = "full";
 
-    /// <summary>Name of the reference that has none.</summary>
+    /// <summary>Name of the reference without any technique.</summary>
     public const string Bare = "bare";
 
-    /// <summary>How the name of a variant begins that lacks a technique.</summary>
+    /// <summary>Prefix of the name of a variant without a technique.</summary>
     public const string Without = "without ";
 
-    /// <summary>Everything: each batch draws one of mixup, CutMix and cutout.</summary>
-    /// <param name="epochs">Passes over the training part.</param>
+    /// <summary>The configuration with everything: one of mixup, CutMix and cutout is drawn for each batch.</summary>
+    /// <param name="epochs">Number of passes over the training part.</param>
     /// <param name="width">Channels of the first convolution.</param>
     public static RunConfiguration FullStack(int epochs, int width) =>
         new(
@@ -55,8 +55,9 @@ internal static class AblationPlan
             }
         );
 
-    /// <summary>Nothing: a plain network, constant learning rate, all epochs.</summary>
-    /// <param name="epochs">Passes over the training part.</param>
+    /// <summary>The configuration without any technique: a plain network, a constant learning rate, all
+    /// epochs.</summary>
+    /// <param name="epochs">Number of passes over the training part.</param>
     /// <param name="width">Channels of the first convolution.</param>
     public static RunConfiguration BareNetwork(int epochs, int width) =>
         new(
@@ -111,11 +112,11 @@ internal static class AblationPlan
         Training("cosine decay", (from, to) => to with { Schedule = from.Schedule }),
     ];
 
-    /// <summary>The two references, each technique taken out and added alone, and the other norms in both
-    /// places.</summary>
-    /// <param name="epochs">Passes over the training part.</param>
+    /// <summary>The two references, each technique removed and added alone, and the other norms in both
+    /// references.</summary>
+    /// <param name="epochs">Number of passes over the training part.</param>
     /// <param name="width">Channels of the first convolution.</param>
-    /// <param name="only">Names of techniques; none for all.</param>
+    /// <param name="only">Names of techniques; empty for all.</param>
     /// <exception cref="UserException">There is no such technique.</exception>
     public static IReadOnlyList<Variant> Variants(int epochs, int width, IReadOnlyCollection<string> only)
     {
@@ -157,26 +158,26 @@ internal static class AblationPlan
     }
 
     /// <summary>
-    /// Norms that take BatchNorm's place, in the full stack and in the bare network.
+    /// Norms that replace BatchNorm, in the full stack and in the bare network.
     /// </summary>
     private static IReadOnlyList<(string Name, NormKind Kind)> OtherNorms { get; } =
     [("LayerNorm", NormKind.Layer), ("GroupNorm", NormKind.Group), ("InstanceNorm", NormKind.Instance)];
 
     /// <summary>
-    /// What <c>--only</c> takes: every technique and every norm in BatchNorm's place.
+    /// The names that <c>--only</c> accepts: every technique and every norm that replaces BatchNorm.
     /// </summary>
     private static IEnumerable<string> Names =>
         Techniques.Select(technique => technique.Name).Concat(OtherNorms.Select(norm => norm.Name));
 
-    /// <summary>A technique that is part of the network's shape.</summary>
-    /// <param name="name">In tables.</param>
-    /// <param name="copy">Takes the technique's setting from the first options into the second.</param>
+    /// <summary>A technique that is part of the network options.</summary>
+    /// <param name="name">Name in tables.</param>
+    /// <param name="copy">Copies the technique's setting from the first options to the second.</param>
     private static Technique Network(string name, Func<NetworkOptions, NetworkOptions, NetworkOptions> copy) =>
         new(name, (from, to) => to with { Network = copy(from.Network, to.Network) });
 
     /// <summary>A technique that is part of the recipe.</summary>
-    /// <param name="name">In tables.</param>
-    /// <param name="copy">Takes the technique's setting from the first recipe into the second.</param>
+    /// <param name="name">Name in tables.</param>
+    /// <param name="copy">Copies the technique's setting from the first recipe to the second.</param>
     private static Technique Training(string name, Func<Recipe, Recipe, Recipe> copy) =>
         new(name, (from, to) => to with { Training = copy(from.Training, to.Training) });
 }

@@ -2,27 +2,27 @@ using TorchBridge.Onnx.Files;
 
 namespace TorchBridge.Training.Artifacts;
 
-/// <summary>A folder of files that can be made again, named by the hash of what they are made from; the oldest go
-/// where it grows too large.</summary>
-/// <param name="name">Of the folder.</param>
-/// <param name="largestBytes">How large it may grow, in bytes.</param>
+/// <summary>A cache of files that can be created again, named by the hash of their inputs; the oldest are deleted if
+/// it grows too large.</summary>
+/// <param name="name">Name of the folder.</param>
+/// <param name="largestBytes">Largest size of the folder in bytes.</param>
 internal sealed class CacheFolder(string name, long largestBytes)
 {
-    /// <summary>Where files are kept: <c>~/.cache/torchbridge/NAME</c> on Linux.</summary>
+    /// <summary>Path of the folder: <c>~/.cache/torchbridge/NAME</c> on Linux.</summary>
     public string Folder { get; init; } = UserCache.Folder(name);
 
-    /// <summary>The file of a key, or null.</summary>
-    /// <param name="key">The hash of what the file was made from.</param>
-    /// <returns>Its path; who reads it must bear that it goes meanwhile.</returns>
+    /// <summary>The path of the file for a key, or null.</summary>
+    /// <param name="key">The hash of the file's inputs.</param>
+    /// <returns>Its path; the file may be deleted at any time.</returns>
     public string? Find(string key)
     {
         var path = Path.Combine(Folder, key);
         return File.Exists(path) ? path : null;
     }
 
-    /// <summary>Adds a file; where the folder cannot be written, nothing is kept, and nothing is lost.</summary>
-    /// <param name="key">Its name.</param>
-    /// <param name="write">Writes it to a path, whole or not at all.</param>
+    /// <summary>Adds a file; if the folder cannot be written, the file is simply not cached.</summary>
+    /// <param name="key">The hash of the file's inputs.</param>
+    /// <param name="write">Writes it to a path, completely or not at all.</param>
     public void Add(string key, Action<string> write)
     {
         try
@@ -33,14 +33,14 @@ internal sealed class CacheFolder(string name, long largestBytes)
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or UserException)
         {
-            // A cache is for speed only.
+            // A cache only improves speed.
         }
     }
 
     /// <summary>
-    /// Removes the files that were written longest ago until the folder is small enough; the one just added stays.
+    /// Deletes the oldest files until the folder is small enough, except the one just added.
     /// </summary>
-    /// <param name="added">Its name.</param>
+    /// <param name="added">Name of the file just added.</param>
     private void Prune(string added)
     {
         var total = 0L;

@@ -5,12 +5,11 @@ using TorchBridge.Onnx;
 
 namespace TorchBridge.Training.Artifacts;
 
-/// <summary>How this program writes JSON: indented, snake_case, enums as texts, numbers as people write them.</summary>
+/// <summary>The JSON format of this program: indented, snake_case, enums as strings, readable numbers.</summary>
 internal static class Json
 {
     /// <summary>
-    /// The settings of all JSON that the program writes and reads; unknown names in a file are refused by who reads
-    /// it.
+    /// The options for all JSON that the program writes and reads; unknown names in a file are refused by its reader.
     /// </summary>
     public static JsonSerializerOptions Options { get; } =
         new()
@@ -23,16 +22,16 @@ internal static class Json
             NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
         };
 
-    /// <summary>For NaN and the infinities, which JSON writes as texts.</summary>
+    /// <summary>For NaN and the infinities, which are written as strings.</summary>
     private static JsonSerializerOptions Named { get; } =
         new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
 
-    /// <summary>A value as indented JSON, without a line's end.</summary>
-    /// <typeparam name="T">Its type.</typeparam>
+    /// <summary>A value as indented JSON, without a trailing line break.</summary>
+    /// <typeparam name="T">Type of the value.</typeparam>
     /// <param name="value">A record of this program.</param>
     public static string Text<T>(T value) => JsonSerializer.Serialize(value, Options);
 
-    /// <summary>Writes 9.5e-7 where the library writes 9.5E-07: reports show these texts to people.</summary>
+    /// <summary>Writes 9.5e-7 instead of 9.5E-07, because reports show these texts.</summary>
     private sealed class ReadableNumbers : JsonConverter<double>
     {
         public override double Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>

@@ -2,16 +2,16 @@ using System.Globalization;
 
 namespace TorchBridge.Training.Artifacts;
 
-/// <summary>Looks at what every command needs of the machine, before its work begins: what is missing is told then, and
-/// not after an hour.</summary>
+/// <summary>Checks the machine before a command starts its work, so that problems are reported at once and not after
+/// an hour.</summary>
 internal static class MachineCheck
 {
-    /// <summary>Bytes of address space, of which .NET and libtorch reserve far more than they use; with less, native
-    /// code ends the process without a word.</summary>
+    /// <summary>Smallest address space in bytes. .NET and libtorch reserve far more than they use; with less, native
+    /// code terminates the process without a message.</summary>
     private const long LeastAddressSpace = 8L << 30;
 
-    /// <summary>Checks it.</summary>
-    /// <exception cref="UserException">Something is missing; the message says what and how to get it.</exception>
+    /// <summary>Checks the machine.</summary>
+    /// <exception cref="UserException">A requirement is not met; the message says which and what to do.</exception>
     public static void Require()
     {
         using (TemporaryFolder.OpenFile()) { }
@@ -20,13 +20,13 @@ internal static class MachineCheck
                 string.Create(
                     CultureInfo.InvariantCulture,
                     $"The address space of this process is limited to {bytes:N0} bytes (ulimit -v), and native libraries "
-                        + $"would end without a word: they reserve more than they use. Allow {LeastAddressSpace:N0}, or "
-                        + $"limit the memory itself, with a cgroup or a container."
+                        + $"would terminate without a message, because they reserve more than they use. Allow "
+                        + $"{LeastAddressSpace:N0} bytes, or limit the memory itself with a cgroup or a container."
                 )
             );
     }
 
-    /// <summary>The limit of the address space, on Linux; null where there is none.</summary>
+    /// <summary>The limit of the address space on Linux; null if there is none.</summary>
     private static long? AddressSpace()
     {
         const string limits = "/proc/self/limits",

@@ -1,19 +1,19 @@
 namespace TorchBridge.Training.Artifacts;
 
-/// <summary>Keeps a folder for one run: two that write into it would mix their files. The lock is the system's and
-/// goes with the process, however that ends.</summary>
+/// <summary>Locks a folder for one run, because two runs would mix their files. It is a lock of the operating system,
+/// which is released when the process ends, however that happens.</summary>
 internal sealed class RunLock : IDisposable
 {
-    /// <summary>The file whose lock it is.</summary>
+    /// <summary>Name of the locked file.</summary>
     public const string Name = ".torchbridge.run";
     private readonly FileStream held;
 
     private RunLock(FileStream held) => this.held = held;
 
-    /// <summary>Takes a folder.</summary>
+    /// <summary>Locks a folder.</summary>
     /// <param name="folder">The run's folder, which exists.</param>
-    /// <returns>The lock; it is given back when this is disposed, and by the system when the process ends.</returns>
-    /// <exception cref="UserException">Another run has it.</exception>
+    /// <returns>The lock, which is released when it is disposed or when the process ends.</returns>
+    /// <exception cref="UserException">Another run has locked it.</exception>
     /// <exception cref="IOException">The folder cannot be written.</exception>
     public static RunLock Take(string folder)
     {
@@ -35,12 +35,14 @@ internal sealed class RunLock : IDisposable
             catch (IOException error) when (File.Exists(path))
             {
                 throw new UserException(
-                    $"--out {folder}: another run is at work in this folder. Wait for its end, or name another folder.",
+                    $"--out {folder}: another run is using this folder. Wait until it has finished, or give "
+                        + $"another folder.",
                     error
                 );
             }
 
-            // The run before may have removed the file between its opening and its locking: then it guards nothing.
+            // The previous run may have deleted the file between opening and locking; a lock on it would then protect
+            // nothing.
             if (File.Exists(path))
                 return new RunLock(stream);
             stream.Dispose();

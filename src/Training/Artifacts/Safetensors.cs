@@ -1,5 +1,5 @@
-// The safetensors format: 8 bytes little-endian length of the header; the header, JSON { name: { dtype, shape,
-// data_offsets } } with "__metadata__" a map of texts; then the tensors' bytes, C order, little-endian, in the
+// The safetensors format: 8 bytes with the little-endian length of the header; the header, JSON { name: { dtype, shape,
+// data_offsets } } with "__metadata__", a map of strings; then the tensors' bytes, in C order, little-endian, in the
 // header's order. Source: https://github.com/huggingface/safetensors, "Format".
 using System.Buffers.Binary;
 using System.Text.Json;
@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Artifacts;
 
-/// <summary>Reads and writes weights that Python opens too.</summary>
+/// <summary>Reads and writes weights in a format that Python can read too.</summary>
 internal static class Safetensors
 {
     private const int MostAxes = 16;
@@ -26,12 +26,12 @@ internal static class Safetensors
         (ScalarType.Bool, "BOOL", 1),
     ];
 
-    /// <summary>Writes tensors and texts, whole or not at all.</summary>
-    /// <param name="path">The file, replaced as a whole.</param>
-    /// <param name="tensors">By name; of any device, written in C order.</param>
-    /// <param name="metadata">Texts of the header.</param>
-    /// <exception cref="UserException">The place cannot be written.</exception>
-    /// <exception cref="ArgumentException">A tensor's type has no name in the format.</exception>
+    /// <summary>Writes tensors and metadata, completely or not at all.</summary>
+    /// <param name="path">The file, replaced atomically.</param>
+    /// <param name="tensors">Tensors by name, on any device; written in C order.</param>
+    /// <param name="metadata">Metadata for the header.</param>
+    /// <exception cref="UserException">The file cannot be written.</exception>
+    /// <exception cref="ArgumentException">The format does not support a tensor's type.</exception>
     public static void Write(
         string path,
         IReadOnlyDictionary<string, Tensor> tensors,
@@ -81,8 +81,8 @@ internal static class Safetensors
 
     /// <summary>Reads a file; the caller disposes the tensors.</summary>
     /// <param name="path">The file.</param>
-    /// <returns>The tensors on the CPU, each with memory of its own, and the header's texts.</returns>
-    /// <exception cref="UserException">The file is missing, cut short or no safetensors file.</exception>
+    /// <returns>The tensors on the CPU, each with its own memory, and the metadata.</returns>
+    /// <exception cref="UserException">The file is missing, truncated or not a safetensors file.</exception>
     public static (Dictionary<string, Tensor> Tensors, Dictionary<string, string> Metadata) Read(string path)
     {
         byte[] bytes;
@@ -111,14 +111,14 @@ internal static class Safetensors
             )
         {
             throw new UserException(
-                $"{path} is not a whole safetensors file ({bytes.Length} bytes): {error.Message}",
+                $"{path} is not a complete safetensors file ({bytes.Length} bytes): {error.Message}",
                 error
             );
         }
     }
 
     /// <summary>
-    /// Reads the header and the tensors behind it; every offset is checked against the file's length first.
+    /// Reads the header and the tensors after it; every offset is first checked against the file's length.
     /// </summary>
     /// <param name="bytes">The whole file.</param>
     /// <exception cref="FormatException">A length, an offset or a name is wrong.</exception>
@@ -151,25 +151,25 @@ internal static class Safetensors
     }
 
     /// <summary>One tensor of the file.</summary>
-    /// <param name="name">For an error.</param>
+    /// <param name="name">Name of the tensor, for error messages.</param>
     /// <param name="node"><c>dtype</c>, <c>shape</c> and <c>data_offsets</c>.</param>
-    /// <param name="data">All bytes behind the header.</param>
+    /// <param name="data">All bytes after the header.</param>
     /// <exception cref="FormatException">The shape and the offsets do not agree.</exception>
     private static Tensor ToTensor(string name, JsonNode node, ReadOnlySpan<byte> data)
     {
         var (type, _, size) = Types.First(known => known.Name == node["dtype"]!.GetValue<string>());
         var shape = node["shape"]!.AsArray().Select(value => value!.GetValue<long>()).ToArray();
-        // Each size alone too: of a product that is zero or overflows, libtorch would hear sizes that nothing has
-        // checked.
+        // Each size is also checked by itself: if the product is zero or overflows, libtorch would get unchecked
+        // sizes.
         if (shape.Length > MostAxes || shape.Any(axis => axis < 0 || axis > int.MaxValue))
-            throw new FormatException($"the shape of {name} is not possible");
+            throw new FormatException($"the shape of {name} is not valid");
         var bytes = shape.Aggregate((Int128)size, (product, axis) => product > int.MaxValue ? product : product * axis);
         if (shape.Contains(0))
             bytes = 0;
         long start = node["data_offsets"]![0]!.GetValue<long>(),
             end = node["data_offsets"]![1]!.GetValue<long>();
         if (start < 0 || end < start || end > data.Length || end - start != bytes)
-            throw new FormatException($"the data of {name} is cut short");
+            throw new FormatException($"the data of {name} is truncated");
         var tensor = empty(shape, type).DetachFromDisposeScope();
         if (end > start)
             data[(int)start..(int)end].CopyTo(tensor.bytes);

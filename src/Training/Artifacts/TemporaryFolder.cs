@@ -3,18 +3,18 @@ using TorchBridge.Onnx.Files;
 
 namespace TorchBridge.Training.Artifacts;
 
-/// <summary>Files that are needed on the way, in the system's folder for them; where that folder is missing, full or
-/// read-only, the error says so, and not that something else is wrong.</summary>
+/// <summary>Temporary files in the system's temporary folder, with a clear error if that folder is missing, full or
+/// read-only.</summary>
 internal static class TemporaryFolder
 {
-    /// <summary>Makes a folder, which the caller removes.</summary>
-    /// <param name="purpose">In its name: small letters.</param>
-    /// <exception cref="UserException">It cannot be made.</exception>
+    /// <summary>Creates a folder, which the caller deletes.</summary>
+    /// <param name="purpose">Part of its name, in lower-case letters.</param>
+    /// <exception cref="UserException">It cannot be created.</exception>
     public static DirectoryInfo Create(string purpose) => Guarded(() => ProcessFiles.NewFolder(purpose));
 
-    /// <summary>Opens a new file that goes when it is closed, or with the process.</summary>
-    /// <returns>A file that nobody else can open by its name.</returns>
-    /// <exception cref="UserException">It cannot be made.</exception>
+    /// <summary>Opens a new file that is deleted when it is closed or when the process ends.</summary>
+    /// <returns>A file that no other process can open by name.</returns>
+    /// <exception cref="UserException">It cannot be created.</exception>
     public static SafeFileHandle OpenFile() =>
         Guarded(() =>
         {
@@ -26,14 +26,14 @@ internal static class TemporaryFolder
                 FileShare.Delete,
                 OperatingSystem.IsWindows() ? FileOptions.DeleteOnClose : FileOptions.None
             );
-            // Elsewhere an open file needs no name: it goes even where the process is killed.
+            // On other systems an open file needs no name, so it disappears even if the process is killed.
             if (!OperatingSystem.IsWindows())
                 File.Delete(path);
             return handle;
         });
 
-    /// <summary>Works in the folder.</summary>
-    /// <param name="work">Reads or writes there.</param>
+    /// <summary>Runs work that uses the folder.</summary>
+    /// <param name="work">The work.</param>
     /// <exception cref="UserException">It is missing, full or read-only.</exception>
     public static void Guarded(Action work) =>
         Guarded(() =>
@@ -43,9 +43,9 @@ internal static class TemporaryFolder
         });
 
     /// <summary>
-    /// Turns errors of the disk into one sentence that names the folder and the way out.
+    /// Converts disk errors to a message that names the folder and the remedy.
     /// </summary>
-    /// <param name="work">Reads or writes there.</param>
+    /// <param name="work">The work.</param>
     private static T Guarded<T>(Func<T> work)
     {
         try
@@ -55,8 +55,8 @@ internal static class TemporaryFolder
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new UserException(
-                $"The folder for temporary files, {Path.GetTempPath()}, cannot be written: {error.Message} Make room "
-                    + "there, or name another folder: the environment variable TMPDIR (TMP on Windows).",
+                $"The folder for temporary files, {Path.GetTempPath()}, cannot be written: {error.Message} Free "
+                    + $"disk space there, or set another folder with the environment variable TMPDIR (TMP on Windows).",
                 error
             );
         }

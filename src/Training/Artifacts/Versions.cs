@@ -6,17 +6,16 @@ using TorchSharp;
 
 namespace TorchBridge.Training.Artifacts;
 
-/// <summary>Versions and machine, for the card.</summary>
+/// <summary>Versions and machine information, for the model card.</summary>
 internal static class Versions
 {
-    /// <summary>This program's version, with the commit that it was built from.</summary>
+    /// <summary>This program's version, with the commit from which it was built.</summary>
     public static string Program { get; } =
         typeof(Versions).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
         ?? typeof(Versions).Assembly.GetName().Version!.ToString();
 
     /// <summary>
-    /// Versions of this program, of its libraries, of .NET and of the system, by the names that the card has them
-    /// under.
+    /// Versions of this program, its libraries, .NET and the operating system, by their names in the card.
     /// </summary>
     public static IReadOnlyDictionary<string, string> All { get; } =
         new Dictionary<string, string>(StringComparer.Ordinal)

@@ -2,16 +2,16 @@ using System.Diagnostics;
 
 namespace TorchBridge.Training.CommandLine;
 
-/// <summary>This program as a child process.</summary>
+/// <summary>Starts this program as a child process.</summary>
 internal static class ChildProgram
 {
-    /// <summary>How a child is started, with one thread.</summary>
-    /// <param name="arguments">Its command line.</param>
+    /// <summary>The start information of a child process with one thread.</summary>
+    /// <param name="arguments">Arguments of the child.</param>
     public static ProcessStartInfo Start(params string[] arguments)
     {
         var program = typeof(ChildProgram).Assembly.Location;
         var start = new ProcessStartInfo(Environment.ProcessPath!);
-        // The program may have been started by its own executable, by `dotnet`, or live in a test's process.
+        // The program may have been started by its own executable or by `dotnet`, or run inside a test process.
         if (Environment.ProcessPath != Path.ChangeExtension(program, OperatingSystem.IsWindows() ? ".exe" : null))
         {
             start.FileName = "dotnet";
@@ -20,7 +20,8 @@ internal static class ChildProgram
 
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);
-        // Several processes of one thread each: bound, all of them would share the first core.
+        // There are several processes with one thread each; with thread binding, all of them would share the first
+        // core.
         start.Environment["OMP_PROC_BIND"] = "false";
         start.Environment["OMP_NUM_THREADS"] = "1";
         return start;

@@ -6,14 +6,14 @@ using TorchBridge.Training.Artifacts;
 
 namespace TorchBridge.Training.CommandLine;
 
-/// <summary>Runs a command's work: what the user can mend is told in a paragraph, without a stack trace.</summary>
+/// <summary>Runs a command; errors that the user can fix are reported as one paragraph, without a stack
+/// trace.</summary>
 internal static class CommandRunner
 {
     /// <summary>
-    /// Looks at the machine, does the work, and turns what it throws into an exit code and a paragraph on standard
-    /// error.
+    /// Checks the machine, runs the work, and converts exceptions to an exit code and a paragraph on standard error.
     /// </summary>
-    /// <param name="work">The command; it gives its own exit code.</param>
+    /// <param name="work">The work; it returns the exit code.</param>
     /// <returns>The exit code.</returns>
     public static Task<int> Run(Func<int> work)
     {
@@ -35,12 +35,12 @@ internal static class CommandRunner
         }
     }
 
-    /// <summary>An error as one paragraph.</summary>
-    /// <param name="error">What was thrown.</param>
-    /// <returns>What is wrong and what to do; for errors that nobody foresaw, their kind and first line.</returns>
+    /// <summary>Describes an error in one paragraph.</summary>
+    /// <param name="error">The exception.</param>
+    /// <returns>What is wrong and what to do; for unexpected errors, their type and first line.</returns>
     internal static string Paragraph(Exception error)
     {
-        // Around the cause: work on several threads, and types that could not be set up.
+        // Wrappers around the cause: from work on several threads, and from failed type initializers.
         while (error is AggregateException or TypeInitializationException && error.InnerException is { } inner)
             error = inner;
         var line = FirstLine(error.Message);
@@ -51,22 +51,23 @@ internal static class CommandRunner
             // libtorch's allocator: "DefaultCPUAllocator: can't allocate memory: you tried to allocate ..."
             ExternalException when line.Contains("alloc", StringComparison.OrdinalIgnoreCase) => NoMemory(line),
             IOException or UnauthorizedAccessException =>
-                $"A file or folder cannot be read or written: {line} Free space, or mend its permissions, and start again.",
+                $"A file or folder cannot be read or written: {line} Free disk space or fix its permissions, and "
+                    + "try again.",
             DllNotFoundException or BadImageFormatException or NotSupportedException =>
                 $"A native library cannot be loaded: {line}",
-            ExternalException or OnnxRuntimeException => $"A native library refused its work: {line}",
-            _ => $"This is a fault of the program, please report it: {error.GetType().Name} in "
+            ExternalException or OnnxRuntimeException => $"A native library failed: {line}",
+            _ => $"This is a bug in the program; please report it: {error.GetType().Name} in "
                 + $"{error.TargetSite?.DeclaringType?.Name}.{error.TargetSite?.Name}: {line}",
         };
     }
 
-    /// <summary>What to do where memory ran out.</summary>
-    /// <param name="line">What the library said.</param>
+    /// <summary>What to do if memory ran out.</summary>
+    /// <param name="line">Message of the library.</param>
     private static string NoMemory(string line) =>
         $"There is not enough memory: {line} Use a smaller --batch, --size or --width, or fewer pictures.";
 
-    /// <summary>The first line of a text that says something.</summary>
-    /// <param name="text">A native library's message, say, with a stack of its own.</param>
+    /// <summary>The first line of a text that is not empty.</summary>
+    /// <param name="text">The text, for example a native library's message with its own stack trace.</param>
     private static string FirstLine(string text) =>
         text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).FirstOrDefault() ?? "";
 }

@@ -1,14 +1,14 @@
 namespace TorchBridge.Training.CommandLine;
 
-/// <summary>What the program exits with.</summary>
+/// <summary>Exit codes of the program.</summary>
 internal static class ExitCodes
 {
-    /// <summary>Something was wrong, and was said.</summary>
+    /// <summary>An error, which has been reported.</summary>
     public const int Failed = 1;
 
-    /// <summary>The command line was not understood.</summary>
+    /// <summary>The command line is not valid.</summary>
     public const int Usage = 2;
 
-    /// <summary>Ctrl-C, as shells count it.</summary>
+    /// <summary>Stopped by Ctrl-C; the value that shells use.</summary>
     public const int Stopped = 130;
 }

@@ -13,32 +13,32 @@ using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Commands;
 
-/// <summary><c>ablate</c>: with and without each technique, honestly repeated.</summary>
+/// <summary>The <c>ablate</c> command: trains with and without each technique, repeated over several seeds.</summary>
 internal static class AblateCommand
 {
-    /// <summary>The command with its options.</summary>
-    /// <returns>For the program's root command.</returns>
+    /// <summary>Builds the command with its options.</summary>
+    /// <returns>The command, to be added to the root command.</returns>
     public static Command Build()
     {
         var data = CommonOptions.DataSet("drawn");
         Option<string> folder = new("--out")
         {
             Description =
-                "Folder of the report and of the stored runs; a second start there does only the runs that are missing.",
+                "Folder for the report and the stored runs. Running the command again does only the missing runs.",
             DefaultValueFactory = _ => "ablation",
             HelpName = "DIR",
         };
         WholeOption seeds = new("--seeds", new AllowedAttribute(1, 30), 3)
         {
-            Description = "Runs of each variant; the seed is also the data's.",
+            Description = "Number of runs per variant, each with its own seed, for the data as well.",
         };
         WholeOption epochs = new("--epochs", new AllowedAttribute(1, 10_000), 60)
         {
-            Description = "Passes over the training pictures.",
+            Description = "Number of passes over the training pictures.",
         };
         WholeOption pictures = new("--pictures", new AllowedAttribute(50, 500_000), 300)
         {
-            Description = "Training pictures: few, so that the effects show.",
+            Description = "Number of training pictures: a small number makes the effects visible.",
         };
         WholeOption width = new("--width", new AllowedAttribute(8, 512) { MultipleOf = 8 }, 16)
         {
@@ -47,7 +47,7 @@ internal static class AblateCommand
         var sharing = new Jobs.ClusterOptions();
         Option<string[]> only = new("--only")
         {
-            Description = "These techniques only, separated by commas: \"dropout,mixup\".",
+            Description = "Only these techniques, separated by commas: \"dropout,mixup\".",
             HelpName = "NAMES",
             DefaultValueFactory = _ => [],
             CustomParser = result =>
@@ -58,19 +58,21 @@ internal static class AblateCommand
                         token.Value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
                     ),
                 ];
-                // None would be all of them.
+                // An empty list would mean all of them.
                 if (names.Length == 0)
-                    result.AddError("--only names no technique.");
+                    result.AddError(
+                        "--only names no technique. Give at least one, or omit the option for all of them."
+                    );
                 return names;
             },
         };
         var command = new Command(
             "ablate",
-            "Train the full regularization stack without each technique, and a bare network with each "
-                + "alone; compare, seed by seed, and say what is significant.\n"
+            "Train the full set of regularization techniques without each one, and a bare network with each one "
+                + "alone; compare the runs seed by seed and report which effects are significant.\n"
                 + "Techniques: "
                 + $"{string.Join(", ", AblationPlan.Techniques.Select(technique => technique.Name))}; "
-                + "LayerNorm, GroupNorm and InstanceNorm in BatchNorm's place.\nExample: ablate --seeds "
+                + "LayerNorm, GroupNorm and InstanceNorm instead of BatchNorm.\nExample: ablate --seeds "
                 + "3\nExample: ablate --data cifar10 --pictures 4000 --only \"dropout,mixup\""
         )
         {
@@ -120,7 +122,7 @@ internal static class AblateCommand
                     var about = string.Create(
                         CultureInfo.InvariantCulture,
                         $"{(source == DataSource.Drawn ? "drawn pictures" : source)}, "
-                            + $"{pictures.Read(parsed):N0} training pictures, ModernCNN of widths "
+                            + $"{pictures.Read(parsed):N0} training pictures, ModernCNN with widths "
                             + $"{width.Read(parsed)} to "
                             + $"{8 * width.Read(parsed)}"
                             + $"{(width.Read(parsed) == 64 ? "" : " (reduced network)")}, "
@@ -134,8 +136,8 @@ internal static class AblateCommand
         return command;
     }
 
-    /// <summary>The command that a run's own process is started with; not for people.</summary>
-    /// <returns>A hidden command of two arguments, the request's file and the result's.</returns>
+    /// <summary>The internal command that runs one training in a child process.</summary>
+    /// <returns>A hidden command with two arguments, the request file and the result file.</returns>
     public static Command BuildRun()
     {
         Argument<string> request = new("REQUEST"),
@@ -159,13 +161,13 @@ internal static class AblateCommand
     }
 
     /// <summary>
-    /// Does the missing runs with a progress line for each, and writes the report after every one.
+    /// Does the missing runs with one progress line each, and writes the report after every run.
     /// </summary>
-    /// <param name="console">Where progress goes.</param>
-    /// <param name="ablation">What is to be done.</param>
-    /// <param name="folder">Where the report goes; kept for this run alone.</param>
+    /// <param name="console">Console for progress.</param>
+    /// <param name="ablation">The runs to do.</param>
+    /// <param name="folder">Folder of the report; locked while the command runs.</param>
     /// <param name="about">The report's subtitle.</param>
-    /// <param name="stop">Ends it; what is finished stays.</param>
+    /// <param name="stop">Cancels the command; finished runs are kept.</param>
     /// <returns>The program's exit code.</returns>
     private static int Work(
         IAnsiConsole console,
@@ -180,7 +182,7 @@ internal static class AblateCommand
         console.WriteLine(about);
         console.WriteLine(
             FormattableString.Invariant(
-                $"{ablation.Total} runs, {ablation.Stored} of them stored in {Path.Combine(folder, "runs")}."
+                $"{ablation.Total} runs, {ablation.Stored} of them already stored in {Path.Combine(folder, "runs")}."
             )
         );
         if (ablation.NotUsed is { } line)
@@ -231,7 +233,9 @@ internal static class AblateCommand
         }
         catch (OperationCanceledException)
         {
-            console.WriteLine($"Stopped. What is finished is stored: the same command with --out {folder} goes on.");
+            console.WriteLine(
+                $"Stopped. Finished runs are stored; run the same command with --out {folder} to continue."
+            );
             return ExitCodes.Stopped;
         }
 
@@ -241,8 +245,8 @@ internal static class AblateCommand
         return 0;
     }
 
-    /// <summary>How long a run took; a run of a cluster leaves it out, so that its bytes are the same wherever it was
-    /// done.</summary>
+    /// <summary>How long a run took. Cluster runs omit it, so that their results are the same bytes wherever they
+    /// ran.</summary>
     /// <param name="result">The run.</param>
     private static string Took(RunResult result) =>
         result.Seconds > 0 ? string.Create(CultureInfo.InvariantCulture, $"  {result.Seconds:F0} s") : "";

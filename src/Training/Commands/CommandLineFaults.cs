@@ -3,14 +3,14 @@ using System.CommandLine.Parsing;
 
 namespace TorchBridge.Training.Commands;
 
-/// <summary>What is wrong with a command line whatever the command: told before anything is begun.</summary>
+/// <summary>Checks that apply to the command line of every command, reported before any work begins.</summary>
 internal static class CommandLineFaults
 {
-    /// <summary>Everything that is wrong, a sentence each; empty where nothing is.</summary>
+    /// <summary>All faults, one sentence each; empty if there are none.</summary>
     /// <param name="parsed">The command line.</param>
     public static IEnumerable<string> Of(ParseResult parsed)
     {
-        // Whoever asks how a command is used has not given yet what it needs.
+        // A request for help does not need the command's required options.
         if (parsed.Action is GroupedHelp)
             yield break;
         foreach (var error in parsed.Errors)
@@ -22,9 +22,9 @@ internal static class CommandLineFaults
         }
     }
 
-    /// <summary>The library's words: the allowed values in one line, behind the option that they are allowed
-    /// for.</summary>
-    /// <param name="error">What the library found.</param>
+    /// <summary>The library's message in one line, including the allowed values, after the name of the
+    /// option.</summary>
+    /// <param name="error">The library's error.</param>
     private static string InOneLine(ParseError error)
     {
         var lines = error.Message.Split(['\r', '\n', '\t'], StringSplitOptions.RemoveEmptyEntries);
@@ -44,9 +44,9 @@ internal static class CommandLineFaults
             ArgumentResult argument => argument.Argument.Name,
             _ => null,
         };
-        // A variable of a script that is not set, mostly.
+        // Usually an unset variable in a script.
         if (name is not null && result.Tokens.Any(token => string.IsNullOrWhiteSpace(token.Value)))
-            return $"{name} is given an empty value. Give it one, or leave it out.";
+            return $"{name} has an empty value. Give it a value, or omit it.";
         return result is OptionResult { Option: OutputFileOption file, Tokens: [{ Value: var path }] }
             ? file.Fault(path)
             : null;

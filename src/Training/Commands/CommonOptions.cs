@@ -6,14 +6,14 @@ using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Commands;
 
-/// <summary>Options that several commands take.</summary>
+/// <summary>Options that several commands share.</summary>
 internal static class CommonOptions
 {
-    /// <summary><c>--out</c>: the folder that models are written to and read from.</summary>
+    /// <summary><c>--out</c>: the folder from which model files are read and to which they are written.</summary>
     public static Option<string> Out() =>
         new("--out")
         {
-            Description = "Folder of the model's files.",
+            Description = "Folder for the model files.",
             DefaultValueFactory = _ => "models",
             HelpName = "DIR",
         };
@@ -22,26 +22,26 @@ internal static class CommonOptions
     public static NumberOption Seed() =>
         new("--seed", new AllowedAttribute(int.MinValue, int.MaxValue))
         {
-            Description = "Seed of all randomness. Default: 1, or the model's own.",
+            Description = "Seed for all random numbers. Default: 1, or the model's own.",
             HelpName = "N",
         };
 
-    /// <summary><c>--json</c>: the same result for other programs.</summary>
+    /// <summary><c>--json</c>: also writes the result as JSON.</summary>
     public static OutputFileOption JsonFile() =>
-        new("--json") { Description = "Write the result as JSON to this file.", HelpName = "FILE" };
+        new("--json") { Description = "Also write the result as JSON to this file.", HelpName = "FILE" };
 
-    /// <summary><c>--data</c>: what <see cref="Data.DataSource"/> takes.</summary>
-    /// <param name="fallback">What the help names as the default.</param>
+    /// <summary><c>--data</c>: any name that <see cref="Data.DataSource"/> accepts.</summary>
+    /// <param name="fallback">The default as the help describes it.</param>
     public static Option<string?> DataSet(string fallback) =>
         new("--data")
         {
             Description =
-                "`drawn` (built-in pictures), `cifar10` (downloaded once), or a folder with one "
-                + $"sub-folder a class, or a .zip or .tar.gz of such. Default: {fallback}.",
+                "`drawn` (built-in pictures), `cifar10` (downloaded once), a folder with one "
+                + $"subfolder per class, or a .zip or .tar.gz of such a folder. Default: {fallback}.",
             HelpName = "WHAT",
         };
 
-    /// <summary>Writes a result where --json asks for it.</summary>
+    /// <summary>Writes a result if --json is given.</summary>
     /// <param name="path">The file, or null for none.</param>
     /// <param name="result">A record of this program.</param>
     /// <exception cref="UserException">The file cannot be written.</exception>

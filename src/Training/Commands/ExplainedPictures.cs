@@ -8,15 +8,15 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Commands;
 
-/// <summary>Writes pictures with the class-activation map of what they are taken for.</summary>
+/// <summary>Writes pictures overlaid with the class-activation map of their predicted class.</summary>
 internal static class ExplainedPictures
 {
-    /// <summary>Writes a PNG a picture into a folder, named as the picture.</summary>
-    /// <param name="console">Where each file is told.</param>
+    /// <summary>Writes one PNG per picture to a folder, named after the picture.</summary>
+    /// <param name="console">Console for the list of files.</param>
     /// <param name="weights">The safetensors file of the model.</param>
-    /// <param name="files">Pictures.</param>
-    /// <param name="folder">Made where it is missing.</param>
-    /// <param name="stop">Ends it between two pictures.</param>
+    /// <param name="files">Paths of the pictures.</param>
+    /// <param name="folder">Folder to write to; created if missing.</param>
+    /// <param name="stop">Cancels between two pictures.</param>
     /// <exception cref="UserException">A picture cannot be read, or the network has no exact map.</exception>
     public static void Write(
         IAnsiConsole console,
@@ -45,14 +45,14 @@ internal static class ExplainedPictures
             AtomicWrite.File(Path.Combine(folder, name), stream =>
                 stream.Write(MapOverlay.Png(planes, width, height, ClassActivation.Of(model, pixels, [label])[0]))
             );
-            console.WriteLine($"  {Path.Combine(folder, name)}: where {model.Settings.ClassNames[label]} is seen");
+            console.WriteLine($"  {Path.Combine(folder, name)}: evidence for {model.Settings.ClassNames[label]}");
         }
     }
 
-    /// <summary>Pictures of two folders may have one name.</summary>
+    /// <summary>A unique name, because pictures from two folders may have the same name.</summary>
     /// <param name="file">The picture.</param>
-    /// <param name="written">Names that are taken; the new one is added.</param>
-    /// <returns><c>NAME.map.png</c>, with a number where that is taken.</returns>
+    /// <param name="written">Names in use; the new one is added.</param>
+    /// <returns><c>NAME.map.png</c>, with a number if that is in use.</returns>
     private static string NameOf(string file, HashSet<string> written)
     {
         var stem = Path.GetFileNameWithoutExtension(file);
@@ -62,13 +62,13 @@ internal static class ExplainedPictures
         return name;
     }
 
-    /// <summary>Reads a picture in the model's size.</summary>
+    /// <summary>Reads a picture at the model's size.</summary>
     /// <param name="file">The picture.</param>
-    /// <param name="width">In pixels.</param>
-    /// <param name="height">In pixels.</param>
+    /// <param name="width">Width in pixels.</param>
+    /// <param name="height">Height in pixels.</param>
     /// <param name="planes">Receives 3 x height x width bytes.</param>
-    /// <param name="reading">How files become pixels.</param>
-    /// <exception cref="UserException">It is no picture that can be read.</exception>
+    /// <param name="reading">How files are decoded and resized.</param>
+    /// <exception cref="UserException">The file is not a readable picture.</exception>
     private static void Read(string file, int width, int height, byte[] planes, PictureReading reading)
     {
         try

@@ -8,26 +8,27 @@ using TorchBridge.Training.Weights;
 namespace TorchBridge.Training.Commands;
 
 /// <summary>A fold's result.</summary>
-/// <param name="Fold">From 1.</param>
-/// <param name="Accuracy">Share of its pictures that are right, 0 to 1.</param>
-/// <param name="Loss">Mean cross entropy over its pictures, without smoothing.</param>
-/// <param name="Count">Its pictures.</param>
+/// <param name="Fold">Number of the fold, from 1.</param>
+/// <param name="Accuracy">Share of its pictures that are classified correctly, 0 to 1.</param>
+/// <param name="Loss">Mean cross entropy over its pictures, without label smoothing.</param>
+/// <param name="Count">Number of its pictures.</param>
 internal sealed record FoldResult(int Fold, double Accuracy, double Loss, int Count);
 
-/// <summary>K-fold cross-validation: with few pictures one test part says little, and its luck is part of the
-/// figure.</summary>
+/// <summary>K-fold cross-validation: with few pictures, the accuracy on a single test part depends too much on
+/// chance.</summary>
 internal static class FoldedRun
 {
     /// <summary>
-    /// Trains once a fold on the pictures outside it, and tests on it. The data's own test part is left alone.
+    /// For each fold, trains on the pictures outside the fold and tests on the fold. The data's own test part is not
+    /// used.
     /// </summary>
-    /// <param name="console">Where each fold is told.</param>
-    /// <param name="settings">What is trained; each fold begins anew from them.</param>
-    /// <param name="data">Training and validation part together are split.</param>
-    /// <param name="folds">How many, at least 2.</param>
-    /// <param name="stop">Ends it between two steps.</param>
-    /// <returns>A result a fold.</returns>
-    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    /// <param name="console">Console for the result of each fold.</param>
+    /// <param name="settings">Settings of the training; each fold starts from scratch.</param>
+    /// <param name="data">The data, whose training and validation parts together are split into folds.</param>
+    /// <param name="folds">Number of folds, at least 2.</param>
+    /// <param name="stop">Cancels between two steps.</param>
+    /// <returns>One result per fold.</returns>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static IReadOnlyList<FoldResult> Of(
         IAnsiConsole console,
         ModelSettings settings,
@@ -81,11 +82,11 @@ internal static class FoldedRun
         return results;
     }
 
-    /// <summary>The fold of each picture; every class is spread evenly.</summary>
-    /// <param name="labels">A class for each picture.</param>
-    /// <param name="folds">How many.</param>
-    /// <param name="seed">Decides the order within a class.</param>
-    /// <returns>A fold, from 0, for each picture; folds differ by one picture at most in all.</returns>
+    /// <summary>Assigns each picture to a fold; every class is distributed evenly.</summary>
+    /// <param name="labels">Class of each picture.</param>
+    /// <param name="folds">Number of folds.</param>
+    /// <param name="seed">Seed of the order within a class.</param>
+    /// <returns>The fold of each picture, from 0; the sizes of folds differ by at most one picture.</returns>
     private static int[] Assign(int[] labels, int folds, int seed)
     {
         var foldOf = new int[labels.Length];
@@ -97,8 +98,8 @@ internal static class FoldedRun
                 throw new UserException(
                     string.Create(
                         CultureInfo.InvariantCulture,
-                        $"--folds is {folds}; the smallest class has {members.Length} pictures for "
-                            + $"training and validation. Give at most that many folds."
+                        $"--folds is {folds}, but the smallest class has only {members.Length} pictures for "
+                            + $"training and validation. Use at most that many folds."
                     )
                 );
             foreach (var member in new Draw(seed, 51, group.Key).Permutation(members.Length))

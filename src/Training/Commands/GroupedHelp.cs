@@ -6,27 +6,28 @@ using System.Text;
 namespace TorchBridge.Training.Commands;
 
 /// <summary>
-/// The help of every command within 80 columns; the fifty options of <c>train</c> in groups, those that most runs
-/// need first.
+/// Formats the help of every command within 80 columns; the fifty options of <c>train</c> are grouped, the most used
+/// ones first.
 /// </summary>
 internal sealed class GroupedHelp : SynchronousCommandLineAction
 {
-    /// <summary>Columns of a line, which any terminal has.</summary>
+    /// <summary>Line width in columns, which every terminal has.</summary>
     public const int Width = 80;
 
-    /// <summary>Where descriptions begin; a longer name has a line of its own.</summary>
+    /// <summary>Column at which descriptions start; a longer name gets a separate line.</summary>
     private const int Column = 26;
 
-    /// <summary>The group of whatever no other one names: a new option of a recipe needs no line here.</summary>
-    private const string Rest = "Recipe (each changes one value of --recipe)";
+    /// <summary>The group of all options that no other group lists, so that a new recipe option needs no entry
+    /// here.</summary>
+    private const string Rest = "Recipe values (each overrides one value of --recipe)";
 
-    /// <summary>The groups of <c>train</c>, in their order.</summary>
+    /// <summary>The option groups of <c>train</c>, in order.</summary>
     private static readonly (string Title, string[] Names)[] Groups =
     [
         ("Most used", ["--data", "--recipe", "--epochs", "--out"]),
         ("Data", ["--size", "--antialias", "--orient", "--pictures", "--folds"]),
         (
-            "From trained weights, for photos of your own",
+            "Starting from trained weights, for your own photos",
             ["--weights", "--tune", "--views", "--head-epochs", "--layer-decay", "--freeze-norms"]
         ),
         (
@@ -49,8 +50,8 @@ internal sealed class GroupedHelp : SynchronousCommandLineAction
         ("Output and machine", ["--json", "--resume", "--seed", "--precision", "--threads", "--device"]),
     ];
 
-    /// <summary>Puts this help in the place of the library's, for the root and every command below it.</summary>
-    /// <param name="root">With its commands.</param>
+    /// <summary>Replaces the library's help with this one, for the root command and every subcommand.</summary>
+    /// <param name="root">The root command.</param>
     public static void Use(RootCommand root)
     {
         foreach (var help in root.Options.OfType<HelpOption>())
@@ -64,9 +65,9 @@ internal sealed class GroupedHelp : SynchronousCommandLineAction
         return 0;
     }
 
-    /// <summary>The help of a command.</summary>
-    /// <param name="command">The root, or a command below it.</param>
-    /// <returns>Lines of at most <see cref="Width"/> columns, but for words that are longer by themselves.</returns>
+    /// <summary>Formats the help of a command.</summary>
+    /// <param name="command">The root command or a subcommand.</param>
+    /// <returns>Lines of at most <see cref="Width"/> columns, except for words that are longer.</returns>
     public static string Of(Command command)
     {
         var text = new StringBuilder();
@@ -76,7 +77,7 @@ internal sealed class GroupedHelp : SynchronousCommandLineAction
         Wrap(text.Append('\n'), $"Usage: {Usage(command, arguments)}", "", "  ");
         var commands = command.Subcommands.Where(below => !below.Hidden).ToArray();
         if (commands.Length > 0)
-            Title(text, "Commands (each with --help of its own)");
+            Title(text, "Commands (run a command with --help for its options)");
         foreach (var below in commands)
             Item(text, below.Name, (below.Description ?? "").Split('\n')[0]);
         if (arguments.Length > 0)
@@ -93,7 +94,8 @@ internal sealed class GroupedHelp : SynchronousCommandLineAction
         return text.ToString();
     }
 
-    /// <summary>The options that a command takes: its own, and those that the commands above it give to all.</summary>
+    /// <summary>The options that a command accepts: its own and the recursive options of its parent
+    /// commands.</summary>
     /// <param name="command">The command.</param>
     public static Option[] OptionsOf(Command command) =>
         [
@@ -102,7 +104,7 @@ internal sealed class GroupedHelp : SynchronousCommandLineAction
                 .Where(option => !option.Hidden),
         ];
 
-    /// <summary>The commands above one, the nearest first.</summary>
+    /// <summary>The parent commands of a command, the nearest first.</summary>
     /// <param name="command">The command.</param>
     private static IEnumerable<Command> Above(Command command)
     {
@@ -114,8 +116,9 @@ internal sealed class GroupedHelp : SynchronousCommandLineAction
             yield return above;
     }
 
-    /// <summary>Options by group; a command without the most used ones of <c>train</c> has one group.</summary>
-    /// <param name="options">Those of a command, in the order of their definition.</param>
+    /// <summary>Options by group; a command without the most used options of <c>train</c> has a single
+    /// group.</summary>
+    /// <param name="options">Options of a command, in the order of their definition.</param>
     private static IEnumerable<(string Title, IEnumerable<Option> Options)> Grouped(Option[] options)
     {
         var own = options.Where(option => option is not (HelpOption or VersionOption)).ToArray();
@@ -137,9 +140,9 @@ internal sealed class GroupedHelp : SynchronousCommandLineAction
         return groups.Where(group => group.Options.Any());
     }
 
-    /// <summary>The command with the names of those above it, and its arguments.</summary>
+    /// <summary>The usage line: the names of the parent commands, the command and its arguments.</summary>
     /// <param name="command">The command.</param>
-    /// <param name="arguments">Its arguments, those that people see.</param>
+    /// <param name="arguments">Its visible arguments.</param>
     private static string Usage(Command command, Argument[] arguments)
     {
         List<string> names = [.. Above(command).Reverse().Append(command).Select(each => each.Name)];
@@ -153,18 +156,18 @@ internal sealed class GroupedHelp : SynchronousCommandLineAction
         return $"{string.Join(' ', names)} [options]";
     }
 
-    /// <summary>An option's names and what it takes.</summary>
+    /// <summary>An option's names and its value placeholder.</summary>
     /// <param name="option">The option.</param>
     private static string Header(Option option) =>
         string.Join(", ", option.Aliases.Where(alias => alias is ['-', not '?']).Append(option.Name))
         + (option.HelpName is { Length: > 0 } value ? $" <{value}>" : "");
 
-    /// <summary>What an option does, with what it is where it is not given.</summary>
+    /// <summary>An option's description with its default value.</summary>
     /// <param name="option">The option.</param>
     private static string Description(Option option)
     {
         var description = option.Description ?? "";
-        // A description that says its default in words says it better.
+        // A default that the description states in words takes precedence.
         if (!option.HasDefaultValue || description.Contains("Default: ", StringComparison.Ordinal))
             return description;
         var value = option.GetDefaultValue() switch
@@ -178,15 +181,15 @@ internal sealed class GroupedHelp : SynchronousCommandLineAction
             : $"{description} Default: {value}.";
     }
 
-    /// <summary>A heading, after an empty line.</summary>
-    /// <param name="text">Receives it.</param>
+    /// <summary>Writes a heading after an empty line.</summary>
+    /// <param name="text">Receives the heading.</param>
     /// <param name="title">The heading.</param>
     private static void Title(StringBuilder text, string title) => text.Append('\n').Append(title).Append(":\n");
 
-    /// <summary>A name with its description beside it, or below where the name is long.</summary>
-    /// <param name="text">Receives them.</param>
-    /// <param name="name">Of an option, an argument or a command.</param>
-    /// <param name="description">In sentences.</param>
+    /// <summary>Writes a name with its description beside it, or below it if the name is long.</summary>
+    /// <param name="text">Receives the lines.</param>
+    /// <param name="name">Name of an option, an argument or a command.</param>
+    /// <param name="description">The description.</param>
     private static void Item(StringBuilder text, string name, string description)
     {
         var indent = new string(' ', Column);
@@ -196,17 +199,18 @@ internal sealed class GroupedHelp : SynchronousCommandLineAction
             return;
         }
 
-        // Choices break at their bars.
+        // Choices may break after a bar.
         Wrap(text, name.Replace("|", "| ", StringComparison.Ordinal), "  ", "      ", glue: "|");
         Wrap(text, description, indent, indent);
     }
 
-    /// <summary>Breaks a text between words.</summary>
+    /// <summary>Wraps a text between words.</summary>
     /// <param name="text">Receives the lines.</param>
     /// <param name="words">The text, one paragraph.</param>
-    /// <param name="first">Before the first line.</param>
-    /// <param name="others">Before every other line.</param>
-    /// <param name="glue">What a word ends with where no space follows it on the same line; empty for always one.</param>
+    /// <param name="first">Prefix of the first line.</param>
+    /// <param name="others">Prefix of every other line.</param>
+    /// <param name="glue">Word ending after which no space is written on the same line; empty to always write
+    /// one.</param>
     private static void Wrap(StringBuilder text, string words, string first, string others, string glue = "")
     {
         var line = new StringBuilder(first);

@@ -11,47 +11,48 @@ using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Commands;
 
-/// <summary><c>lab</c>: what each technique does, as a table, a picture and a paragraph.</summary>
+/// <summary>The <c>lab</c> command: shows what each technique does, with a table, a plot and a paragraph.</summary>
 internal static class LabCommand
 {
-    /// <summary>The command with a command inside for each topic, and <c>all</c>.</summary>
+    /// <summary>Builds the command with one subcommand per topic, and <c>all</c>.</summary>
     /// <returns>For the program's root command.</returns>
     public static Command Build()
     {
         var lab = new Command(
             "lab",
-            "What each technique does: a table, pictures and a paragraph; `lab all` makes one page of "
-                + "all of them.\nExample: lab batchnorm\nExample: lab all --out lab"
+            "Show what each technique does: a table, plots and a paragraph. `lab all` combines all topics "
+                + "in one page.\nExample: lab batchnorm\nExample: lab all --out lab"
         );
         foreach (var topic in LabTopics.All)
             lab.Subcommands.Add(Topic(topic.Name, $"{topic.About}\nExample: lab {topic.Name}", [topic]));
         lab.Subcommands.Add(
             Topic(
                 "all",
-                "All topics, and one page of HTML with everything: about five minutes on two cores.\nExample: lab all --out lab",
+                "Run all topics and write them to one HTML page: about five minutes on two cores.\nExample: lab "
+                    + "all --out lab",
                 LabTopics.All
             )
         );
         return lab;
     }
 
-    /// <summary>The command of one topic, or of all.</summary>
-    /// <param name="name">As it is typed.</param>
-    /// <param name="description">For the help.</param>
-    /// <param name="topics">What it runs, in order.</param>
+    /// <summary>Builds the command of one topic, or of all.</summary>
+    /// <param name="name">Name of the command.</param>
+    /// <param name="description">Description for the help.</param>
+    /// <param name="topics">The topics to run, in order.</param>
     private static Command Topic(string name, string description, IReadOnlyList<LabTopic> topics)
     {
         var (data, seed) = (CommonOptions.DataSet("drawn"), CommonOptions.Seed());
         Option<string> folder = new("--out")
         {
-            Description = "Folder for the pictures.",
+            Description = "Folder for the plots.",
             DefaultValueFactory = _ => "lab",
             HelpName = "DIR",
         };
         WholeOption width = new("--width", new AllowedAttribute(8, 512) { MultipleOf = 8 }, 16)
         {
             Description =
-                "Channels of the first convolution of the networks that are trained, a multiple of 8; 64 is the full network.",
+                "Channels of the first convolution of the trained networks, a multiple of 8; 64 is the full network.",
         };
         var command = new Command(name, description) { data, folder, width, seed };
         command.SetAction(
@@ -78,12 +79,12 @@ internal static class LabCommand
     }
 
     /// <summary>
-    /// Runs topics, prints each table and paragraph, and writes the pictures and, for several, one page.
+    /// Runs topics, prints each table and paragraph, and writes the plots and, for several topics, a page.
     /// </summary>
     /// <param name="console">Where it goes.</param>
-    /// <param name="topics">In order.</param>
-    /// <param name="folder">Where pictures go; kept for this run alone.</param>
-    /// <param name="context">Data, seed and what stops it.</param>
+    /// <param name="topics">The topics, in order.</param>
+    /// <param name="folder">Folder for the plots; locked while the command runs.</param>
+    /// <param name="context">Data, seed and cancellation.</param>
     private static void Run(IAnsiConsole console, IReadOnlyList<LabTopic> topics, string folder, LabContext context)
     {
         using var claim = new ModelFolder(folder).Claim();
@@ -114,10 +115,10 @@ internal static class LabCommand
                 CultureInfo.InvariantCulture,
                 $"{context.Data.Pictures.Name}: {context.Data.Pictures.Training.Count} training and "
                     + $"{context.Data.Pictures.Validation.Count} validation pictures, seed {context.Seed}; "
-                    + $"networks are reduced where they say so. One run each: `ablate` repeats and compares."
+                    + $"networks are reduced where noted. Each result is a single run; `ablate` repeats and compares."
             ),
             pages
         );
-        console.WriteLine($"All on one page: {html}");
+        console.WriteLine($"All topics on one page: {html}");
     }
 }

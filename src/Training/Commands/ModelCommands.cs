@@ -18,14 +18,14 @@ namespace TorchBridge.Training.Commands;
 /// <c>predict</c>.</summary>
 internal static class ModelCommands
 {
-    /// <summary><c>evaluate</c>: figures on the test part, in eval mode.</summary>
+    /// <summary>The <c>evaluate</c> command: accuracy, loss and calibration on the test part, in eval mode.</summary>
     /// <returns>For the program's root command.</returns>
     public static Command Evaluate()
     {
-        var views = Views("Also known as test-time augmentation: what it says is said of these views.");
+        var views = Views("Also known as test-time augmentation; the results then apply to these views.");
         return ModelContext.Command(
             "evaluate",
-            "Accuracy, loss and calibration of a trained model on its test pictures, by class, in eval "
+            "Measure accuracy, loss and calibration of a trained model on its test pictures, by class, in eval "
                 + "mode.\nExample: evaluate --out models --json result.json",
             (context, stop) =>
             {
@@ -56,8 +56,9 @@ internal static class ModelCommands
         new("--views")
         {
             Description =
-                "Which views of a picture the answer is the mean of: none is the picture as it is; mirror, its mirror "
-                + "image too; mirror_shifts, both moved by a pixel each way too, at six times the work. "
+                "Views of a picture over which the prediction is averaged. none: only the picture itself; "
+                + "mirror: also its mirror "
+                + "image; mirror_shifts: also both shifted by one pixel in each direction, at six times the cost. "
                 + use,
             HelpName = string.Join('|', RecipeOptions.NamesOf<ViewKind>().Keys),
             DefaultValueFactory = _ => Naming.Of(ViewKind.None),
@@ -71,31 +72,34 @@ internal static class ModelCommands
     }
 
     /// <summary>
-    /// <c>export</c>: the ONNX file and the ML.NET zip anew from the weights, proved as <c>train</c> proves them.
+    /// The <c>export</c> command: writes the ONNX file and the ML.NET zip again from the weights, with the same
+    /// verification as <c>train</c>.
     /// </summary>
     /// <returns>For the program's root command.</returns>
     public static Command Export()
     {
         Option<bool> explain = new("--explain")
         {
-            Description = "Compare every value inside the network too, operation by operation.",
+            Description = "Also compare every intermediate value of the network, operation by operation.",
         };
         Option<bool> map = new("--activation-map")
         {
             Description =
-                "Give the file the class-activation maps as a third output, activation_map: where in the "
-                + "picture the evidence for each class lies.",
+                "Add the class-activation maps to the file as a third output, activation_map: where in the "
+                + "picture the evidence for each class is.",
         };
-        var views = Views("The file holds them, and says so in its metadata.");
+        var views = Views("The file computes them itself, and its metadata says so.");
         return ModelContext.Command(
             "export",
-            "Write the ONNX file, the ML.NET zip and the card from the trained weights, and prove them.\nExample: export --out models",
+            "Write the ONNX file, the ML.NET zip and the model card from the trained weights, and verify "
+                + "them.\nExample: export --out models",
             (context, stop) =>
             {
                 context.Model.Classifier.Views = Read(views, context.Parsed);
                 if (context.Parsed.GetValue(map) && context.Model.Classifier.Views != ViewKind.None)
                     throw new UserException(
-                        "--activation-map and --views do not go together: a map is of one view. Leave one of them out."
+                        "--activation-map and --views cannot be combined, because a map belongs to one view. "
+                            + "Omit one of them."
                     );
                 using var claim = context.Folder.Claim();
                 var test = Evaluation.Of(context.Model.Classifier, context.Data.Data.Test, stop);
@@ -130,28 +134,28 @@ internal static class ModelCommands
     }
 
     /// <summary>
-    /// <c>parity</c>: every way of running the model against TorchSharp; with <c>--modes</c>, train mode against eval
-    /// mode.
+    /// The <c>parity</c> command: compares every way of running the model with TorchSharp; with <c>--modes</c>, train
+    /// mode with eval mode.
     /// </summary>
-    /// <returns>For the program's root command; it exits with 1 where something disagrees.</returns>
+    /// <returns>The command, to be added to the root command. It exits with 1 if anything differs.</returns>
     public static Command Parity()
     {
         Option<bool> modes = new("--modes")
         {
             Description =
                 "Compare train mode with eval mode instead: how far the running statistics are from the "
-                + "data's, layer by layer, and what small batches do. Leaves the model as it is.",
+                + "data's, layer by layer, and what small batches do. The model is not changed.",
         };
         Option<bool> recalibrate = new("--recalibrate")
         {
             Description =
-                "Compute the running statistics anew over the training pictures, keep them where the "
-                + "validation loss is not worse, and export anew.",
+                "Recompute the running statistics over the training pictures, keep them if the "
+                + "validation loss is not worse, and export again.",
         };
         return ModelContext.Command(
             "parity",
-            "Compare TorchSharp, ONNX (folded and not), the ML.NET zip and every other way of serving "
-                + "over the test pictures; and 64 threads with one. Exit code 1 where they differ.\nExample: "
+            "Compare TorchSharp, ONNX (folded and unfolded), the ML.NET zip and every other way of serving "
+                + "on the test pictures; and 64 threads with one. The exit code is 1 if they differ.\nExample: "
                 + "parity --out models --json parity.json\nExample: parity --modes",
             (context, stop) =>
             {
@@ -173,11 +177,11 @@ internal static class ModelCommands
     }
 
     /// <summary>
-    /// Compares ONNX Runtime, ML.NET and the batched routes with TorchSharp over the test pictures.
+    /// Compares ONNX Runtime, ML.NET and the batched routes with TorchSharp on the test pictures.
     /// </summary>
     /// <param name="context">The model with its data.</param>
-    /// <param name="stop">Ends it.</param>
-    /// <returns>1 where one disagrees, and the rows.</returns>
+    /// <param name="stop">Cancels the comparison.</param>
+    /// <returns>The exit code, 1 if a route differs, and the rows.</returns>
     private static (int ExitCode, object Result) Routes(ModelContext context, CancellationToken stop)
     {
         foreach (
@@ -187,7 +191,7 @@ internal static class ModelCommands
         )
         {
             if (!File.Exists(file))
-                throw new UserException($"{file} is not there. `export --out {context.Folder.Path}` makes it.");
+                throw new UserException($"{file} does not exist. Create it with `export --out {context.Folder.Path}`.");
         }
 
         context.Model.Classifier.Views = ModelPackager.ViewsOf(context.Folder.Onnx);
@@ -224,7 +228,8 @@ internal static class ModelCommands
             var passed = rows.All(row => row.Passed);
             if (!passed)
                 Console.Error.WriteLine(
-                    "Parity failed: the files do not say what the weights say. `export` makes them anew."
+                    "Parity failed: the exported files do not give the same predictions as the weights. Create "
+                        + "them again with `export`."
                 );
             return (passed ? 0 : ExitCodes.Failed, new { Passed = passed, Rows = rows });
         }
@@ -235,12 +240,11 @@ internal static class ModelCommands
     }
 
     /// <summary>
-    /// Measures the running statistics anew over the training pictures, and writes the model where that makes it
-    /// better.
+    /// Recomputes the running statistics over the training pictures, and writes the model if that improves it.
     /// </summary>
-    /// <param name="context">The model with its data; its weights are changed.</param>
-    /// <param name="before">The comparison of modes before.</param>
-    /// <param name="stop">Ends it; the file is then as it was.</param>
+    /// <param name="context">The model with its data; its running statistics are changed.</param>
+    /// <param name="before">The comparison of the modes before recalibration.</param>
+    /// <param name="stop">Cancels the recalibration; the file is then not changed.</param>
     private static (int ExitCode, object Result) Recalibrate(
         ModelContext context,
         ModeParityResult before,
@@ -277,38 +281,42 @@ internal static class ModelCommands
     }
 
     /// <summary>
-    /// <c>predict</c>: classes of pictures, on the terminal, as CSV or JSON, or with maps of what they were told by.
+    /// The <c>predict</c> command: classifies pictures and writes the result to the terminal, as CSV or JSON, or as
+    /// class-activation maps.
     /// </summary>
     /// <returns>For the program's root command.</returns>
     public static Command Predict()
     {
         Argument<string[]> files = new("FILE")
         {
-            Description = "Pictures (JPEG, PNG, BMP or WebP of any size), or folders of them, sub-folders included.",
+            Description = "Pictures (JPEG, PNG, BMP or WebP of any size), or folders of them, including subfolders.",
             Arity = ArgumentArity.OneOrMore,
         };
         OutputFileOption csv = new("--csv")
         {
             Description =
-                "Write path, label, probability of every picture to this file; a picture that cannot be read is marked, and ends nothing.",
+                "Write path, label and probability of every picture to this CSV file. An unreadable picture is "
+                + "marked as such and does not stop the run.",
             HelpName = "FILE",
         };
         Option<string?> variant = new("--variant")
         {
-            Description = "Use a quantized copy of the model, as `quantize` makes it: int8, weights-int8 or float16.",
+            Description =
+                "Use a quantized copy of the model that `quantize` has created: int8, weights-int8 or float16.",
             HelpName = "int8|weights-int8|float16",
         };
         Option<string?> explain = new("--explain")
         {
             Description =
-                "Write each picture into this folder, with the evidence for its class laid over it. Needs the weights beside the model.",
+                "Write each picture to this folder, overlaid with the evidence for its class. Needs the weights "
+                + "(.safetensors) beside the model.",
             HelpName = "DIR",
         };
         variant.AcceptOnlyFromAmong("int8", "weights-int8", "float16");
         var (outFolder, seed, json) = (CommonOptions.Out(), CommonOptions.Seed(), CommonOptions.JsonFile());
         var command = new Command(
             "predict",
-            "Classify pictures with the exported model: the three most probable classes, or a file of "
+            "Classify pictures with the exported model: print the three most probable classes, or write a file with "
                 + "all predictions.\nExample: predict cat.jpg dog.png --out models\nExample: predict "
                 + "./pictures --csv predictions.csv\nExample: predict cat.jpg --explain maps"
         )
@@ -370,7 +378,7 @@ internal static class ModelCommands
 
     /// <summary>Opens an exported model.</summary>
     /// <param name="path">The ONNX file.</param>
-    /// <exception cref="UserException">It is missing, or no model of ours.</exception>
+    /// <exception cref="UserException">It is missing, or it was not written by this program.</exception>
     private static ImageClassifier Load(string path)
     {
         try

@@ -8,7 +8,7 @@ using TorchBridge.Training.Packaging;
 
 namespace TorchBridge.Training.Commands;
 
-/// <summary>What a command on a trained model works with.</summary>
+/// <summary>The model, data and console that a command on a trained model works with.</summary>
 internal sealed record ModelContext(
     TrainedModel Model,
     ModelFolder Folder,
@@ -18,13 +18,13 @@ internal sealed record ModelContext(
 )
 {
     /// <summary>
-    /// A command that loads the model and its data, does its work and writes the result where --json asks for it.
+    /// Builds a command that loads the model and its data, does its work, and writes the result if --json is given.
     /// </summary>
-    /// <param name="name">As it is typed.</param>
-    /// <param name="description">For the help.</param>
-    /// <param name="work">Is given the model with its data; gives the exit code, and what <c>--json</c>
-    /// writes.</param>
-    /// <param name="own">Options beside the common ones.</param>
+    /// <param name="name">Name of the command.</param>
+    /// <param name="description">Description for the help.</param>
+    /// <param name="work">Does the work on the model with its data; returns the exit code and the object that
+    /// <c>--json</c> writes.</param>
+    /// <param name="own">Options in addition to the common ones.</param>
     public static Command Command(
         string name,
         string description,
@@ -36,7 +36,7 @@ internal sealed record ModelContext(
             CommonOptions.Out(),
             CommonOptions.Seed(),
             CommonOptions.JsonFile(),
-            CommonOptions.DataSet("what the model was trained on")
+            CommonOptions.DataSet("the data that the model was trained on")
         );
         var command = new Command(name, description) { data, outFolder, json, seed };
         foreach (var option in own)

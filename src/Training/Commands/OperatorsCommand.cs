@@ -4,21 +4,21 @@ using TorchBridge.Training.CommandLine;
 
 namespace TorchBridge.Training.Commands;
 
-/// <summary><c>operators</c>: what the exporter takes.</summary>
+/// <summary>The <c>operators</c> command: lists the modules and operations that the exporter supports.</summary>
 internal static class OperatorsCommand
 {
-    /// <summary>The command with its options.</summary>
-    /// <returns>For the program's root command; it prints the Markdown of docs/operators.md.</returns>
+    /// <summary>Builds the command with its options.</summary>
+    /// <returns>The command, to be added to the root command. It prints the Markdown of docs/operators.md.</returns>
     public static Command Build()
     {
         var json = CommonOptions.JsonFile();
         Option<bool> names = new("--names")
         {
-            Description = "Only the names, as the head of docs/operators.md has them.",
+            Description = "Print only the names, as at the top of docs/operators.md.",
         };
         var command = new Command(
             "operators",
-            "The modules and operations that the exporter takes, with the ONNX operators they "
+            "List the modules and operations that the exporter supports, with the ONNX operators they "
                 + "become.\nExample: operators --json operators.json"
         )
         {

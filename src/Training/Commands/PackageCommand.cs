@@ -8,10 +8,10 @@ using TorchBridge.Training.Packaging;
 
 namespace TorchBridge.Training.Commands;
 
-/// <summary><c>package</c>: the exported model as others serve it.</summary>
+/// <summary>The <c>package</c> command: packages the exported model for other servers and schedulers.</summary>
 internal static partial class PackageCommand
 {
-    /// <summary>The command with its options: target, folder, name, image.</summary>
+    /// <summary>Builds the command with its options: target, folder, name, image.</summary>
     /// <returns>For the program's root command.</returns>
     public static Command Build()
     {
@@ -20,9 +20,9 @@ internal static partial class PackageCommand
         Option<string> target = new("--target")
         {
             Description =
-                "triton: a model repository. kserve: and an InferenceService. docker: and a Dockerfile "
-                + "of our own server. kubernetes: and a Deployment. slurm, kubernetes-job: a job of `score` or `sweep` "
-                + "(--job) as a Slurm array or an Indexed Job.",
+                "triton: a model repository. kserve: also an InferenceService. docker: also a Dockerfile "
+                + "for TorchBridge's own server. kubernetes: also a Deployment. slurm, kubernetes-job: a job of "
+                + "`score` or `sweep` (--job) as a Slurm array or an Indexed Job.",
             Required = true,
             HelpName = string.Join('|', targets.Keys.Concat(JobPackager.Targets)),
         };
@@ -30,48 +30,49 @@ internal static partial class PackageCommand
         Option<string?> job = new("--job")
         {
             Description =
-                "With slurm and kubernetes-job: the job's folder, made by `score --prepare` or `sweep --prepare`, where the "
-                + "nodes see it.",
+                "For slurm and kubernetes-job: the job's folder, created by `score --prepare` or `sweep "
+                + "--prepare`, where the nodes can access it.",
             HelpName = "DIR",
         };
         Option<string> claim = new("--claim")
         {
-            Description = "With kubernetes-job: the volume claim that is mounted where the job's folder is.",
+            Description = "For kubernetes-job: the volume claim that is mounted at the job's folder.",
             DefaultValueFactory = _ => "torchbridge-jobs",
             HelpName = "NAME",
         };
         Option<string?> to = new("--to")
         {
-            Description = "Folder to write; it must not be there. Default: deploy/TARGET.",
+            Description = "Folder to write; it must not exist yet. Default: deploy/TARGET.",
             HelpName = "DIR",
         };
         Option<string> name = new("--name")
         {
-            Description = "Name of the model and the service: small letters, digits and '-'.",
+            Description = "Name of the model and the service: lower-case letters, digits and '-'.",
             DefaultValueFactory = _ => "modern-cnn",
             HelpName = "NAME",
         };
         Option<string?> image = new("--image")
         {
-            Description = "Name of the container's image. Default: NAME:latest.",
+            Description = "Name of the container image. Default: NAME:latest.",
             HelpName = "IMAGE",
         };
         Option<string> storage = new("--storage")
         {
-            Description = "Where you will put the repository for KServe.",
+            Description = "Storage URI from which KServe loads the repository.",
             DefaultValueFactory = _ => "pvc://models",
             HelpName = "URI",
         };
         Option<string?> variant = new("--variant")
         {
-            Description = "A quantized copy of the model, as `quantize` makes it: int8, weights-int8 or float16.",
+            Description =
+                "Package a quantized copy of the model that `quantize` has created: int8, weights-int8 or float16.",
             HelpName = "int8|weights-int8|float16",
         };
         variant.AcceptOnlyFromAmong("int8", "weights-int8", "float16");
         var outFolder = CommonOptions.Out();
         var command = new Command(
             "package",
-            "Write the exported model as others serve it: a Triton model repository with its "
+            "Package the exported model for other servers: a Triton model repository with its "
                 + "configuration and labels, and what KServe, Docker or Kubernetes need.\nExample: package "
                 + "--target triton\nExample: package --target kubernetes --image "
                 + "registry.example.org/modern-cnn:1\nExample: package --target slurm --job /shared/scores"
@@ -95,27 +96,28 @@ internal static partial class PackageCommand
                     ServiceName().IsMatch(chosen),
                     "--name",
                     chosen,
-                    "small letters, digits and '-', at most 63, a letter first and no '-' last"
+                    "lower-case letters, digits and '-', at most 63 characters, starting with a letter and not "
+                        + "ending with '-'"
                 );
                 var container = parsed.GetValue(image) ?? $"{chosen}:latest";
                 RecipeOptions.Require(
                     ImageName().IsMatch(container),
                     "--image",
                     container,
-                    "a name as registry.example.org/team/name:tag"
+                    "a name such as registry.example.org/team/name:tag"
                 );
                 var written = parsed.GetValue(to) ?? Path.Combine("deploy", parsed.GetValue(target)!);
                 RecipeOptions.Require(
                     !written.Any(letter => char.IsControl(letter) || letter is '"' or '$' or '`'),
                     "--to",
                     written,
-                    "a path that a shell takes as it is"
+                    "a path that needs no quoting in a shell"
                 );
                 var isJob = JobPackager.Targets.Contains(parsed.GetValue(target));
                 if (isJob != parsed.GetValue(job) is not null)
                     throw new UserException(
-                        "--target slurm and kubernetes-job need --job, the folder of a job; the other targets package the model "
-                            + "in --out, and take no --job."
+                        "--target slurm and kubernetes-job require --job, the folder of a job; the other targets "
+                            + "package the model in --out and do not accept --job."
                     );
                 if (isJob)
                 {
@@ -124,7 +126,7 @@ internal static partial class PackageCommand
                         ServiceName().IsMatch(claimed),
                         "--claim",
                         claimed,
-                        "small letters, digits and '-'"
+                        "lower-case letters, digits and '-'"
                     );
                     var file = JobPackager.Package(
                         parsed.GetValue(target)!,
@@ -154,12 +156,12 @@ internal static partial class PackageCommand
         return command;
     }
 
-    /// <summary>What Kubernetes takes for the name of a service.</summary>
+    /// <summary>Matches the service names that Kubernetes accepts.</summary>
     /// <returns>Lower-case letters, digits and dashes, 63 characters at most (RFC 1035).</returns>
     [GeneratedRegex(@"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?\z")]
     private static partial Regex ServiceName();
 
-    /// <summary>What is taken for the name of a container's image, with registry and tag.</summary>
+    /// <summary>Matches the names of container images, with registry and tag.</summary>
     [GeneratedRegex(@"^[a-z0-9][A-Za-z0-9._:/@-]{0,254}\z")]
     private static partial Regex ImageName();
 }

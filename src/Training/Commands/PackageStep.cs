@@ -8,24 +8,26 @@ using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Commands;
 
-/// <summary>Packages a model and prints what was proved: shared by <c>train</c> and <c>export</c>.</summary>
+/// <summary>Packages a model and prints the result of its verification; shared by <c>train</c> and
+/// <c>export</c>.</summary>
 internal static class PackageStep
 {
     /// <summary>
-    /// Exports, packages and proves; then writes the card, the report and the pictures beside the model, all at once.
+    /// Exports, packages and verifies the model, then writes the card, the report and the plots beside it; all files
+    /// become visible together.
     /// </summary>
-    /// <param name="console">Where it is told.</param>
+    /// <param name="console">Console for the results.</param>
     /// <param name="model">The trained model.</param>
-    /// <param name="folder">Where the files go.</param>
-    /// <param name="data">Its test part is what is proved over.</param>
-    /// <param name="training">The run's history; null where the model was trained before: then the card's or the
-    /// checkpoint's.</param>
-    /// <param name="test">Figures of the model on the test part.</param>
-    /// <param name="stop">Ends it between two steps; what was in the folder stays as it was.</param>
-    /// <param name="explain">Whether every value inside the network is compared too.</param>
-    /// <param name="activationMap">Whether the file gives a class-activation map as a third output.</param>
-    /// <returns>The export's report and the rows of the proof.</returns>
-    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    /// <param name="folder">Folder of the files.</param>
+    /// <param name="data">The data; the verification uses its test part.</param>
+    /// <param name="training">The history of the run; null if the model was trained earlier, in which case the
+    /// history in the card or checkpoint is used.</param>
+    /// <param name="test">Results of the model on the test part.</param>
+    /// <param name="stop">Cancels between two steps; the folder is then not changed.</param>
+    /// <param name="explain">Whether every intermediate value of the network is compared too.</param>
+    /// <param name="activationMap">Whether the file has a class-activation map as a third output.</param>
+    /// <returns>The report of the export and the rows of the comparison.</returns>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static PackagingResult PackageAndReport(
         IAnsiConsole console,
         TrainedModel model,
@@ -51,7 +53,7 @@ internal static class PackageStep
             stop: stop,
             alongside: (staged, packaged) =>
             {
-                // All of one run, or what is there stays.
+                // Either all files of one run are written, or the existing files are kept.
                 model.Save(staged.Weights);
                 TestPlots.Confusion(figures).WriteTo(staged);
                 TestPlots.Reliability(figures).WriteTo(staged);
@@ -78,8 +80,8 @@ internal static class PackageStep
         PrintParity(console, result.Parity);
         if (model.Settings.Reading.WithoutStockTwin is { } reading)
             console.WriteLine(
-                $"No ML.NET zip: the model reads its pictures with {reading}, which stock ML.NET has not. "
-                    + "Serve the .onnx file with ClassifyImages or ImageClassifier."
+                $"No ML.NET zip: the model reads its pictures with {reading}, which stock ML.NET does not support. "
+                    + "Use the .onnx file with ClassifyImages or ImageClassifier instead."
             );
         foreach (
             var file in (string[])
@@ -94,18 +96,18 @@ internal static class PackageStep
     }
 
     /// <summary>The files of the report's plots, which are replaced together with it.</summary>
-    /// <param name="folder">The model's.</param>
+    /// <param name="folder">Folder of the model.</param>
     private static IEnumerable<string> Pictures(ModelFolder folder) =>
         ((string[])["curves", "confusion", "reliability"]).SelectMany(name =>
             (string[])[$"{folder.Picture(name)}.svg", $"{folder.Picture(name)}.png"]
         );
 
-    /// <summary>Prints the rows of the proof.</summary>
-    /// <param name="console">Where they go.</param>
-    /// <param name="rows">A way of running the model each.</param>
+    /// <summary>Prints the rows of the comparison.</summary>
+    /// <param name="console">The console.</param>
+    /// <param name="rows">One row per way of running the model.</param>
     public static void PrintParity(IAnsiConsole console, IReadOnlyList<ParityRow> rows)
     {
-        console.WriteLine("Parity with TorchSharp in eval mode, over the test pictures:");
+        console.WriteLine("Parity with TorchSharp in eval mode, on the test pictures:");
         foreach (var row in rows)
             console.WriteLine($"  {ModelPackager.Describe(row)}");
     }

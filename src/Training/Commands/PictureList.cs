@@ -3,16 +3,16 @@ using TorchBridge.Training.Data;
 
 namespace TorchBridge.Training.Commands;
 
-/// <summary>The pictures that arguments name.</summary>
+/// <summary>Resolves command-line arguments to picture files.</summary>
 internal static class PictureList
 {
     /// <summary>
-    /// Files as they are, folders with everything in them that is a picture, in the order of their names.
+    /// Lists the given files, and all pictures in the given folders, in the order of their names.
     /// </summary>
-    /// <param name="console">Where it is told what a folder left out.</param>
+    /// <param name="console">Console for files in a folder that were left out.</param>
     /// <param name="arguments">Files and folders.</param>
-    /// <returns>Paths, folders in the order of their names.</returns>
-    /// <exception cref="UserException">A folder holds none, or cannot be read.</exception>
+    /// <returns>Paths of the pictures.</returns>
+    /// <exception cref="UserException">A folder contains no pictures, or cannot be read.</exception>
     public static IReadOnlyList<string> Of(IAnsiConsole console, IEnumerable<string> arguments) =>
         [
             .. arguments.SelectMany(argument =>
@@ -24,7 +24,7 @@ internal static class PictureList
                     console.WriteLine($"{argument}: {line}");
                 return found.Pictures.Count > 0
                     ? found.Pictures.Select(picture => Path.Combine(argument, picture.Name))
-                    : throw new UserException($"{argument} holds no pictures ({PictureNames.Endings})");
+                    : throw new UserException($"{argument} contains no pictures ({PictureNames.Endings})");
             }),
         ];
 }

@@ -10,73 +10,78 @@ using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Commands;
 
-/// <summary><c>quantize</c>: the exported model in 8-bit integers, or with smaller weights.</summary>
+/// <summary>The <c>quantize</c> command: converts the exported model to 8-bit integers, or to smaller
+/// weights.</summary>
 internal static class QuantizeCommand
 {
-    /// <summary>The command with its options: mode, method, bits, calibration, budgets.</summary>
-    /// <returns>For the program's root command; it exits with 1 where the budget of accuracy is missed.</returns>
+    /// <summary>Builds the command with its options: mode, method, bits, calibration, budget.</summary>
+    /// <returns>The command, to be added to the root command. It exits with 1 if the loss of accuracy exceeds the
+    /// budget.</returns>
     public static Command Build()
     {
         Option<string> mode = Choice<QuantizationMode>(
             "--mode",
-            "int8: everything in 8-bit integers, fast. weights_int8, weights_float16: smaller files, computed in float32.",
+            "int8: everything computed in 8-bit integers, fast. weights_int8, weights_float16: smaller files, "
+                + "computed in float32.",
             QuantizationMode.Int8
         );
         Option<string> method = Choice<CalibrationMethod>(
             "--method",
-            "How the range of a value is chosen: all that was seen, all but one in ten thousand, the "
-                + "least mean square error, or the least loss of information.",
+            "How the range of a value is chosen: everything observed, all but one in ten thousand, the "
+                + "smallest mean squared error, or the smallest loss of information.",
             CalibrationMethod.MeanSquareError
         );
         Option<string> activations = Choice<ActivationType>(
             "--activations",
-            "Integer type of the values between layers; auto is what this processor multiplies best.",
+            "Integer type of the values between layers; auto is the type that this processor multiplies fastest.",
             ActivationType.Auto
         );
         NumberOption bits = new("--weight-bits", new AllowedAttribute(int.MinValue, int.MaxValue))
         {
             Description =
-                "7 or 8. Default: 8 where this processor has VNNI or dot products, else 7, because two products may overflow there.",
+                "7 or 8. Default: 8 if this processor has VNNI or dot-product instructions, otherwise 7, because "
+                + "the sum of two products could overflow.",
             HelpName = "7|8",
         };
         WholeOption pictures = new("--calibration", new AllowedAttribute(1, int.MaxValue), 512)
         {
-            Description = "Training pictures to calibrate on.",
+            Description = "Number of training pictures for calibration.",
         };
         WholeOption draw = new("--draw", new AllowedAttribute(int.MinValue, int.MaxValue), 1)
         {
-            Description = "Which draw of training pictures: another number, other pictures.",
+            Description = "Seed for choosing the training pictures for calibration.",
         };
         Option<bool> sensitivity = new("--sensitivity")
         {
-            Description = "Measure what each layer costs alone: a table and a plot.",
+            Description = "Measure what quantizing each layer alone costs: a table and a plot.",
         };
         Option<string[]> keep = new("--keep-float")
         {
-            Description = "Nodes that stay in float32: names as the report has them, or `first` and `last`.",
+            Description = "Nodes to keep in float32: names from the report, or `first` and `last`.",
             HelpName = "NODE",
             AllowMultipleArgumentsPerToken = true,
         };
         Option<bool> equalize = new("--equalize")
         {
-            Description = "Equalize the weight ranges of neighbouring layers first.",
+            Description = "First equalize the weight ranges of adjacent layers.",
         };
-        Option<bool> raw = new("--no-bias-correction") { Description = "Leave biases as they are." };
+        Option<bool> raw = new("--no-bias-correction") { Description = "Do not correct the biases." };
         Option<bool> fixedLayers = new("--no-fallback")
         {
-            Description = "Fail where the budget is missed, instead of leaving the worst layers in float32.",
+            Description = "Fail if the budget is exceeded, instead of keeping the worst layers in float32.",
         };
         NumberOption drop = new("--max-drop", new AllowedAttribute(0, 100))
         {
-            Description = "Accuracy on the validation pictures that may be lost, in percentage points.",
+            Description = "Allowed loss of accuracy on the validation pictures, in percentage points.",
             DefaultValueFactory = _ => "1",
             HelpName = "X",
         };
         return ModelContext.Command(
             "quantize",
-            "Make a quantized copy of the exported model: modern-cnn.int8.onnx, its ML.NET zip and its "
-                + "card. Calibrated on training pictures, judged on validation pictures; the test pictures are "
-                + "read once, at the end.\nExample: quantize --out models\nExample: quantize --sensitivity "
+            "Create a quantized copy of the exported model: modern-cnn.int8.onnx, its ML.NET zip and its "
+                + "card. It is calibrated on training pictures and judged on validation pictures; the test "
+                + "pictures are "
+                + "used only once, at the end.\nExample: quantize --out models\nExample: quantize --sensitivity "
                 + "--keep-float first",
             (context, stop) =>
             {
@@ -128,7 +133,7 @@ internal static class QuantizeCommand
                     var same = layer.Agreement is { } part
                         ? FormattableString.Invariant($", same class in {part:P1}")
                         : "";
-                    context.Console.WriteLine($"  alone: {alone}{same}");
+                    context.Console.WriteLine($"  quantized alone: {alone}{same}");
                 }
 
                 foreach (var file in ((string[])[target.Onnx, target.Zip, target.Card]).Where(File.Exists))
@@ -152,10 +157,10 @@ internal static class QuantizeCommand
         );
     }
 
-    /// <summary>Quantizes with a line of progress where there is a terminal.</summary>
-    /// <param name="console">Where it goes.</param>
-    /// <param name="work">Is given what hears of progress.</param>
-    /// <param name="stop">Ends the work at the next report of progress.</param>
+    /// <summary>Quantizes with a progress line on a terminal.</summary>
+    /// <param name="console">Console for progress.</param>
+    /// <param name="work">Does the work; called with the receiver of progress.</param>
+    /// <param name="stop">Cancels the work at the next progress report.</param>
     private static QuantizationReport Show(
         IAnsiConsole console,
         Func<IProgress<QuantizationProgress>, QuantizationReport> work,
@@ -167,11 +172,11 @@ internal static class QuantizeCommand
         return console.Status().Start("calibration", context => work(new Reporter(context, stop)));
     }
 
-    /// <summary>An option that takes one of an enum's names, written in snake_case.</summary>
+    /// <summary>An option whose value is one of an enum's names, in snake_case.</summary>
     /// <typeparam name="T">The enum.</typeparam>
-    /// <param name="name">With its dashes.</param>
+    /// <param name="name">Name of the option, with its dashes.</param>
     /// <param name="help">Its description.</param>
-    /// <param name="fallback">What it has where it is not given.</param>
+    /// <param name="fallback">Default value.</param>
     private static Option<string> Choice<T>(string name, string help, T fallback)
         where T : struct, Enum
     {
@@ -188,17 +193,17 @@ internal static class QuantizeCommand
 
     /// <summary>The value of such an option.</summary>
     /// <typeparam name="T">The enum.</typeparam>
-    /// <param name="option">Made by <see cref="Choice{T}"/>.</param>
+    /// <param name="option">An option created by <see cref="Choice{T}"/>.</param>
     /// <param name="parsed">The command line.</param>
     private static T Value<T>(Option<string> option, ParseResult parsed)
         where T : struct, Enum => RecipeOptions.NamesOf<T>()[parsed.GetValue(option)!];
 
-    /// <summary>Shows progress at once: the library's own Progress class would post it to another thread. And ends the
-    /// work where that is asked for.</summary>
+    /// <summary>Shows progress immediately, whereas .NET's own Progress class would post it to another thread. Also
+    /// cancels the work on request.</summary>
     private sealed class Reporter(StatusContext? context, CancellationToken stop) : IProgress<QuantizationProgress>
     {
         /// <summary>Shows the phase and the count.</summary>
-        /// <param name="value">How far it is.</param>
+        /// <param name="value">The progress.</param>
         public void Report(QuantizationProgress value)
         {
             stop.ThrowIfCancellationRequested();

@@ -11,38 +11,39 @@ using TorchBridge.Training.Weights;
 
 namespace TorchBridge.Training.Commands;
 
-/// <summary>The options that change a recipe, one each: name, help, range, and where the value goes.</summary>
+/// <summary>The options that override values of a recipe: name, help text, range and target of each.</summary>
 internal sealed class RecipeOptions
 {
     private readonly Option<string?> recipe = new("--recipe")
     {
         Description =
-            "Where the values below start from: lesson (default), fast, pooled (for small pictures, with the least "
-            + "arithmetic), bare (no regularization: see what it is for), photos (a classifier on ImageNet's features, "
-            + "in a minute) or photos-all (all of that network, in minutes).",
+            "Recipe that provides the values below: lesson (default), fast, pooled (for small pictures, with the "
+            + "least computation), bare (no regularization, to see what it does), photos (a classifier on ImageNet "
+            + "features, in a minute) or photos-all (fine-tunes that whole network, in minutes).",
         HelpName = "lesson|fast|pooled|bare|photos|photos-all",
     };
     private readonly Option<string?> config = new("--config")
     {
-        Description = "A recipe of your own, a JSON file as those in src/Training/Recipes.",
+        Description = "Your own recipe: a JSON file like those in src/Training/Recipes.",
         HelpName = "FILE",
     };
     private readonly Option<string?> weights = new("--weights")
     {
         Description =
-            "What the network starts from: imagenet (a resnet18 that comes with the program), or a "
+            "Trained weights to start from: imagenet (a resnet18 that comes with the program), a "
             + "safetensors file with torchvision's or timm's names, or an earlier model of this program.",
         HelpName = "imagenet|FILE",
     };
     private readonly Entry network = Choice<NetworkKind>(
         "--network",
-        "Which network. All but modern_cnn have torchvision's shape and read pictures of 224 pixels, antialiased, by default.",
+        "Network architecture. All except modern_cnn have torchvision's architecture and by default read "
+            + "pictures at 224 pixels, antialiased.",
         (c, v) => Shape(c, c.Network with { Kind = v })
     );
     private readonly Entry tune = Choice<TuneKind>(
         "--tune",
-        "What of a network with --weights is trained: head is the classifier alone, in seconds; all is "
-            + "the classifier first, then everything. Default with --weights imagenet: head.",
+        "Which part of a network with --weights is trained. head: only the classifier, in seconds; all: "
+            + "first the classifier, then everything. Default with --weights imagenet: head.",
         (c, v) => Tune(c, t => t with { What = v })
     );
     private readonly List<Entry> entries;
@@ -54,42 +55,41 @@ internal sealed class RecipeOptions
             Whole(
                 "--views",
                 AllowedAttribute.Of<TuningOptions>(nameof(TuningOptions.Views)),
-                "Augmented views of each training picture that a classifier alone is trained on, at least 1.",
+                "Number of augmented views of each training picture with --tune head, at least 1.",
                 (c, v) => Tune(c, t => t with { Views = v })
             ),
             Whole(
                 "--head-epochs",
                 AllowedAttribute.Of<TuningOptions>(nameof(TuningOptions.HeadEpochs)),
-                "Epochs of the classifier alone before --tune all trains everything.",
+                "Epochs in which --tune all trains only the classifier, before it trains everything.",
                 (c, v) => Tune(c, t => t with { HeadEpochs = v })
             ),
             Number(
                 "--layer-decay",
                 AllowedAttribute.Of<TuningOptions>(nameof(TuningOptions.LayerDecay)),
-                "Factor of the learning rate from each part of the network to the one before it; 1 for the same everywhere.",
+                "Learning-rate factor from each part of the network to the part before it; 1 for the same rate "
+                    + "everywhere.",
                 (c, v) => Tune(c, t => t with { LayerDecay = v })
             ),
-            Flag(
-                "--freeze-norms",
-                "Whether BatchNorm keeps the running statistics that came with the weights.",
-                (c, v) => Tune(c, t => t with { FreezeNorms = v })
+            Flag("--freeze-norms", "Whether BatchNorm keeps the running statistics of the trained weights.", (c, v) =>
+                Tune(c, t => t with { FreezeNorms = v })
             ),
             Whole(
                 "--epochs",
                 AllowedAttribute.Of<Recipe>(nameof(Recipe.Epochs)),
-                "Passes over the training pictures.",
+                "Number of passes over the training pictures.",
                 (c, v) => Train(c, c.Training with { Epochs = v })
             ),
             Whole(
                 "--batch",
                 AllowedAttribute.Of<Recipe>(nameof(Recipe.BatchSize)),
-                "Pictures a step; BatchNorm needs at least 2.",
+                "Pictures per step; BatchNorm needs at least 2.",
                 (c, v) => Train(c, c.Training with { BatchSize = v })
             ),
             Choice<OptimizerKind>(
                 "--optimizer",
-                "adam_w; sgd (Nesterov); or muon: for convolutions, momentum whose singular values are made "
-                    + "equal, so that no direction is learned at the others' cost, and sgd for the rest.",
+                "adam_w; sgd (with Nesterov momentum); or muon: orthogonalized momentum (all singular values are "
+                    + "made equal) for the weights of convolutions, and sgd for the other parameters.",
                 (c, v) => Train(c, c.Training with { Optimizer = v })
             ),
             Number("--lr", AllowedAttribute.Of<Recipe>(nameof(Recipe.LearningRate)), "Peak learning rate.", (c, v) =>
@@ -98,13 +98,14 @@ internal sealed class RecipeOptions
             Number(
                 "--rest-lr",
                 AllowedAttribute.Of<Recipe>(nameof(Recipe.RestLearningRate)),
-                "With --optimizer muon, whose --lr is the angle of a step: peak learning rate of sgd for the rest.",
+                "With --optimizer muon, whose --lr is the angle of a step: peak learning rate of sgd for the "
+                    + "other parameters.",
                 (c, v) => Train(c, c.Training with { RestLearningRate = v })
             ),
             Number(
                 "--norm-bias-rate",
                 AllowedAttribute.Of<Recipe>(nameof(Recipe.NormBiasRate)),
-                "Factor of the learning rate of norms' biases; 64 in short runs.",
+                "Learning-rate factor for the biases of norms; 64 in short runs.",
                 (c, v) => Train(c, c.Training with { NormBiasRate = v })
             ),
             Number(
@@ -113,19 +114,19 @@ internal sealed class RecipeOptions
                 "Momentum of sgd and muon.",
                 (c, v) => Train(c, c.Training with { Momentum = v })
             ),
-            Choice<ScheduleKind>("--schedule", "How the learning rate falls.", (c, v) =>
+            Choice<ScheduleKind>("--schedule", "Learning-rate schedule.", (c, v) =>
                 Train(c, c.Training with { Schedule = v })
             ),
             Number(
                 "--warm-up",
                 AllowedAttribute.Of<Recipe>(nameof(Recipe.WarmUpEpochs)),
-                "Epochs in which the learning rate rises; may be a fraction.",
+                "Warm-up epochs, in which the learning rate rises; may be a fraction.",
                 (c, v) => Train(c, c.Training with { WarmUpEpochs = v })
             ),
             Number(
                 "--lr-end",
                 AllowedAttribute.Of<Recipe>(nameof(Recipe.EndRate)),
-                "Share of the peak that the learning rate ends at, 0 for none of it.",
+                "Final learning rate as a share of the peak, 0 to 1.",
                 (c, v) => Train(c, c.Training with { EndRate = v })
             ),
             Number("--weight-decay", AllowedAttribute.Of<Recipe>(nameof(Recipe.WeightDecay)), "Weight decay.", (c, v) =>
@@ -133,28 +134,29 @@ internal sealed class RecipeOptions
             ),
             Flag(
                 "--decoupled-decay",
-                "Whether sgd takes weight decay out of the weights, as adam_w does, instead of adding it to the gradient.",
+                "Whether sgd applies weight decay directly to the weights, as adam_w does, instead of adding it "
+                    + "to the gradient.",
                 (c, v) => Train(c, c.Training with { DecoupledDecay = v })
             ),
-            Flag("--decay-norms", "Whether norms and biases decay too.", (c, v) =>
+            Flag("--decay-norms", "Whether weight decay applies to norms and biases too.", (c, v) =>
                 Train(c, c.Training with { DecayNormsAndBiases = v })
             ),
             Number(
                 "--clip",
                 AllowedAttribute.Of<Recipe>(nameof(Recipe.GradientClipping)),
-                "Largest norm of all gradients together, 0 for no clipping.",
+                "Largest global norm of the gradients, 0 for no clipping.",
                 (c, v) => Train(c, c.Training with { GradientClipping = v })
             ),
             Number(
                 "--label-smoothing",
                 AllowedAttribute.Of<Recipe>(nameof(Recipe.LabelSmoothing)),
-                "Share of the target that is spread over all classes.",
+                "Share of the target probability that is spread over all classes.",
                 (c, v) => Train(c, c.Training with { LabelSmoothing = v })
             ),
             Number(
                 "--mixup",
                 AllowedAttribute.Of<Recipe>(nameof(Recipe.Mixup)),
-                "Alpha of mixup, 0 for none. Of mixup, CutMix and cutout, each batch draws one.",
+                "Alpha of mixup, 0 for none. One of mixup, CutMix and cutout is drawn for each batch.",
                 (c, v) => Train(c, c.Training with { Mixup = v })
             ),
             Number(
@@ -166,27 +168,29 @@ internal sealed class RecipeOptions
             Whole(
                 "--cutout",
                 AllowedAttribute.Of<AugmentationOptions>(nameof(AugmentationOptions.Cutout)),
-                "Side of the black square in pixels, 0 for none.",
+                "Side length in pixels of the cutout square, 0 for none.",
                 (c, v) => Augment(c, a => a with { Cutout = v })
             ),
             Number(
                 "--zoom",
                 AllowedAttribute.Of<AugmentationOptions>(nameof(AugmentationOptions.Zoom)),
-                "Smallest share of a picture that a random part of it, enlarged to its size, shows; 1 for all of it.",
+                "Random resized crop: smallest share of the picture's area that is cropped and enlarged; 1 for "
+                    + "no crop.",
                 (c, v) => Augment(c, a => a with { Zoom = v })
             ),
             Whole(
                 "--crop",
                 AllowedAttribute.Of<AugmentationOptions>(nameof(AugmentationOptions.CropPadding)),
-                "Padding of the random crop in pixels, 0 for none.",
+                "Padding for the random crop in pixels, 0 for no crop.",
                 (c, v) => Augment(c, a => a with { CropPadding = v })
             ),
-            Choice<FillKind>("--fill", "What lies around a picture that is cropped or rotated.", (c, v) =>
+            Choice<FillKind>("--fill", "How the area around a cropped or rotated picture is filled.", (c, v) =>
                 Augment(c, a => a with { Fill = v })
             ),
             Choice<FlipKind>(
                 "--flip",
-                "Which pictures are mirrored: random is each half of the time, alternating each every second epoch.",
+                "Mirroring of pictures. random: each picture with probability 1/2; alternating: each picture in "
+                    + "every second epoch.",
                 (c, v) => Augment(c, a => a with { Flip = v })
             ),
             Number(
@@ -204,62 +208,65 @@ internal sealed class RecipeOptions
             Whole(
                 "--window",
                 AllowedAttribute.Of<Recipe>(nameof(Recipe.Window)),
-                "Side in pixels of the random window of each picture that the first epochs train on, 0 "
-                    + "for the whole picture: cheaper steps. A window is neither cropped before nor cut out.",
+                "Side length in pixels of the random window of each picture that is used in the first epochs, 0 "
+                    + "for the whole picture; makes steps cheaper. Replaces random crop and cutout in these epochs.",
                 (c, v) => Train(c, c.Training with { Window = v })
             ),
             Whole(
                 "--window-epochs",
                 AllowedAttribute.Of<Recipe>(nameof(Recipe.WindowEpochs)),
-                "Epochs, from the first, that train on windows.",
+                "Number of initial epochs that train on windows.",
                 (c, v) => Train(c, c.Training with { WindowEpochs = v })
             ),
             Number(
                 "--ema",
                 AllowedAttribute.Of<Recipe>(nameof(Recipe.WeightAverage)),
-                "Decay of the moving average of the weights that is kept, 0 for none.",
+                "Decay per step of the moving average of the weights, which is then kept; 0 for none.",
                 (c, v) => Train(c, c.Training with { WeightAverage = v })
             ),
             Whole(
                 "--patience",
                 AllowedAttribute.Of<Recipe>(nameof(Recipe.Patience)),
-                "Epochs without a better validation loss after which training stops with the best "
-                    + "epoch's weights; 0: all epochs, and the last one's weights.",
+                "Early stopping: epochs without a better validation loss after which training stops and keeps "
+                    + "the best epoch's weights; 0 to train all epochs and keep the last weights.",
                 (c, v) => Train(c, c.Training with { Patience = v })
             ),
             Number(
                 "--dropout",
                 AllowedAttribute.Of<NetworkOptions>(nameof(NetworkOptions.Dropout)),
-                "Share that is dropped before the classifier.",
+                "Dropout probability before the classifier.",
                 (c, v) => Shape(c, c.Network with { Dropout = v })
             ),
             Choice<DropoutKind>(
                 "--dropout-kind",
-                "What is dropped: features, whole channels, or as SELU needs it.",
+                "What is dropped: single features, whole channels, or alpha dropout for SELU.",
                 (c, v) => Shape(c, c.Network with { DropoutKind = v })
             ),
             Number(
                 "--stochastic-depth",
                 AllowedAttribute.Of<NetworkOptions>(nameof(NetworkOptions.StochasticDepth)),
-                "Probability of leaving out the last block's branch.",
+                "Probability of skipping the last block's residual branch; earlier blocks have less.",
                 (c, v) => Shape(c, c.Network with { StochasticDepth = v })
             ),
-            Choice<InitializationKind>("--init", "Start of the convolutions; dirac passes pictures on.", (c, v) =>
-                Shape(c, c.Network with { Initialization = v })
+            Choice<InitializationKind>(
+                "--init",
+                "Initialization of the convolutions; dirac passes the input through.",
+                (c, v) => Shape(c, c.Network with { Initialization = v })
             ),
-            Choice<ActivationKind>("--activation", "What stands between the layers.", (c, v) =>
+            Choice<ActivationKind>("--activation", "Activation function between the layers.", (c, v) =>
                 Shape(c, c.Network with { Activation = v })
             ),
             Choice<BlockForm>(
                 "--form",
-                "Blocks with shortcuts (residual), or without (plain is the lesson's code); pooled has max-pools "
-                    + "instead of strides, and a first layer that starts as the whitening of the pictures' 2x2 patches.",
+                "Blocks with shortcuts (residual) or without (plain, the lesson's code); pooled uses max pooling "
+                    + "instead of strides, and a first layer that is initialized to whiten the pictures' 2x2 "
+                    + "patches.",
                 (c, v) => Shape(c, c.Network with { Form = v })
             ),
             Whole(
                 "--whitening-epochs",
                 AllowedAttribute.Of<Recipe>(nameof(Recipe.WhiteningEpochs)),
-                "Epochs, from the first, in which --form pooled keeps the whitening weights as they are.",
+                "Number of initial epochs in which --form pooled does not train the whitening weights.",
                 (c, v) => Train(c, c.Training with { WhiteningEpochs = v })
             ),
             Choice<NormKind>("--norm", "Normalization after each convolution.", (c, v) =>
@@ -268,7 +275,7 @@ internal sealed class RecipeOptions
             Whole(
                 "--width",
                 AllowedAttribute.Of<NetworkOptions>(nameof(NetworkOptions.Channels)),
-                "Channels of the first convolution, a multiple of 8; 64 is the lesson's.",
+                "Channels of the first convolution, a multiple of 8; the lesson uses 64.",
                 (c, v) => Shape(c, c.Network with { Channels = v })
             ),
             Whole(
@@ -280,24 +287,23 @@ internal sealed class RecipeOptions
             Whole(
                 "--width3",
                 AllowedAttribute.Of<NetworkOptions>(nameof(NetworkOptions.ThirdChannels)),
-                "Channels of its third block, a multiple of 8.",
+                "Channels of the third block of --form pooled, a multiple of 8.",
                 (c, v) => Shape(c, c.Network with { ThirdChannels = v })
             ),
         ];
 
-    /// <summary>Every option, in the order of the help.</summary>
+    /// <summary>All options, in the order of the help.</summary>
     public IEnumerable<Option> All =>
         entries.Select(entry => entry.Option).Prepend(weights).Prepend(config).Prepend(recipe);
 
-    /// <summary>The recipe that the command line asks for.</summary>
+    /// <summary>Reads the recipe that the command line asks for.</summary>
     /// <param name="parsed">The command line.</param>
-    /// <returns>The recipe's file or name, with what single options change; what does not go together is
-    /// refused.</returns>
-    /// <exception cref="UserException">A value is out of its range.</exception>
+    /// <returns>The recipe with the values overridden by options; invalid combinations are refused.</returns>
+    /// <exception cref="UserException">A value is out of range, or options cannot be combined.</exception>
     public RunConfiguration Read(ParseResult parsed)
     {
         if (parsed.GetValue(config) is not null && parsed.GetValue(recipe) is not null)
-            throw new UserException("--recipe and --config name two recipes; give one of them.");
+            throw new UserException("--recipe and --config both name a recipe; give only one of them.");
         var start = parsed.GetValue(config) is { } file
             ? RunConfiguration.FromFile(file)
             : RunConfiguration.Named(parsed.GetValue(recipe) ?? DefaultRecipe(parsed));
@@ -313,7 +319,8 @@ internal sealed class RecipeOptions
             );
         if (read.Training.Window > 0 && read.Network.Norm == NormKind.Layer)
             throw new UserException(
-                "--window does not go with --norm layer, whose weights have the size of the whole picture."
+                "--window cannot be combined with --norm layer, whose weights have the size of the whole "
+                    + "picture. Omit one of them."
             );
         if (read.Network.Form == BlockForm.Pooled && read.Training.Window is > 0 and < ModernCnn.SmallestPooled)
             throw new UserException(
@@ -324,7 +331,7 @@ internal sealed class RecipeOptions
         return read;
     }
 
-    /// <summary>What the command line asks of a run otherwise than it is.</summary>
+    /// <summary>The differences between the command line and an existing run.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="settings">The run's settings.</param>
     public IEnumerable<string> Differences(ParseResult parsed, ModelSettings settings)
@@ -336,10 +343,10 @@ internal sealed class RecipeOptions
             (parsed.GetValue(weights) ?? (isWhole ? asked.Weights : run.Weights)) is var source
             && source != run.Weights
         )
-            yield return $"weights is {source ?? "not given"}, and was {run.Weights ?? "not given"}";
+            yield return $"weights is {source ?? "not given"}, but was {run.Weights ?? "not given"}";
         foreach (var difference in ConfigurationRanges.Differences(asked.Training, run.Training))
             yield return difference;
-        // The data and the weights have decided on these.
+        // These values were determined by the data and the weights.
         var network = asked.Network with
         {
             Kind = IsNetworkNamed(parsed) ? asked.Network.Kind : run.Network.Kind,
@@ -356,9 +363,10 @@ internal sealed class RecipeOptions
     /// <param name="parsed">The command line.</param>
     public bool IsNetworkNamed(ParseResult parsed) => parsed.GetResult(network.Option) is not null;
 
-    /// <summary>Who asks for tuning, or for the weights that come with the program, has photos.</summary>
+    /// <summary>The default recipe: a photo recipe if the command line asks for tuning or for the built-in
+    /// weights.</summary>
     /// <param name="parsed">The command line.</param>
-    /// <returns>The name of the recipe that is taken where none is given.</returns>
+    /// <returns>Name of the recipe to use if none is given.</returns>
     private string DefaultRecipe(ParseResult parsed)
     {
         if (parsed.GetResult(tune.Option)?.Tokens is [{ Value: var what }])
@@ -374,10 +382,10 @@ internal sealed class RecipeOptions
     }
 
     /// <summary>
-    /// Refuses options that the network or the start of the weights does not have.
+    /// Refuses options that do not apply to the network or its starting weights.
     /// </summary>
     /// <param name="read">The whole configuration.</param>
-    /// <exception cref="UserException">Something does not go together; the message names both.</exception>
+    /// <exception cref="UserException">Options cannot be combined; the message names both.</exception>
     private static void RefuseWhatDoesNotGoTogether(RunConfiguration read)
     {
         if (read.Network.Kind != NetworkKind.ModernCnn)
@@ -396,7 +404,8 @@ internal sealed class RecipeOptions
                 : null;
             if (odd is not null)
                 throw new UserException(
-                    $"{odd} is of the modern_cnn; a {Naming.Of(asked.Kind)} has the shape that its published weights have. Leave it out."
+                    $"{odd} applies only to modern_cnn; {Naming.Of(asked.Kind)} has the architecture of its "
+                        + $"published weights. Omit {odd}."
                 );
         }
 
@@ -406,30 +415,31 @@ internal sealed class RecipeOptions
                 != (new NetworkOptions().SecondChannels, new NetworkOptions().ThirdChannels)
         )
             throw new UserException(
-                "--width2 and --width3 are of --form pooled; the blocks of the other forms double the channels of --width. Leave them out."
+                "--width2 and --width3 apply only to --form pooled; the blocks of the other forms double the "
+                    + "channels of --width. Omit them."
             );
         if (read.Training.Tuning.What == TuneKind.None)
             return;
         if (read.Weights is null)
             throw new UserException(
-                "--tune trains on from weights: give --weights imagenet, or --weights FILE.safetensors."
+                "--tune needs trained weights: give --weights imagenet, or --weights FILE.safetensors."
             );
         if (
             read.Training.Tuning.What == TuneKind.Head
             && (read.Training.Mixup > 0 || read.Training.CutMix > 0 || read.Training.Window > 0)
         )
             throw new UserException(
-                "--mixup, --cutmix and --window change pictures in every epoch; --tune head computes "
-                    + "their features once. Leave them out, or give --tune all."
+                "--mixup, --cutmix and --window change pictures in every epoch, but --tune head computes "
+                    + "their features only once. Omit them, or give --tune all."
             );
     }
 
-    /// <summary>Fails where a value is not allowed.</summary>
+    /// <summary>Throws if a value is not allowed.</summary>
     /// <typeparam name="T">The value's type.</typeparam>
     /// <param name="isRight">Whether the value is allowed.</param>
     /// <param name="option">The option's name, with its dashes.</param>
-    /// <param name="value">What was given.</param>
-    /// <param name="allowed">What may be given.</param>
+    /// <param name="value">The given value.</param>
+    /// <param name="allowed">Description of the allowed values.</param>
     /// <exception cref="UserException">It is not allowed.</exception>
     public static void Require<T>(bool isRight, string option, T value, string allowed)
     {
@@ -437,9 +447,10 @@ internal sealed class RecipeOptions
             throw new UserException(FormattableString.Invariant($"{option} is {value}; allowed is {allowed}."));
     }
 
-    /// <summary>The values of a choice as the command line and the files write them: <c>cosine_decay</c>.</summary>
+    /// <summary>The values of an enum by their names on the command line and in files, such as
+    /// <c>cosine_decay</c>.</summary>
     /// <typeparam name="T">The enum.</typeparam>
-    /// <returns>Values by their names, in the order of the enum.</returns>
+    /// <returns>Values by name, in the order of the enum.</returns>
     public static IReadOnlyDictionary<string, T> NamesOf<T>()
         where T : struct, Enum =>
         Enum.GetValues<T>()
@@ -449,9 +460,9 @@ internal sealed class RecipeOptions
                 StringComparer.Ordinal
             );
 
-    /// <summary>The configuration with another recipe of training.</summary>
-    /// <param name="configuration">The rest.</param>
-    /// <param name="training">The recipe.</param>
+    /// <summary>The configuration with another training recipe.</summary>
+    /// <param name="configuration">The configuration.</param>
+    /// <param name="training">The new training recipe.</param>
     private static RunConfiguration Train(RunConfiguration configuration, Recipe training) =>
         configuration with
         {
@@ -459,8 +470,8 @@ internal sealed class RecipeOptions
         };
 
     /// <summary>The configuration with another network.</summary>
-    /// <param name="configuration">The rest.</param>
-    /// <param name="network">The network's options.</param>
+    /// <param name="configuration">The configuration.</param>
+    /// <param name="network">The new network options.</param>
     private static RunConfiguration Shape(RunConfiguration configuration, NetworkOptions network) =>
         configuration with
         {
@@ -468,14 +479,14 @@ internal sealed class RecipeOptions
         };
 
     /// <summary>The configuration with tuning changed.</summary>
-    /// <param name="configuration">The rest.</param>
-    /// <param name="change">From what it was to what it is.</param>
+    /// <param name="configuration">The configuration.</param>
+    /// <param name="change">Maps the old to the new options.</param>
     private static RunConfiguration Tune(RunConfiguration configuration, Func<TuningOptions, TuningOptions> change) =>
         Train(configuration, configuration.Training with { Tuning = change(configuration.Training.Tuning) });
 
     /// <summary>The configuration with augmentation changed.</summary>
-    /// <param name="configuration">The rest.</param>
-    /// <param name="change">From what it was to what it is.</param>
+    /// <param name="configuration">The configuration.</param>
+    /// <param name="change">Maps the old to the new options.</param>
     private static RunConfiguration Augment(
         RunConfiguration configuration,
         Func<AugmentationOptions, AugmentationOptions> change
@@ -488,11 +499,11 @@ internal sealed class RecipeOptions
             }
         );
 
-    /// <summary>An option of a whole number.</summary>
-    /// <param name="name">With its dashes.</param>
-    /// <param name="allowed">Its range.</param>
+    /// <summary>An option with a whole number.</summary>
+    /// <param name="name">Name of the option, with its dashes.</param>
+    /// <param name="allowed">Its allowed range.</param>
     /// <param name="help">Its description.</param>
-    /// <param name="set">Puts the number into the configuration.</param>
+    /// <param name="set">Sets the number in the configuration.</param>
     private static Entry Whole(
         string name,
         AllowedAttribute allowed,
@@ -504,11 +515,11 @@ internal sealed class RecipeOptions
         return new Entry(option, (parsed, c) => option.Whole(parsed) is { } value ? set(c, value) : c);
     }
 
-    /// <summary>An option of a number with a fraction.</summary>
-    /// <param name="name">With its dashes.</param>
-    /// <param name="allowed">Its range.</param>
+    /// <summary>An option with a number that may have a fraction.</summary>
+    /// <param name="name">Name of the option, with its dashes.</param>
+    /// <param name="allowed">Its allowed range.</param>
     /// <param name="help">Its description.</param>
-    /// <param name="set">Puts the number into the configuration.</param>
+    /// <param name="set">Sets the number in the configuration.</param>
     private static Entry Number(
         string name,
         AllowedAttribute allowed,
@@ -521,9 +532,9 @@ internal sealed class RecipeOptions
     }
 
     /// <summary>An option that takes <c>true</c> or <c>false</c>.</summary>
-    /// <param name="name">With its dashes.</param>
+    /// <param name="name">Name of the option, with its dashes.</param>
     /// <param name="help">Its description.</param>
-    /// <param name="set">Puts the value into the configuration.</param>
+    /// <param name="set">Sets the value in the configuration.</param>
     private static Entry Flag(string name, string help, Func<RunConfiguration, bool, RunConfiguration> set)
     {
         var option = new Option<bool?>(name) { Description = help, HelpName = "true|false" };
@@ -532,9 +543,9 @@ internal sealed class RecipeOptions
 
     /// <summary>An option that takes one of an enum's names.</summary>
     /// <typeparam name="T">The enum.</typeparam>
-    /// <param name="name">With its dashes.</param>
+    /// <param name="name">Name of the option, with its dashes.</param>
     /// <param name="help">Its description.</param>
-    /// <param name="set">Puts the value into the configuration.</param>
+    /// <param name="set">Sets the value in the configuration.</param>
     private static Entry Choice<T>(string name, string help, Func<RunConfiguration, T, RunConfiguration> set)
         where T : struct, Enum
     {
@@ -549,9 +560,9 @@ internal sealed class RecipeOptions
         });
     }
 
-    /// <summary>An option with what it does.</summary>
-    /// <param name="Option">For the help and the parser.</param>
-    /// <param name="Apply">Puts the option's value into a configuration; gives it back unchanged where the option is
-    /// not there.</param>
+    /// <summary>An option and its effect.</summary>
+    /// <param name="Option">The option, for the help and the parser.</param>
+    /// <param name="Apply">Sets the option's value in a configuration; returns it unchanged if the option is not
+    /// given.</param>
     private sealed record Entry(Option Option, Func<ParseResult, RunConfiguration, RunConfiguration> Apply);
 }

@@ -9,7 +9,8 @@ using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Commands;
 
-/// <summary><c>score</c>: classifies any number of pictures, in shards, here or on many machines.</summary>
+/// <summary>The <c>score</c> command: classifies any number of pictures in shards, on this or on many
+/// machines.</summary>
 internal static class ScoreCommand
 {
     private const int PicturesOfShard = 1000;
@@ -19,48 +20,51 @@ internal static class ScoreCommand
         Argument<string?> pictures = new("MANIFEST")
         {
             Description =
-                "A folder of pictures; or a file with a path a line; or what sha256sum writes, which saves reading every "
-                + "picture twice. Leave it out to go on with the job in --out.",
+                "A folder of pictures, a file with one path per line, or the output of sha256sum, which avoids "
+                + "reading every picture twice. Omit it to continue the job in --out.",
             Arity = ArgumentArity.ZeroOrOne,
         };
         Option<string> model = new("--model")
         {
-            Description = "The exported model, which is copied into --out.",
+            Description = "The exported model, which is copied to --out.",
             DefaultValueFactory = _ => Path.Combine("models", "modern-cnn.onnx"),
             HelpName = "FILE",
         };
         Option<string> outFolder = new("--out")
         {
-            Description = "Folder of the job and its results; one job a folder.",
+            Description = "Folder of the job and its results; one folder per job.",
             Required = true,
             HelpName = "DIR",
         };
         Option<string> format = new("--format")
         {
-            Description = "How the rows are written.",
+            Description = "File format of the results.",
             DefaultValueFactory = _ => "parquet",
             HelpName = "parquet|csv",
         };
         format.AcceptOnlyFromAmong("parquet", "csv");
         NumberOption of = new("--of", new AllowedAttribute(1, 1_000_000))
         {
-            Description = "Shards that the manifest is cut into. Default: one a thousand pictures.",
+            Description = "Number of shards. Default: one per thousand pictures.",
             HelpName = "N",
         };
         NumberOption shard = new("--shard", new AllowedAttribute(0, 999_999))
         {
             Description =
-                "Do this shard alone, from 0, in this process: for schedulers of your own, such as a Slurm array or an "
-                + "Indexed Job. See `package --target slurm`.",
+                "Do only this shard (numbered from 0), in this process: for your own scheduler, such as a Slurm "
+                + "array or an Indexed Job. See `package --target slurm`.",
             HelpName = "K",
         };
-        Option<bool> prepare = new("--prepare") { Description = "Make the job's folder, and do nothing yet." };
+        Option<bool> prepare = new("--prepare") { Description = "Create the job's folder without starting the job." };
         var sharing = new Jobs.ClusterOptions();
         var command = new Command(
             "score",
-            "Classify any number of pictures. The manifest is cut into shards; each is done once, by whichever worker, and "
-                + "its rows are in the manifest's order: the results are the same bytes however many workers there were. A "
-                + "picture that cannot be read is a row with its error. The same command again does only what is missing.\n"
+            "Classify any number of pictures. The manifest is split into shards; each is done once, by any "
+                + "worker, and "
+                + "its rows are in the manifest's order, so the results are the same bytes whatever the number "
+                + "of workers. A "
+                + "picture that cannot be read is a row with its error. Running the same command again does only "
+                + "the missing shards.\n"
                 + "Example: score ./pictures --model models/modern-cnn.onnx --out scores\n"
                 + "Example: score list.txt --out /shared/scores --cluster redis://host, and on each machine: worker "
                 + "--cluster redis://host\n"
@@ -96,12 +100,12 @@ internal static class ScoreCommand
         return command;
     }
 
-    /// <summary>Does one item of a job, in this process.</summary>
-    /// <param name="console">For the result.</param>
+    /// <summary>Does one item of a job in this process.</summary>
+    /// <param name="console">Console for the result.</param>
     /// <param name="folder">The job's folder.</param>
-    /// <param name="index">The item.</param>
-    /// <param name="count">How many the caller thinks there are; null where it does not say.</param>
-    /// <param name="stop">Ends it.</param>
+    /// <param name="index">Number of the item, from 0.</param>
+    /// <param name="count">Expected number of items; null if not given.</param>
+    /// <param name="stop">Cancels the work.</param>
     /// <exception cref="UserException">There is no such item.</exception>
     internal static int One(IAnsiConsole console, string folder, int index, int? count, CancellationToken stop)
     {
@@ -110,12 +114,14 @@ internal static class ScoreCommand
         {
             if (count is { } said && said != work.Count)
                 throw new UserException(
-                    FormattableString.Invariant($"The job in {folder} has {work.Count} items, and not {said}.")
+                    FormattableString.Invariant($"The job in {folder} has {work.Count} items, not {said}.")
                 );
             if (index >= work.Count)
                 throw new UserException(
-                    FormattableString.Invariant(
-                        $"There is no item {index}: the job in {folder} has {work.Count}, from 0 to {work.Count - 1}."
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"There is no item {index}: the job in {folder} has {work.Count} items, from 0 to "
+                            + $"{work.Count - 1}."
                     )
                 );
             var receipt = results.DoOnce(work, work.Item(index), stop);
@@ -145,7 +151,11 @@ internal static class ScoreCommand
         var cut = shards ?? ((count + PicturesOfShard - 1) / PicturesOfShard);
         if (cut > count)
             throw new UserException(
-                FormattableString.Invariant($"--of is {cut}, and there are {count} pictures: a shard has at least one.")
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"--of is {cut}, but there are only {count} pictures, and a shard "
+                        + $"needs at least one. Use at most that many shards."
+                )
             );
         var job = new ScoringSpecification(
             ContentHash.Of(onnx),
@@ -155,10 +165,18 @@ internal static class ScoreCommand
             format == "csv" ? ResultFormat.Csv : ResultFormat.Parquet,
             root
         );
-        // First what it is: a folder of another job is refused before anything is written into it.
+        // The job's description first: a folder of another job is refused before anything is written to it.
         JobFolder.Write(folder, job);
-        JobFolder.Once(JobFolder.ModelOf(folder), onnx, $"{JobFolder.ModelOf(folder)} was changed.");
-        JobFolder.Once(JobFolder.ManifestOf(folder), text, $"{JobFolder.ManifestOf(folder)} was changed.");
+        JobFolder.Once(
+            JobFolder.ModelOf(folder),
+            onnx,
+            $"{JobFolder.ModelOf(folder)} has been changed since the job was created."
+        );
+        JobFolder.Once(
+            JobFolder.ManifestOf(folder),
+            text,
+            $"{JobFolder.ManifestOf(folder)} has been changed since the job was created."
+        );
         console.WriteLine(
             string.Create(CultureInfo.InvariantCulture, $"{count:N0} pictures in {cut:N0} shards, in {folder}.")
         );

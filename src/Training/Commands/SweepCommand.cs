@@ -8,24 +8,26 @@ using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Commands;
 
-/// <summary><c>sweep</c>: many recipes, compared.</summary>
+/// <summary>The <c>sweep</c> command: trains many recipes and compares them.</summary>
 internal static class SweepCommand
 {
     public static Command Build()
     {
         var (specification, outFolder, sharing) = (Specification(), OutFolder(), new Jobs.ClusterOptions());
-        Option<bool> prepare = new("--prepare") { Description = "Make the job's folder, and train nothing yet." };
+        Option<bool> prepare = new("--prepare") { Description = "Create the job's folder without training anything." };
         var command = new Command(
             "sweep",
-            "Train many recipes and compare them: a grid, a list or random draws of settings, each with all seeds. A trial is "
-                + "named by what decides it, so the same command again trains only what is missing. A trial whose worker "
-                + "died goes on from its last epoch.\n"
-                + "A sweep's file: { \"data\": \"drawn\", \"pictures\": 300, \"seeds\": [1, 2, 3], \"recipe\": \"lesson\", \"grid\": "
+            "Train many recipes and compare them: a grid, a list or random draws of settings, each with every "
+                + "seed. A trial is "
+                + "identified by its settings, so running the same command again trains only what is missing. A "
+                + "trial whose worker died continues from its last epoch.\n"
+                + "A sweep file: { \"data\": \"drawn\", \"pictures\": 300, \"seeds\": [1, 2, 3], \"recipe\": "
+                + "\"lesson\", \"grid\": "
                 + "{ \"training.learning_rate\": [0.001, 0.003], \"network.dropout\": [0, 0.2] } }. Instead of grid: \"list\": "
                 + "[ { \"network.dropout\": 0 }, … ], or \"random\": { \"trials\": 20, \"seed\": 1, \"settings\": { "
                 + "\"training.learning_rate\": { \"low\": 0.0001, \"high\": 0.01, \"logarithmic\": true } } }. With "
-                + "\"halving\": { \"epochs\": 5, \"factor\": 3 } the best third goes on after 5 epochs, of those the best "
-                + "third after 15, and so on; the others end, and the log tells which and why.\n"
+                + "\"halving\": { \"epochs\": 5, \"factor\": 3 } only the best third continues after 5 epochs, "
+                + "of those the best third after 15, and so on; the log says which trials end and why.\n"
                 + "Example: sweep rates.json --out sweeps/rates\n"
                 + "Example: sweep rates.json --out /shared/rates --cluster redis://host"
         )
@@ -60,13 +62,13 @@ internal static class SweepCommand
         var (specification, outFolder) = (Specification(), OutFolder());
         NumberOption index = new("--index", new AllowedAttribute(0, 999_999))
         {
-            Description = "The trial, from 0.",
+            Description = "Number of the trial, from 0.",
             Required = true,
             HelpName = "K",
         };
         var command = new Command(
             "run",
-            "Train one trial of a sweep, in this process: for schedulers of your own.\n"
+            "Train one trial of a sweep in this process: for your own scheduler.\n"
                 + "Example: sweep run rates.json --out rates --index $SLURM_ARRAY_TASK_ID"
         )
         {
@@ -94,14 +96,14 @@ internal static class SweepCommand
     private static Argument<string?> Specification() =>
         new("SPEC")
         {
-            Description = "The sweep's file. Leave it out to go on with the sweep in --out.",
+            Description = "The sweep file. Omit it to continue the sweep in --out.",
             Arity = ArgumentArity.ZeroOrOne,
         };
 
     private static Option<string> OutFolder() =>
         new("--out")
         {
-            Description = "Folder of the job, its results and the report; one sweep a folder.",
+            Description = "Folder of the job, its results and the report; one folder per sweep.",
             Required = true,
             HelpName = "DIR",
         };

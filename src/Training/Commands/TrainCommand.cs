@@ -15,7 +15,7 @@ using TorchBridge.Training.Weights;
 
 namespace TorchBridge.Training.Commands;
 
-/// <summary><c>train</c>, the default: trains, exports, packages, proves.</summary>
+/// <summary>The <c>train</c> command, which is the default: trains, exports, packages and verifies a model.</summary>
 internal sealed class TrainCommand
 {
     private readonly Option<string> outFolder = CommonOptions.Out();
@@ -24,65 +24,69 @@ internal sealed class TrainCommand
     private readonly Option<string?> data = CommonOptions.DataSet("drawn");
     private readonly Option<bool> resume = new("--resume")
     {
-        Description = "Go on with the unfinished run in --out, after its last whole epoch, with its own options.",
+        Description = "Continue the unfinished run in --out after its last complete epoch, with its own options.",
     };
     private readonly NumberOption size = new("--size", new AllowedAttribute(8, 512))
     {
         Description =
-            "Height and width in pixels that pictures are read at. Default: 32; 224 for the networks "
-            + "with torchvision's shape, 256 with the recipes for photos; an earlier model's own for --weights.",
+            "Height and width in pixels at which pictures are read. Default: 32; 224 for networks with torchvision's "
+            + "architecture; 256 with the recipes for photos; with --weights, the size of the earlier model.",
         HelpName = "N",
     };
     private readonly Option<bool?> antialias = new("--antialias")
     {
         Description =
-            "Let every pixel count when pictures are made smaller: better than stock ML.NET's resizing, "
-            + "so the model gets no ML.NET zip. Default: true for the networks with torchvision's shape.",
+            "Downscale pictures with antialiasing, which is better than stock ML.NET's resizing, "
+            + "so no ML.NET zip is written. Default: true for networks with torchvision's architecture.",
     };
     private readonly Option<bool> orient = new("--orient")
     {
         Description =
-            "Turn photos as their EXIF orientation says. Stock ML.NET does not, so the model gets no ML.NET zip.",
+            "Rotate photos according to their EXIF orientation. Stock ML.NET does not, so no ML.NET zip is written.",
     };
     private readonly WholeOption pictures = new("--pictures", new AllowedAttribute(100, 500_000), 3000)
     {
-        Description = "Training pictures to draw (built-in data only); a sixth of it for validation, a third for test.",
+        Description =
+            "Number of training pictures to draw (built-in data only); in addition a sixth of that for "
+            + "validation and a third for test.",
     };
     private readonly Option<string> precision = new("--precision")
     {
         Description =
-            "What training computes in; auto is bfloat16 where the processor has it in hardware. Weights stay float32.",
+            "Precision of training; auto is bfloat16 if the processor supports it in hardware. Weights are "
+            + "always float32.",
         DefaultValueFactory = _ => "auto",
         HelpName = "auto|float32|bfloat16",
     };
     private readonly NumberOption threads = new("--threads", new AllowedAttribute(1, 1024))
     {
-        Description = "Threads of libtorch. Default: one a core.",
+        Description = "Number of libtorch threads. Default: one per core.",
         HelpName = "N",
     };
     private readonly Option<string> device = new("--device")
     {
-        Description = "Where to train.",
+        Description = "Device to train on.",
         DefaultValueFactory = _ => "cpu",
         HelpName = "cpu|cuda|mps",
     };
     private readonly NumberOption folds = new("--folds", new AllowedAttribute(2, 100))
     {
         Description =
-            "Instead of one run: K-fold cross-validation over the training and validation parts, with mean and spread. Writes no model.",
+            "Instead of a single run: K-fold cross-validation over the training and validation parts, with mean "
+            + "and standard deviation. Writes no model.",
         HelpName = "K",
     };
     private readonly RecipeOptions recipe = new();
 
-    /// <summary>The command with its options.</summary>
-    /// <returns>For the program's root command.</returns>
+    /// <summary>Builds the command with its options.</summary>
+    /// <returns>The command, to be added to the root command.</returns>
     public Command Build()
     {
         var command = new Command(
             "train",
-            "Train on pictures, export to ONNX, package for ML.NET, and prove that all say the "
-                + "same.\nExample: train --data ./my-pictures --epochs 20 --out models\nExample: train --data "
-                + "cifar10 --recipe fast\nExample: train --data ./my-photos --recipe photos"
+            "Train on pictures, export to ONNX, package for ML.NET, and verify that all of them give the "
+                + "same predictions.\nExample: train --data ./my-pictures --epochs 20 --out models\nExample: "
+                + "train --data cifar10 --recipe fast\nExample: train --data ./my-photos --recipe photos"
         );
         foreach (var option in Options)
             command.Options.Add(option);
@@ -90,7 +94,7 @@ internal sealed class TrainCommand
         return command;
     }
 
-    /// <summary>The options, which the bare program takes too.</summary>
+    /// <summary>The options, which the root command accepts too.</summary>
     public IEnumerable<Option> Options =>
         [
             data,
@@ -109,17 +113,17 @@ internal sealed class TrainCommand
             .. recipe.All,
         ];
 
-    /// <summary>Does the command's work.</summary>
-    /// <param name="parsed">The command line, of <c>train</c> or of the bare program.</param>
-    /// <param name="stop">Ctrl-C: ends the run after the step, with the checkpoint of the last whole epoch in
-    /// place.</param>
+    /// <summary>Runs the command.</summary>
+    /// <param name="parsed">The command line, of <c>train</c> or of the root command.</param>
+    /// <param name="stop">Ctrl-C: stops the run after the current step; the checkpoint of the last complete epoch is
+    /// kept.</param>
     /// <returns>The program's exit code.</returns>
     public Task<int> Run(ParseResult parsed, CancellationToken stop) => CommandRunner.Run(() => Train(parsed, stop));
 
-    /// <summary>Loads pictures, trains or goes on, tests, packages and proves.</summary>
+    /// <summary>Loads pictures, trains or resumes, tests, packages and verifies.</summary>
     /// <param name="parsed">The command line.</param>
-    /// <param name="stop">Ends it between two steps.</param>
-    /// <returns>The program's exit code; <see cref="ExitCodes.Stopped"/> where Ctrl-C ended it.</returns>
+    /// <param name="stop">Cancels between two steps.</param>
+    /// <returns>The program's exit code; <see cref="ExitCodes.Stopped"/> if Ctrl-C stopped it.</returns>
     private int Train(ParseResult parsed, CancellationToken stop)
     {
         var folder = new ModelFolder(parsed.GetValue(outFolder)!);
@@ -143,19 +147,19 @@ internal sealed class TrainCommand
         if (folds.Whole(parsed) is { } count)
         {
             if (resumed is not null)
-                throw new UserException("--folds and --resume do not go together; leave one of them out.");
+                throw new UserException("--folds and --resume cannot be combined; omit one of them.");
             CommonOptions.WriteJson(parsed.GetValue(json), FoldedRun.Of(console, settings, pictureData, count, stop));
             return 0;
         }
 
         if (resumed is not null)
             console.WriteLine(
-                FormattableString.Invariant($"Going on after epoch {resumed.Epochs} of {settings.Recipe.Epochs}.")
+                FormattableString.Invariant($"Resuming after epoch {resumed.Epochs} of {settings.Recipe.Epochs}.")
             );
         else if (File.Exists(folder.Checkpoint))
             console.WriteLine(
-                $"An unfinished run is in {folder.Checkpoint}; it is replaced after the first epoch. "
-                    + $"`train --resume --out {folder.Path}` would go on with it."
+                $"There is an unfinished run in {folder.Checkpoint}, which will be replaced after the first epoch. "
+                    + $"`train --resume --out {folder.Path}` would continue it instead."
             );
 
         using var model = new TrainedModel(settings);
@@ -173,27 +177,25 @@ internal sealed class TrainCommand
         );
         if (result.History.Count == 0)
         {
-            Console.Error.WriteLine(
-                "Stopped before the first epoch was over: nothing was learned, nothing is written."
-            );
+            Console.Error.WriteLine("Stopped before the end of the first epoch: nothing was written.");
             return ExitCodes.Stopped;
         }
 
         if (result.Ending == TrainingResult.StoppedByUser)
         {
             console.WriteLine(
-                $"Stopped. `train --resume --out {folder.Path}` goes on after epoch {result.History.Count}. "
+                $"Stopped. `train --resume --out {folder.Path}` continues after epoch {result.History.Count}. "
                     + KeepBest(model, folder, result)
             );
             return ExitCodes.Stopped;
         }
 
-        // Read once, now that every choice is made.
+        // The test part is used only once, after all decisions have been made.
         var test = Evaluation.Of(model.Classifier, pictureData.Test, stop);
         console.WriteLine(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"{result.Ending}; best weights of epoch {result.BestEpoch}. Test accuracy "
+                $"{result.Ending}; the best weights are those of epoch {result.BestEpoch}. Test accuracy "
                     + $"{test.Accuracy:P2} (top-5 {test.TopFive:P2}), loss {test.Loss:F4}"
             )
         );
@@ -204,15 +206,16 @@ internal sealed class TrainCommand
         catch (OperationCanceledException)
         {
             console.WriteLine(
-                $"Stopped. What was trained is in {folder.Checkpoint}: `train --resume --out {folder.Path}` makes the files from it."
+                $"Stopped. The trained weights are in {folder.Checkpoint}: `train --resume --out {folder.Path}` "
+                    + "creates the files from them."
             );
             return ExitCodes.Stopped;
         }
         catch (UserException error)
         {
             throw new UserException(
-                $"{error.Message.TrimEnd('.')}. What was trained is in {folder.Checkpoint}: `train --resume --out {folder.Path}` "
-                    + "makes the files from it.",
+                $"{error.Message.TrimEnd('.')}. The trained weights are in {folder.Checkpoint}: `train --resume "
+                    + $"--out {folder.Path}` creates the files from them.",
                 error
             );
         }
@@ -226,23 +229,23 @@ internal sealed class TrainCommand
                 Card = folder.Card,
             }
         );
-        // The run is finished, and all that it made is in place.
+        // The run is finished and all of its files are in place.
         File.Delete(folder.Checkpoint);
         return 0;
     }
 
     /// <summary>
-    /// Keeps the best weights of a run that was stopped, where no finished model is in their place: its other files
-    /// would then be another run's.
+    /// Keeps the best weights of a stopped run, unless there is a finished model in the folder, whose other files
+    /// would then belong to a different run.
     /// </summary>
     /// <param name="model">The network, with the best epoch's weights.</param>
     /// <param name="folder">The run's folder.</param>
     /// <param name="result">The history until it was stopped.</param>
-    /// <returns>A sentence for people.</returns>
+    /// <returns>A sentence for the user.</returns>
     private static string KeepBest(TrainedModel model, ModelFolder folder, TrainingResult result)
     {
         if (File.Exists(folder.Onnx) || File.Exists(folder.Card))
-            return $"The finished model in {folder.Path} is left as it is; the best weights so far "
+            return $"The finished model in {folder.Path} is not changed; the best weights so far "
                 + $"(epoch {result.BestEpoch}) are in the checkpoint.";
         ModelFileSet.Publish(folder, [], staged =>
         {
@@ -251,15 +254,16 @@ internal sealed class TrainCommand
             return true;
         });
         return $"The best weights so far (epoch {result.BestEpoch}) are in {folder.Weights}; `export "
-            + $"--out {folder.Path}` makes the other files from them.";
+            + $"--out {folder.Path}` creates the other files from them.";
     }
 
-    /// <summary>An unfinished run, with its own options: what has changed since would make it another run.</summary>
-    /// <param name="parsed">The command line; what it names must be as the run is.</param>
+    /// <summary>Loads an unfinished run with its own options; changed options would make it a different
+    /// run.</summary>
+    /// <param name="parsed">The command line; the options that it names must match the run.</param>
     /// <param name="console">Where progress goes.</param>
-    /// <param name="settings">The run's own, from its checkpoint.</param>
+    /// <param name="settings">Settings of the run, from its checkpoint.</param>
     /// <returns>The run's settings and its pictures.</returns>
-    /// <exception cref="UserException">An option or the pictures are others.</exception>
+    /// <exception cref="UserException">An option or the pictures differ.</exception>
     private (ModelSettings Settings, LoadedData Data) Resume(
         ParseResult parsed,
         IAnsiConsole console,
@@ -269,29 +273,26 @@ internal sealed class TrainCommand
         var differences = OtherOptions(parsed, settings).Concat(recipe.Differences(parsed, settings)).ToArray();
         if (differences.Length > 0)
             throw new UserException(
-                $"--resume goes on with the run's own options, and these are others: {string.Join("; ", differences)}. "
-                    + "Leave them out, or start anew without --resume."
+                $"--resume continues with the run's own options, but these differ: {string.Join("; ", differences)}. "
+                    + "Omit them, or start a new run without --resume."
             );
         if (settings.Program != Versions.Program)
             throw new UserException(
-                $"The run was begun by version {settings.Program ?? "unknown"} of this program, and this is "
-                    + $"{Versions.Program}: it would not end as it began. Go on with that version, or start anew without "
-                    + "--resume."
+                $"The run was started by version {settings.Program ?? "unknown"} of this program, but this is "
+                    + "version "
+                    + $"{Versions.Program}, which may continue it differently. Use that version, or start a new "
+                    + "run without --resume."
             );
-        // As if they were named: the refusal below has another way out.
+        // Loaded as if the data were named explicitly, because the refusal below suggests a different remedy.
         var loaded = DataLoading.Load(console, settings, settings.Data);
-        DataLoading.RefuseOtherPictures(
-            settings,
-            loaded.Data,
-            "Put them back as they were, or start anew without --resume."
-        );
+        DataLoading.RefuseOtherPictures(settings, loaded.Data, "Restore them, or start a new run without --resume.");
         return (settings, loaded);
     }
 
-    /// <summary>What the command line asks otherwise than the run is, recipe aside.</summary>
+    /// <summary>The options on the command line, other than those of the recipe, that differ from the run.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="run">The run's settings.</param>
-    /// <returns>A sentence part for each option that differs: what was asked for and what the run has.</returns>
+    /// <returns>A phrase for each option that differs: the requested value and the run's value.</returns>
     private IEnumerable<string> OtherOptions(ParseResult parsed, ModelSettings run)
     {
         bool IsGiven(Option option) => parsed.GetResult(option) is { Implicit: false };
@@ -308,16 +309,17 @@ internal sealed class TrainCommand
             (orient, $"{parsed.GetValue(orient)}", $"{run.Reading.ApplyOrientation}"),
         ];
         return all.Where(item => IsGiven(item.Option) && item.Now != item.Was && item.Now != "auto")
-            .Select(item => $"{item.Option.Name} is {item.Now}, and was {item.Was}");
+            .Select(item => $"{item.Option.Name} is {item.Now}, but was {item.Was}");
 
         static string Text(int? value) => value?.ToString(CultureInfo.InvariantCulture) ?? "not given";
     }
 
-    /// <summary>A checkpoint of a classifier alone holds no backbone: that comes from where it came from.</summary>
+    /// <summary>Loads trained weights. The checkpoint of a run that trains only the classifier contains no backbone,
+    /// which is loaded from its original source.</summary>
     /// <param name="console">Where progress goes.</param>
-    /// <param name="model">The network that is to be trained.</param>
-    /// <param name="resumed">The run that goes on; null for a new one.</param>
-    /// <param name="pictures">What the weights are proved on when they are imported.</param>
+    /// <param name="model">The network to train.</param>
+    /// <param name="resumed">The checkpoint of the resumed run; null for a new run.</param>
+    /// <param name="pictures">Pictures on which imported weights are verified.</param>
     private static void LoadWeights(IAnsiConsole console, TrainedModel model, Checkpoint? resumed, PictureData pictures)
     {
         if (
@@ -329,7 +331,7 @@ internal sealed class TrainCommand
         console.WriteLine(weights.LoadInto(model.Network, model.Settings.ClassNames, pictures.Training));
     }
 
-    /// <summary>The settings and the pictures of a new run.</summary>
+    /// <summary>Creates the settings and loads the pictures of a new run.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="console">Where progress goes.</param>
     private (ModelSettings Settings, LoadedData Data) Start(ParseResult parsed, IAnsiConsole console)

@@ -6,17 +6,21 @@ using TorchBridge.Training.Jobs;
 
 namespace TorchBridge.Training.Commands;
 
-/// <summary><c>verify</c>: whether a job's results are whole.</summary>
+/// <summary>The <c>verify</c> command: checks that a job's results are complete.</summary>
 internal static class VerifyCommand
 {
     public static Command Build()
     {
-        Argument<string> folder = new("DIR") { Description = "The folder of a job: --out of `score` or `sweep`." };
+        Argument<string> folder = new("DIR")
+        {
+            Description = "The folder of a job, which is --out of `score` or `sweep`.",
+        };
         var json = CommonOptions.JsonFile();
         var command = new Command(
             "verify",
-            "Prove that a job's results are whole: every item once, every file with the digest that it was published with, "
-                + "every row of a scoring job the manifest's, in its order, and nothing else in the folder.\n"
+            "Check that a job's results are complete: every item once, every file with the digest with which it "
+                + "was published, "
+                + "the rows of a scoring job in the manifest's order, and nothing else in the folder.\n"
                 + "Example: verify scores"
         )
         {
@@ -36,7 +40,8 @@ internal static class VerifyCommand
                         AnsiConsole.Console.WriteLine(
                             string.Create(
                                 CultureInfo.InvariantCulture,
-                                $"{found.Done:N0} of {found.Items:N0} items are done and whole, {found.Rows:N0} rows, "
+                                $"{found.Done:N0} of {found.Items:N0} items are done and intact, {found.Rows:N0} "
+                                    + $"rows, "
                                     + $"{found.Errors:N0} of them with an error; {found.Problems.Count:N0} problems."
                             )
                         );

@@ -10,31 +10,35 @@ using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Commands;
 
-/// <summary><c>worker</c>: works for a cluster until it is stopped.</summary>
+/// <summary>The <c>worker</c> command: works for a cluster until it is stopped.</summary>
 internal static class WorkerCommand
 {
     public static Command Build()
     {
         Option<string> cluster = new("--cluster")
         {
-            Description = "What `score` or `sweep` was started with.",
+            Description = "The value of --cluster with which `score` or `sweep` was started.",
             Required = true,
             HelpName = "ADDRESS",
         };
         WholeOption slots = new("--slots", new AllowedAttribute(1, 256), Environment.ProcessorCount)
         {
-            Description = "Items at a time, a child process of one thread each. Default: one a core.",
+            Description =
+                "Number of items to work on at a time, each in a child process with one thread. "
+                + "Default: one per core.",
         };
         Option<string?> certificate = new("--certificate")
         {
-            Description = "The cluster's certificate and key, as `score` or `sweep` has it.",
+            Description = "The cluster's certificate and key, the same file as for `score` or `sweep`.",
             HelpName = "FILE",
         };
         var command = new Command(
             "worker",
-            "Work for a cluster: take items of the jobs that `score --cluster` and `sweep --cluster` have submitted, do each in "
-                + "a child process, publish its result. It waits for a coordinator, and for work; Ctrl-C gives back what it is "
-                + "at. A worker may die at any time: its items go to others when their leases run out.\n"
+            "Work for a cluster: take items of jobs submitted by `score --cluster` and `sweep --cluster`, do each in "
+                + "a child process, and publish the result. It waits for a coordinator and for work; Ctrl-C "
+                + "returns the items it is "
+                + "working on. A worker may die at any time: its items are given to others when their leases "
+                + "expire.\n"
                 + "Example: worker --cluster redis://host --slots 8"
         )
         {
@@ -60,7 +64,7 @@ internal static class WorkerCommand
         return command;
     }
 
-    /// <summary>The command that a worker's child is started with; not for people.</summary>
+    /// <summary>The internal command that runs a worker's child process.</summary>
     public static Command BuildServe()
     {
         var command = new Command(ItemChildren.ServeItems) { Hidden = true };
@@ -89,14 +93,18 @@ internal static class WorkerCommand
             var runner = ItemChildren.Runner();
             await using (runner.ConfigureAwait(false))
             {
-                Say(FormattableString.Invariant($"{WorkerOptions.DefaultName} works, {slots} items at a time."));
+                Say(
+                    FormattableString.Invariant(
+                        $"{WorkerOptions.DefaultName} is working on up to {slots} items at a time."
+                    )
+                );
                 var worker = new Worker(
                     node.Client,
                     runner,
                     new WorkerOptions(WorkerOptions.DefaultName, slots, Versions.Program) { Say = Say }
                 );
                 await worker.Run(stop).ConfigureAwait(false);
-                Say(FormattableString.Invariant($"Stopped, after {worker.Done} items."));
+                Say(FormattableString.Invariant($"Stopped after {worker.Done} items."));
             }
         }
     }

@@ -1,18 +1,18 @@
 namespace TorchBridge.Training.Data;
 
 /// <summary>Names of an archive's entries, and the pictures among them.</summary>
-/// <param name="archive">Its path, for errors.</param>
-/// <param name="found">What is found.</param>
+/// <param name="archive">Path of the archive, for error messages.</param>
+/// <param name="found">Receives the pictures.</param>
 internal sealed class ArchiveEntries(string archive, FoundPictures found)
 {
     private readonly HashSet<string> names = new(StringComparer.Ordinal);
 
-    /// <summary>Reads a name: with forward slashes, whatever wrote the archive, and without ./ before it. True where
-    /// the entry does not count; what is hidden is left out.</summary>
-    /// <param name="text">As it stands in the archive.</param>
-    /// <param name="name">Without a slash at its end.</param>
-    /// <param name="isFolder">Whether it is a folder's.</param>
-    /// <exception cref="UserException">It leads out of the archive.</exception>
+    /// <summary>Normalizes a name: with forward slashes and without a leading ./. True if the entry does not count,
+    /// because it is hidden.</summary>
+    /// <param name="text">The name as stored in the archive.</param>
+    /// <param name="name">The normalized name, without a trailing slash.</param>
+    /// <param name="isFolder">Whether the entry is a folder.</param>
+    /// <exception cref="UserException">The name leads out of the archive.</exception>
     public bool Name(string text, out string name, out bool isFolder)
     {
         var slashes = text.Replace('\\', '/');
@@ -21,7 +21,8 @@ internal sealed class ArchiveEntries(string archive, FoundPictures found)
         name = string.Join('/', parts);
         if (slashes.StartsWith('/') || parts.Contains("..") || parts is [[_, ':'], ..])
             throw new UserException(
-                $"--data {archive}: the entry '{LeftOut.Printable(text)}' leads out of the archive. Pack the folder anew."
+                $"--data {archive}: the path of entry '{LeftOut.Printable(text)}' leads out of the archive. "
+                    + "Create the archive again."
             );
         if (parts.Length > 0 && !PictureNames.HasHiddenPart(name))
             return false;
@@ -30,15 +31,15 @@ internal sealed class ArchiveEntries(string archive, FoundPictures found)
         return true;
     }
 
-    /// <summary>Adds a picture, where it can be read.</summary>
-    /// <param name="picture">What may be one by its name.</param>
+    /// <summary>Adds a picture if it can be read.</summary>
+    /// <param name="picture">An entry whose name may be a picture's.</param>
     /// <param name="head">Its first bytes.</param>
-    /// <exception cref="UserException">There is one of its name.</exception>
+    /// <exception cref="UserException">There is already a picture with this name.</exception>
     public void Add(EncodedPicture picture, ReadOnlySpan<byte> head)
     {
         if (!names.Add(picture.Name))
             throw new UserException(
-                $"--data {archive} holds {LeftOut.Printable(picture.Name)} twice. Pack the folder anew."
+                $"--data {archive} contains {LeftOut.Printable(picture.Name)} twice. Create the archive again."
             );
         if (PictureNames.WhyNot(picture.Name, head, () => picture.Bytes) is { } reason)
             found.LeftOut.Add(reason, picture.Name);

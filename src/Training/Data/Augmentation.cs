@@ -1,23 +1,19 @@
-// What it does: changes a training picture a little, so that no picture is seen twice.
-//   zoom           a random part of the picture, enlarged to all of it, bilinear: its share of the area from
-//                  [z, 1], its sides' ratio exp(u) of the picture's with u from [-ln 4/3, ln 4/3], no side longer
-//                  than the picture's; the sizes of Szegedy et al. 2015, "Going deeper with convolutions", 6
-//   random crop    a window of the picture's size from the picture with 4 pixels around it: black, or its mirror
-// image without the edge
-//                  (dcb|abcd|cba), as ReflectionPad2d
-//   flip           left to right: half of the time; or, alternating, every second epoch, a half of the pictures in
-// the odd ones and the
-//                  other half in the even ones, so that two epochs show each picture both ways; Jordan 2024, "94% on
-// CIFAR-10 in 3.29 Seconds", 3.6
-//   rotation       around the centre by an angle from [-r, r], bilinear between pixels; outside as around a crop
+// What it does: varies a training picture, so that the network never sees exactly the same picture twice.
+//   zoom           a random part of the picture, enlarged to its full size, bilinear: its share of the area from
+//                  [z, 1], its aspect ratio exp(u) times the picture's with u from [-ln 4/3, ln 4/3], no side longer
+//                  than the picture's; the sizes of Szegedy et al. 2015, "Going deeper with convolutions", section 6
+//   random crop    a window of the picture's size from the picture padded by 4 pixels: black, or mirrored without
+//                  the edge (dcb|abcd|cba), like ReflectionPad2d
+//   flip           left to right: with probability 1/2; or, alternating, every second epoch, one half of the pictures
+//                  in odd and the other half in even epochs, so that two epochs show each picture both ways; Jordan
+//                  2024, "94% on CIFAR-10 in 3.29 Seconds", section 3.6
+//   rotation       around the centre by an angle from [-r, r], bilinear between pixels; filled like a crop
 //   window         a random part of the result, for cheaper steps in the first epochs
-//   cutout         a square around a random centre is black, cut at the edges; DeVries & Taylor 2017, "Cutout"
+//   cutout         a square around a random centre is black, clipped at the edges; DeVries & Taylor 2017, "Cutout"
 //   colour jitter  brightness, contrast and saturation, each by a factor from [1 - j, 1 + j], in this order; pixels
-// stay in 0 to 255:
-//                  brightness x b;  contrast: grey + (x - grey) c, grey the mean luma;  saturation: luma + (x - luma)
-// s;
-//                  luma = 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601)
-// In: planes [3, H, W] of bytes. Out: floats 0 to 255 in the order [H, W, 3], which is channels_last of a batch.
+//                  stay in 0 to 255: brightness x b; contrast: grey + (x - grey) c, grey the mean luma; saturation:
+//                  luma + (x - luma) s; luma = 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601)
+// Input: planes [3, H, W] of bytes. Output: floats 0 to 255 in the order [H, W, 3], which is channels_last of a batch.
 using System.Buffers;
 using TorchBridge.Training.Ranges;
 using TorchBridge.Training.Recipes;
@@ -27,17 +23,17 @@ namespace TorchBridge.Training.Data;
 /// <summary>Which pictures are flipped left to right.</summary>
 internal enum FlipKind
 {
-    /// <summary>None.</summary>
+    /// <summary>No picture is flipped.</summary>
     None,
 
-    /// <summary>Each with a probability of one half.</summary>
+    /// <summary>Each picture with probability 1/2.</summary>
     Random,
 
-    /// <summary>Each in every second epoch.</summary>
+    /// <summary>Each picture in every second epoch.</summary>
     Alternating,
 }
 
-/// <summary>What lies around a picture that is cropped or rotated.</summary>
+/// <summary>How the area around a cropped or rotated picture is filled.</summary>
 internal enum FillKind
 {
     /// <summary>Zeros.</summary>
@@ -47,15 +43,15 @@ internal enum FillKind
     Reflect,
 }
 
-/// <summary>Which changes are made.</summary>
+/// <summary>Options of augmentation.</summary>
 /// <param name="CropPadding">Pixels of padding for the random crop; 0 for none.</param>
 /// <param name="Flip">Which pictures are flipped.</param>
 /// <param name="ColorJitter">j in the formula; 0 for none.</param>
 /// <param name="Rotation">Largest angle in degrees; 0 for none.</param>
-/// <param name="Cutout">Side of the black square in pixels; 0 for none.</param>
-/// <param name="Fill">What lies around the picture.</param>
-/// <param name="Zoom">z in the formula: the smallest share of the picture that a training picture may show; 1 for all
-/// of it.</param>
+/// <param name="Cutout">Side length of the black square in pixels; 0 for none.</param>
+/// <param name="Fill">How the area around the picture is filled.</param>
+/// <param name="Zoom">z in the formula: smallest share of the picture's area that is cropped and enlarged; 1 for no
+/// crop.</param>
 internal sealed record AugmentationOptions(
     [property: Allowed(0, 512)] int CropPadding = 4,
     FlipKind Flip = FlipKind.Random,
@@ -66,7 +62,7 @@ internal sealed record AugmentationOptions(
     [property: Allowed(0.01, 1)] double Zoom = 1
 )
 {
-    /// <summary>Pictures as they are.</summary>
+    /// <summary>No augmentation.</summary>
     public static AugmentationOptions None { get; } = new(0, FlipKind.None, 0);
 }
 
@@ -77,11 +73,10 @@ internal static class Augmentation
     /// <param name="planes">3 x height x width bytes.</param>
     /// <param name="height">Height in pixels.</param>
     /// <param name="width">Width in pixels.</param>
-    /// <param name="options">Which changes.</param>
+    /// <param name="options">Options of augmentation.</param>
     /// <param name="draw">Randomness of this picture in this epoch.</param>
     /// <param name="target">height x width x 3 floats.</param>
-    /// <param name="isFlipEpoch">Whether this is an epoch in which the picture is flipped, where flips
-    /// alternate.</param>
+    /// <param name="isFlipEpoch">Whether the picture is flipped in this epoch, if flips alternate.</param>
     public static void Apply(
         ReadOnlySpan<byte> planes,
         int height,
@@ -136,12 +131,12 @@ internal static class Augmentation
             CutOut(target, height, width, options.Cutout, ref draw);
     }
 
-    /// <summary>Writes a random part of a picture, enlarged to its size.</summary>
+    /// <summary>Writes a random part of a picture, enlarged to the picture's size.</summary>
     /// <param name="planes">3 x height x width bytes.</param>
     /// <param name="height">Height in pixels.</param>
     /// <param name="width">Width in pixels.</param>
     /// <param name="smallest">Smallest share of the area.</param>
-    /// <param name="draw">Draws area, ratio and place.</param>
+    /// <param name="draw">Draws area, aspect ratio and position.</param>
     /// <param name="target">Receives 3 x height x width bytes.</param>
     private static void Enlarge(
         ReadOnlySpan<byte> planes,
@@ -178,8 +173,8 @@ internal static class Augmentation
             }
         }
 
-        // Where each pixel of an axis comes from: the pixel before the place, and how far behind that it lies.
-        // Pixels are squares whose centres are at a half.
+        // The source position of each pixel along an axis: the source pixel before it and the fraction beyond that.
+        // Pixels are squares with centres at .5.
         static (int Before, float Behind)[] Steps(int size, double share, double place)
         {
             var steps = new (int, float)[size];
@@ -219,15 +214,15 @@ internal static class Augmentation
             picture.Slice(3 * (((top + row) * width) + left), 3 * columns).CopyTo(target[(3 * columns * row)..]);
     }
 
-    /// <summary>Writes the picture turned around its centre, bilinear between pixels.</summary>
+    /// <summary>Writes the picture rotated around its centre, bilinear between pixels.</summary>
     /// <param name="planes">3 x height x width bytes.</param>
     /// <param name="height">Height in pixels.</param>
     /// <param name="width">Width in pixels.</param>
     /// <param name="shiftX">Pixels that the crop moves to the right.</param>
     /// <param name="shiftY">Pixels that the crop moves down.</param>
     /// <param name="flip">Whether left and right are swapped first.</param>
-    /// <param name="angle">In radians.</param>
-    /// <param name="fill">What lies outside of the picture.</param>
+    /// <param name="angle">Angle in radians.</param>
+    /// <param name="fill">How the area outside the picture is filled.</param>
     /// <param name="target">Receives height x width x 3 floats, 0 to 255.</param>
     private static void Rotate(
         ReadOnlySpan<byte> planes,
@@ -277,10 +272,10 @@ internal static class Augmentation
                 : 0;
     }
 
-    /// <summary>Which row or column of the picture stands at a place along an axis, -1 where it is black.</summary>
-    /// <param name="at">The place; below 0 and from <paramref name="size"/> on it is outside.</param>
+    /// <summary>The row or column of the picture at a position along an axis; -1 for black.</summary>
+    /// <param name="at">The position; below 0 and from <paramref name="size"/> on it is outside the picture.</param>
     /// <param name="size">Pixels along the axis.</param>
-    /// <param name="fill">What lies outside.</param>
+    /// <param name="fill">How the area outside is filled.</param>
     private static int Source(int at, int size, FillKind fill)
     {
         if (at >= 0 && at < size)
@@ -289,17 +284,17 @@ internal static class Augmentation
             return -1;
         if (size == 1)
             return 0;
-        // Up and down the axis, the ends once each.
+        // Back and forth along the axis, without repeating the ends.
         var turn = 2 * (size - 1);
         var along = ((at % turn) + turn) % turn;
         return Math.Min(along, turn - along);
     }
 
-    /// <summary>Blackens a square, cut at the edges of the picture.</summary>
+    /// <summary>Blackens a square, clipped at the edges of the picture.</summary>
     /// <param name="pixels">height x width x 3 floats, changed in place.</param>
     /// <param name="height">Height in pixels.</param>
     /// <param name="width">Width in pixels.</param>
-    /// <param name="side">Pixels of the square's side.</param>
+    /// <param name="side">Side length of the square in pixels.</param>
     /// <param name="draw">Draws the centre, anywhere in the picture.</param>
     private static void CutOut(Span<float> pixels, int height, int width, int side, ref Draw draw)
     {
@@ -311,14 +306,14 @@ internal static class Augmentation
             pixels[(3 * ((row * width) + from))..(3 * ((row * width) + to))].Clear();
     }
 
-    /// <summary>Writes the picture moved and perhaps flipped, without interpolation.</summary>
+    /// <summary>Writes the picture shifted and possibly flipped, without interpolation.</summary>
     /// <param name="planes">3 x height x width bytes.</param>
     /// <param name="height">Height in pixels.</param>
     /// <param name="width">Width in pixels.</param>
     /// <param name="shiftX">Pixels that the crop moves to the right.</param>
     /// <param name="shiftY">Pixels that the crop moves down.</param>
     /// <param name="flip">Whether left and right are swapped.</param>
-    /// <param name="fill">What lies outside of the picture.</param>
+    /// <param name="fill">How the area outside the picture is filled.</param>
     /// <param name="target">Receives height x width x 3 floats, 0 to 255.</param>
     private static void Place(
         ReadOnlySpan<byte> planes,
@@ -385,7 +380,7 @@ internal static class Augmentation
         }
     }
 
-    /// <summary>How bright a pixel looks, by ITU-R BT.601.</summary>
+    /// <summary>The luma of a pixel by ITU-R BT.601.</summary>
     /// <param name="rgb">Red, green and blue.</param>
     private static float Luma(ReadOnlySpan<float> rgb) => (0.299f * rgb[0]) + (0.587f * rgb[1]) + (0.114f * rgb[2]);
 }

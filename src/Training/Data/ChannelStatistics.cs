@@ -1,12 +1,12 @@
 namespace TorchBridge.Training.Data;
 
-/// <summary>Mean and standard deviation of each channel over pictures, of pixels scaled to 0 to 1.</summary>
+/// <summary>Mean and standard deviation of each channel over all pictures, with pixels scaled to 0 to 1.</summary>
 /// <param name="Mean">Red, green, blue.</param>
 /// <param name="Std">Red, green, blue; never 0.</param>
 internal sealed record ChannelStatistics(double[] Mean, double[] Std)
 {
-    /// <summary>Measures a set; sums are exact integers.</summary>
-    /// <param name="set">The training part; the other parts must not be looked at.</param>
+    /// <summary>Computes the statistics of a set; sums are exact integers.</summary>
+    /// <param name="set">The training part; the other parts must not be used.</param>
     public static ChannelStatistics Of(PictureSet set)
     {
         var plane = set.Height * set.Width;
@@ -25,7 +25,8 @@ internal sealed record ChannelStatistics(double[] Mean, double[] Std)
 
         var count = (double)set.Count * plane;
         var mean = sum.Select(total => total / count / 255).ToArray();
-        // A constant channel has no spread to divide by; one grey level is the least that a byte can differ by.
+        // A constant channel has no standard deviation to divide by; one grey level is the smallest difference
+        // between bytes.
         var std = squares
             .Select(
                 (total, c) =>

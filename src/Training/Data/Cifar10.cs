@@ -7,10 +7,11 @@ using TorchBridge.Onnx.Files;
 
 namespace TorchBridge.Training.Data;
 
-/// <summary>The official archive of CIFAR-10: downloaded once, checked, kept in the user's cache folder.</summary>
+/// <summary>The official archive of CIFAR-10: downloaded once, verified, and kept in the user's cache
+/// folder.</summary>
 internal sealed class Cifar10
 {
-    /// <summary>The archive's name in the folder.</summary>
+    /// <summary>File name of the archive.</summary>
     public const string FileName = "cifar-10-binary.tar.gz";
     private const int RecordSize = 1 + (3 * 32 * 32);
     private static readonly IReadOnlyList<string> ClassNames =
@@ -27,7 +28,7 @@ internal sealed class Cifar10
         "truck",
     ];
 
-    /// <summary>Where the archive is kept.</summary>
+    /// <summary>Folder in which the archive is kept.</summary>
     public string Folder { get; init; } =
         Path.Combine(
             Environment.GetFolderPath(
@@ -38,16 +39,16 @@ internal sealed class Cifar10
             "data"
         );
 
-    /// <summary>Where the archive is downloaded from.</summary>
+    /// <summary>Download address of the archive.</summary>
     public Uri Address { get; init; } = new("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz");
 
     /// <summary>SHA-256 of the archive.</summary>
     public string Checksum { get; init; } = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd";
 
-    /// <summary>Loads it; the network is asked only where the archive is not there.</summary>
-    /// <param name="seed">Decides which tenth of the training part is validation.</param>
-    /// <param name="progress">Bytes so far, bytes in all (0 where the server does not say).</param>
-    /// <exception cref="UserException">No network, or a wrong checksum.</exception>
+    /// <summary>Loads the data; the archive is downloaded only if it is missing.</summary>
+    /// <param name="seed">Seed for choosing the tenth of the training part that becomes validation.</param>
+    /// <param name="progress">Receives the bytes so far and the total (0 if unknown).</param>
+    /// <exception cref="UserException">The download failed, or the checksum is wrong.</exception>
     public PictureData Load(int seed, Action<long, long>? progress = null)
     {
         var path = Path.Combine(Folder, FileName);
@@ -68,7 +69,7 @@ internal sealed class Cifar10
 
     /// <summary>Refuses an archive that is not the official one.</summary>
     /// <param name="path">The archive.</param>
-    /// <exception cref="UserException">The checksum is another one.</exception>
+    /// <exception cref="UserException">The checksum is wrong.</exception>
     private void Check(string path)
     {
         using var stream = File.OpenRead(path);
@@ -76,23 +77,23 @@ internal sealed class Cifar10
     }
 
     /// <summary>Refuses a wrong checksum.</summary>
-    /// <param name="path">Named in the error.</param>
-    /// <param name="hash">SHA-256 that was found.</param>
-    /// <exception cref="UserException">It is another one.</exception>
+    /// <param name="path">Path for the error message.</param>
+    /// <param name="hash">The actual SHA-256.</param>
+    /// <exception cref="UserException">The checksum is wrong.</exception>
     private void Check(string path, byte[] hash)
     {
         var found = Convert.ToHexStringLower(hash);
         if (found != Checksum)
             throw new UserException(
-                $"{path} has the wrong checksum: SHA-256 is {found}, expected {Checksum}. It was damaged "
-                    + "or changed: delete it, and it is downloaded again."
+                $"{path} has the wrong checksum: SHA-256 is {found}, expected {Checksum}. The file is damaged "
+                    + "or modified. Delete it, and it will be downloaded again."
             );
     }
 
-    /// <summary>Downloads into a file beside, checks it, and renames it into place.</summary>
-    /// <param name="path">Where the archive is kept.</param>
-    /// <param name="progress">Bytes so far, and in all.</param>
-    /// <exception cref="UserException">There is no network, or no room.</exception>
+    /// <summary>Downloads to a temporary file, verifies it, and renames it.</summary>
+    /// <param name="path">Final path of the archive.</param>
+    /// <param name="progress">Receives the bytes so far and the total.</param>
+    /// <exception cref="UserException">The download failed, or the disk is full.</exception>
     private void Download(string path, Action<long, long>? progress)
     {
         try
@@ -125,14 +126,14 @@ internal sealed class Cifar10
         {
             throw new UserException(
                 $"CIFAR-10 could not be downloaded from {Address} ({error.Message}). Download {FileName} "
-                    + $"on a machine with a network and put it at {path}.",
+                    + $"on a machine with network access and copy it to {path}.",
                 error
             );
         }
     }
 
     /// <summary>
-    /// Reads the batches of the archive: 50,000 pictures to train on and 10,000 to test.
+    /// Reads the batches of the archive: 50,000 pictures for training and 10,000 for testing.
     /// </summary>
     /// <param name="path">The archive.</param>
     private static (PictureSet Training, PictureSet Test) Read(string path)
@@ -164,7 +165,7 @@ internal sealed class Cifar10
     }
 
     /// <summary>Reads records of one byte of label and 3,072 bytes of pixels.</summary>
-    /// <param name="files">Contents of the batches, in their order.</param>
+    /// <param name="files">Contents of the batch files, in order.</param>
     private static PictureSet Parse(byte[][] files)
     {
         var count = files.Sum(file => file.Length / RecordSize);

@@ -5,17 +5,17 @@ using System.Text;
 
 namespace TorchBridge.Training.Data;
 
-/// <summary>What a part of a data set was, in short.</summary>
-/// <param name="Pictures">How many there are.</param>
+/// <summary>A short fingerprint of one part of a data set.</summary>
+/// <param name="Pictures">Number of pictures.</param>
 /// <param name="Names">Hash of their names and classes, in order.</param>
 /// <param name="Content">Hash of their sizes and bytes, in order.</param>
 internal sealed record PartFingerprint(int Pictures, string Names, string Content)
 {
     private const int Digits = 20;
 
-    /// <summary>Of a part.</summary>
-    /// <param name="set">The part; where pictures came from files, the files' names, lengths and hashes count, and
-    /// else the pixels.</param>
+    /// <summary>Computes the fingerprint of a part.</summary>
+    /// <param name="set">The part. For pictures from files, the names, lengths and hashes of the files are used,
+    /// otherwise the pixels.</param>
     public static PartFingerprint Of(PictureSet set)
     {
         using var names = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -35,41 +35,41 @@ internal sealed record PartFingerprint(int Pictures, string Names, string Conten
         return new PartFingerprint(set.Count, Short(names), Short(content));
     }
 
-    /// <summary>How a part differs from what it was, for people; null where it does not.</summary>
-    /// <param name="was">The part when the run began.</param>
-    /// <param name="name">What to call it: <c>training</c>.</param>
+    /// <summary>Describes how a part differs from an earlier fingerprint; null if it does not.</summary>
+    /// <param name="was">The fingerprint when the run began.</param>
+    /// <param name="name">Name of the part, such as <c>training</c>.</param>
     public string? Difference(PartFingerprint was, string name) =>
         this == was ? null
         : Pictures != was.Pictures
             ? string.Create(
                 CultureInfo.InvariantCulture,
-                $"the {name} part has {Pictures:N0} pictures, and had {was.Pictures:N0}"
+                $"the {name} part has {Pictures:N0} pictures, but had {was.Pictures:N0}"
             )
         : Names != was.Names ? $"pictures of the {name} part have other names or classes"
-        : $"pictures of the {name} part have another content";
+        : $"pictures of the {name} part have other content";
 
-    /// <summary>The first digits of a hash, which is enough to see a change by.</summary>
-    /// <param name="hash">Filled with all that counts.</param>
+    /// <summary>The first digits of a hash, which are enough to detect a change.</summary>
+    /// <param name="hash">A hash to which all data has been appended.</param>
     private static string Short(IncrementalHash hash) => Convert.ToHexStringLower(hash.GetHashAndReset())[..Digits];
 }
 
-/// <summary>What a data set was when a run began: names, sizes and contents, part by part. Another picture may mean
-/// another split, in which former test pictures are trained on.</summary>
-/// <param name="Training">What the weights are learned from.</param>
-/// <param name="Validation">What choices are made by.</param>
-/// <param name="Test">What is reported.</param>
+/// <summary>The fingerprint of a data set when a run began: names, sizes and contents of each part. A changed picture
+/// may change the split, so that former test pictures would be used for training.</summary>
+/// <param name="Training">The part that the weights are trained on.</param>
+/// <param name="Validation">The part that decisions are based on.</param>
+/// <param name="Test">The part that is reported.</param>
 internal sealed record DataFingerprint(PartFingerprint Training, PartFingerprint Validation, PartFingerprint Test)
 {
-    /// <summary>Of a data set.</summary>
-    /// <param name="data">The three parts as they are split now.</param>
+    /// <summary>Computes the fingerprint of a data set.</summary>
+    /// <param name="data">The three parts of the data set.</param>
     public static DataFingerprint Of(PictureData data) =>
         new(PartFingerprint.Of(data.Training), PartFingerprint.Of(data.Validation), PartFingerprint.Of(data.Test));
 
     /// <summary>
-    /// All pictures of files in one hash, whatever part each is in; null where they come from no files.
+    /// One hash of all picture files, independent of the split; null if the pictures do not come from files.
     /// </summary>
     /// <param name="data">The data set.</param>
-    /// <returns>20 hexadecimal digits that another split of the same files does not change.</returns>
+    /// <returns>20 hexadecimal digits.</returns>
     public static string? ContentOf(PictureData data)
     {
         PictureSet[] parts = [data.Training, data.Validation, data.Test];
@@ -88,9 +88,9 @@ internal sealed record DataFingerprint(PartFingerprint Training, PartFingerprint
         return Convert.ToHexStringLower(hash.GetHashAndReset())[..20];
     }
 
-    /// <summary>How a data set differs from what it was, for people; null where it does not.</summary>
-    /// <param name="was">What was recorded when the run began.</param>
-    /// <returns>A sentence part for each part that differs.</returns>
+    /// <summary>Describes how a data set differs from an earlier fingerprint; null if it does not.</summary>
+    /// <param name="was">The fingerprint when the run began.</param>
+    /// <returns>A phrase for each part that differs.</returns>
     public string? Difference(DataFingerprint was)
     {
         string[] differences =

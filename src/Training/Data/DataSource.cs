@@ -3,7 +3,7 @@ using TorchBridge.Inference.Pictures;
 
 namespace TorchBridge.Training.Data;
 
-/// <summary>What <c>--data</c> names.</summary>
+/// <summary>Loads the data that <c>--data</c> names.</summary>
 internal static class DataSource
 {
     /// <summary>The built-in pictures.</summary>
@@ -12,13 +12,14 @@ internal static class DataSource
     /// <summary>CIFAR-10, downloaded once.</summary>
     public const string Cifar = "cifar10";
 
-    /// <summary>Loads a data set, and can give its test pictures as files.</summary>
+    /// <summary>Loads a data set, with access to its test pictures as files.</summary>
     /// <param name="name"><c>drawn</c>, <c>cifar10</c>, or a path.</param>
-    /// <param name="size">Height and width in pixels, for pictures of a path.</param>
-    /// <param name="seed">Decides the drawing and the split.</param>
-    /// <param name="limits">Number of drawn pictures, where not the default: training, validation, test.</param>
-    /// <param name="progress">Done, in all.</param>
-    /// <param name="reading">How the pictures of a path are resized and turned; null for stock ML.NET's way.</param>
+    /// <param name="size">Height and width in pixels, for pictures from a path.</param>
+    /// <param name="seed">Seed of the drawn pictures and of the split.</param>
+    /// <param name="limits">Number of drawn training, validation and test pictures; null for the defaults.</param>
+    /// <param name="progress">Receives the number done and the total.</param>
+    /// <param name="reading">How pictures from a path are resized and rotated; null to do as stock ML.NET
+    /// does.</param>
     public static LoadedData Load(
         string name,
         int size,
@@ -51,9 +52,9 @@ internal static class DataSource
         }
     }
 
-    /// <summary>Every picture of a set as PNG.</summary>
+    /// <summary>Encodes every picture of a set as PNG.</summary>
     /// <param name="set">The pictures.</param>
-    /// <returns>Files in memory, named by their place in the set: <c>00042.png</c>.</returns>
+    /// <returns>Files in memory, named by their index in the set: <c>00042.png</c>.</returns>
     public static EncodedPicture[] ToPng(PictureSet set)
     {
         var pictures = new EncodedPicture[set.Count];
@@ -63,11 +64,11 @@ internal static class DataSource
         return pictures;
     }
 
-    /// <summary>Encodes planes of red, green and blue as PNG, without loss.</summary>
+    /// <summary>Encodes planes of red, green and blue as a lossless PNG.</summary>
     /// <param name="planes">3 x height x width bytes.</param>
     /// <param name="width">Width in pixels.</param>
     /// <param name="height">Height in pixels.</param>
-    /// <returns>The file's bytes.</returns>
+    /// <returns>The bytes of the PNG file.</returns>
     public static byte[] ToPng(ReadOnlySpan<byte> planes, int width, int height)
     {
         using var bitmap = new SKBitmap(new SKImageInfo(width, height, SKColorType.Rgba8888, SKAlphaType.Opaque));

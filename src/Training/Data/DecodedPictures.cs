@@ -1,9 +1,10 @@
-// Why: decoding is what reading photos costs, and the pixels of many photos are more than memory holds. So each set is
-// decoded once, on all cores, into a file in the cache folder, named by all that decides its pixels: the bytes of every
-// photo in their order, the size, the way of reading, and the code that decodes. Later runs read the photos only to
-// hash them. What is in such a file is believed where every checksum in it is right, else it is made anew:
+// Why: most of the time for reading photos is spent on decoding, and the pixels of many photos do not fit in memory.
+// So each set is decoded once, on all cores, into a file in the cache folder. Its name is a hash of everything that
+// determines its pixels: the bytes of all photos in order, the size, the way of reading, and the code that decodes.
+// Later runs read the photos only to hash them. Such a file is used only if every checksum in it is right; otherwise
+// it is created again:
 //   magic and version, count, stride, key | pixels, one picture after another | SHA-256 of each picture | SHA-256 of
-// all but the pixels
+//   everything except the pixels
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Security.Cryptography;
@@ -16,11 +17,11 @@ using TorchBridge.Training.Artifacts;
 
 namespace TorchBridge.Training.Data;
 
-/// <summary>Decodes the pictures of a data set, or finds them decoded.</summary>
-/// <param name="pictures">In the order of the set.</param>
-/// <param name="height">Height to read them at, in pixels.</param>
-/// <param name="width">Width to read them at, in pixels.</param>
-/// <param name="reading">How they are resized and turned; null for stock ML.NET's way.</param>
+/// <summary>Decodes the pictures of a data set, or loads them from the cache.</summary>
+/// <param name="pictures">The pictures, in the order of the set.</param>
+/// <param name="height">Height in pixels at which they are read.</param>
+/// <param name="width">Width in pixels at which they are read.</param>
+/// <param name="reading">How they are resized and rotated; null to do as stock ML.NET does.</param>
 internal sealed class DecodedPictures(
     IReadOnlyList<EncodedPicture> pictures,
     int height,
@@ -28,8 +29,8 @@ internal sealed class DecodedPictures(
     PictureReading? reading
 )
 {
-    /// <summary>Bytes that all sets together take in the cache folder; a larger one is decoded into a file that goes
-    /// with the process.</summary>
+    /// <summary>Largest total size of all sets in the cache folder, in bytes; a larger set is decoded to a file that
+    /// is deleted with the process.</summary>
     private const long MostCached = 10L << 30;
     private const int HashBytes = SHA256.HashSizeInBytes,
         HeaderBytes = 16 + HashBytes;
@@ -38,28 +39,28 @@ internal sealed class DecodedPictures(
     private readonly int stride = 3 * height * width;
     private readonly byte[][] digests = new byte[pictures.Count][];
 
-    /// <summary>Where decoded sets are kept.</summary>
+    /// <summary>Folder of the decoded sets.</summary>
     public CacheFolder Cache { get; init; } = new("pictures", MostCached);
 
-    /// <summary>Bytes of pixels up to which a set is held in memory.</summary>
+    /// <summary>Size of the pixels, in bytes, up to which a set is held in memory.</summary>
     public long InMemory { get; init; } = PixelSpool.MostInMemory;
 
-    /// <summary>Bytes of pixels below which decoding again is as quick as keeping.</summary>
+    /// <summary>Size of the pixels, in bytes, below which decoding again is as fast as caching.</summary>
     public long WorthKeeping { get; init; } = 4L << 20;
 
-    /// <summary>The files that the pictures came from; known once they were read.</summary>
+    /// <summary>The files of the pictures; known once they have been read.</summary>
     public PictureSource[] Sources { get; } = new PictureSource[pictures.Count];
 
-    /// <summary>SHA-256 of the pixels of each picture; known once they were loaded.</summary>
+    /// <summary>SHA-256 of the pixels of each picture; known once they have been loaded.</summary>
     public IReadOnlyList<byte[]> Digests => digests;
 
     private static ReadOnlySpan<byte> Magic => "TBPX0001"u8;
 
     private long PixelBytes => (long)pictures.Count * stride;
 
-    /// <summary>The pixels of all pictures.</summary>
-    /// <param name="progress">Hears how many are decoded, of how many.</param>
-    /// <exception cref="UserException">One cannot be read, or there is no room for them.</exception>
+    /// <summary>Loads the pixels of all pictures.</summary>
+    /// <param name="progress">Receives the number of decoded pictures and the total.</param>
+    /// <exception cref="UserException">A picture cannot be read, or the disk is full.</exception>
     public PixelStore Load(Action<int, int>? progress)
     {
         ForEach(i => Sources[i] = PictureSource.Of(pictures[i].Name, pictures[i].Bytes));
@@ -76,7 +77,7 @@ internal sealed class DecodedPictures(
     private byte[] Key()
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        // A module's version changes with its code, and with nothing else.
+        // The module version id changes whenever the code changes, and only then.
         hash.AppendData(
             Encoding.UTF8.GetBytes(
                 Json.Text(
@@ -144,8 +145,8 @@ internal sealed class DecodedPictures(
         }
     }
 
-    /// <summary>A new file in the cache folder; where that is too small or cannot be written, one that goes with the
-    /// process.</summary>
+    /// <summary>A new file in the cache folder, or, if that is too small or cannot be written, one that is deleted
+    /// with the process.</summary>
     private (SafeFileHandle File, string? Path) NewFile()
     {
         if (PixelBytes > MostCached)
@@ -171,7 +172,7 @@ internal sealed class DecodedPictures(
         }
     }
 
-    /// <summary>Gives the file its name; where that fails, it goes while it is still read.</summary>
+    /// <summary>Renames the file to its final name; if that fails, it is deleted while it is still open.</summary>
     private void Keep(string path, byte[] key)
     {
         Cache.Add(Convert.ToHexStringLower(key), target => AtomicFile.Rename(path, target));
@@ -181,7 +182,7 @@ internal sealed class DecodedPictures(
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            // The cache folder is kept small by its own rule.
+            // The cache folder limits its own size.
         }
     }
 
@@ -192,7 +193,7 @@ internal sealed class DecodedPictures(
         {
             var encoded = pictures[i].Bytes;
             if (PictureSource.Of(pictures[i].Name, encoded) != Sources[i])
-                throw new InvalidPictureException($"{pictures[i].Name} changed while it was read");
+                throw new InvalidPictureException($"{pictures[i].Name} was changed while it was being read");
             place(i, planes =>
             {
                 PictureReader.Read(encoded, pictures[i].Name, width, height, planes, reading);
@@ -203,7 +204,7 @@ internal sealed class DecodedPictures(
         });
     }
 
-    /// <summary>Reads and checks a file; null where anything in it is not as it was written.</summary>
+    /// <summary>Opens and verifies a cached file; null if any checksum is wrong.</summary>
     private PixelStore? Open(string path, byte[] key)
     {
         SafeFileHandle? file = null;
@@ -262,7 +263,7 @@ internal sealed class DecodedPictures(
         return header;
     }
 
-    /// <summary>The checksums of the pictures, and one over header and checksums.</summary>
+    /// <summary>The checksums of the pictures, and one over the header and these checksums.</summary>
     private byte[] Trailer(byte[] key)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);

@@ -1,16 +1,16 @@
 namespace TorchBridge.Training.Data;
 
 /// <summary>
-/// A small random generator (SplitMix64) whose stream is decided by what it is for: (seed, epoch, index) say. The
+/// A small random number generator (SplitMix64) whose stream is determined by keys such as (seed, epoch, index). The
 /// same keys give the same numbers on every machine, in whatever order the streams are used.
 /// </summary>
 internal struct Draw
 {
     private ulong state;
 
-    /// <summary>Starts the stream of some keys.</summary>
-    /// <param name="keys">What the stream is for; each key stirs the state anew, so that neighbours are far
-    /// apart.</param>
+    /// <summary>Starts the stream of the given keys.</summary>
+    /// <param name="keys">The keys; each one is mixed into the state, so that similar keys give unrelated
+    /// streams.</param>
     public Draw(params ReadOnlySpan<long> keys)
     {
         state = 0x9E37_79B9_7F4A_7C15;
@@ -34,15 +34,15 @@ internal struct Draw
     public double Uniform() => (Next() >> 11) * (1.0 / (1UL << 53));
 
     /// <summary>Uniform in [low, high).</summary>
-    /// <param name="low">The least number.</param>
-    /// <param name="high">The number that is not reached.</param>
+    /// <param name="low">Lower bound, inclusive.</param>
+    /// <param name="high">Upper bound, exclusive.</param>
     public double Uniform(double low, double high) => low + (Uniform() * (high - low));
 
     /// <summary>Uniform integer in [0, count).</summary>
-    /// <param name="count">At least 1; the remainder's bias is below 2^-32.</param>
+    /// <param name="count">Upper bound, exclusive, at least 1; the bias is below 2^-32.</param>
     public int Below(int count) => (int)(((UInt128)Next() * (ulong)count) >> 64);
 
-    /// <summary>True half of the time.</summary>
+    /// <summary>True with probability 1/2.</summary>
     public bool Coin() => (Next() & 1) == 1;
 
     /// <summary>Standard normal (Box-Muller).</summary>
@@ -73,14 +73,14 @@ internal struct Draw
     {
         double a = Gamma(alpha),
             b = Gamma(alpha);
-        // Both can underflow to zero where alpha is tiny: then the mass is at the ends.
+        // Both can underflow to zero if alpha is tiny: the probability mass is then at the ends.
         return a + b > 0 ? a / (a + b)
             : Uniform() < 0.5 ? 0
             : 1;
     }
 
     /// <summary>A random order of 0 to count - 1 (Fisher-Yates).</summary>
-    /// <param name="count">How many.</param>
+    /// <param name="count">Number of elements.</param>
     /// <returns>Each number once.</returns>
     public int[] Permutation(int count)
     {

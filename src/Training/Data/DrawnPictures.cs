@@ -1,10 +1,10 @@
-// What it does: draws ten classes of shapes at 32 x 32 RGB, deterministic from a seed. Place, size, rotation,
-// colours, a gradient behind, stray lines and noise vary freely, so that no pixel says anything by itself: a linear
-// classifier stays low, a convolutional network does not. Shapes are signed distance functions (negative inside),
-// blended over about a pixel.
+// What it does: draws ten classes of shapes at 32 x 32 RGB, deterministic from a seed. Position, size, rotation,
+// colours, a background gradient, stray lines and noise vary freely, so that no single pixel is informative: a linear
+// classifier has a low accuracy, a convolutional network a high one. Shapes are signed distance functions (negative
+// inside), blended over about a pixel.
 namespace TorchBridge.Training.Data;
 
-/// <summary>The built-in data: pictures of shapes, drawn on the spot.</summary>
+/// <summary>The built-in data: generated pictures of shapes.</summary>
 internal static class DrawnPictures
 {
     /// <summary>Height and width in pixels.</summary>
@@ -57,11 +57,11 @@ internal static class DrawnPictures
     ];
 
     /// <summary>Draws the three parts; they never share a picture.</summary>
-    /// <param name="seed">Decides every picture.</param>
-    /// <param name="training">Pictures of the training part.</param>
-    /// <param name="validation">Pictures of the validation part.</param>
-    /// <param name="test">Pictures of the test part.</param>
-    /// <returns>Three parts, classes in turn, so that all are equally frequent.</returns>
+    /// <param name="seed">Seed of all pictures.</param>
+    /// <param name="training">Number of training pictures.</param>
+    /// <param name="validation">Number of validation pictures.</param>
+    /// <param name="test">Number of test pictures.</param>
+    /// <returns>Three parts; the classes alternate, so that all are equally frequent.</returns>
     public static PictureData Make(int seed, int training = 3000, int validation = 500, int test = 1000) =>
         new(
             "drawn pictures",
@@ -71,10 +71,10 @@ internal static class DrawnPictures
             MakeSet(seed, 2, test)
         );
 
-    /// <summary>Draws one part, on all cores; each picture has a stream of its own.</summary>
-    /// <param name="seed">The data's.</param>
-    /// <param name="part">Keeps the parts' streams apart.</param>
-    /// <param name="count">How many pictures.</param>
+    /// <summary>Draws one part, on all cores; each picture has its own random stream.</summary>
+    /// <param name="seed">Seed of the data.</param>
+    /// <param name="part">Number of the part, so that each part has its own streams.</param>
+    /// <param name="count">Number of pictures.</param>
     private static PictureSet MakeSet(int seed, int part, int count)
     {
         var set = new PictureSet(
@@ -90,8 +90,8 @@ internal static class DrawnPictures
     }
 
     /// <summary>Draws a picture.</summary>
-    /// <param name="label">Which shape.</param>
-    /// <param name="draw">The picture's own stream.</param>
+    /// <param name="label">Number of the shape.</param>
+    /// <param name="draw">The picture's random stream.</param>
     /// <param name="planes">Receives 3 x 32 x 32 bytes.</param>
     private static void DrawOne(int label, Draw draw, Span<byte> planes)
     {
@@ -161,9 +161,9 @@ internal static class DrawnPictures
     }
 
     /// <summary>Distance to the edge of a shape of radius 1 around the origin; negative inside.</summary>
-    /// <param name="label">Which shape.</param>
-    /// <param name="x">To the right, in radii.</param>
-    /// <param name="y">Down, in radii.</param>
+    /// <param name="label">Number of the shape.</param>
+    /// <param name="x">Position to the right, in radii.</param>
+    /// <param name="y">Position downwards, in radii.</param>
     private static double Distance(int label, double x, double y)
     {
         var fromCentre = Math.Sqrt((x * x) + (y * y));
@@ -185,9 +185,9 @@ internal static class DrawnPictures
     }
 
     /// <summary>Distance to the edge of a polygon; negative inside.</summary>
-    /// <param name="corners">In order around it.</param>
-    /// <param name="x">To the right.</param>
-    /// <param name="y">Down.</param>
+    /// <param name="corners">The corners, in order.</param>
+    /// <param name="x">Position to the right.</param>
+    /// <param name="y">Position downwards.</param>
     private static double ToPolygon((double X, double Y)[] corners, double x, double y)
     {
         var nearest = double.MaxValue;
@@ -209,7 +209,7 @@ internal static class DrawnPictures
         return inside ? -Math.Sqrt(nearest) : Math.Sqrt(nearest);
     }
 
-    /// <summary>Names corners as an array.</summary>
-    /// <param name="corners">In order around it.</param>
+    /// <summary>Creates an array of corners.</summary>
+    /// <param name="corners">The corners, in order.</param>
     private static (double X, double Y)[] Polygon(params (double X, double Y)[] corners) => corners;
 }

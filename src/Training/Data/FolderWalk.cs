@@ -2,7 +2,7 @@ using System.Formats.Tar;
 
 namespace TorchBridge.Training.Data;
 
-/// <summary>Finds the pictures below a folder, by their names: contents are read when they are needed.</summary>
+/// <summary>Finds the pictures below a folder by their names; contents are read only when needed.</summary>
 internal sealed class FolderWalk
 {
     private const int MostLinks = 40;
@@ -18,9 +18,9 @@ internal sealed class FolderWalk
         realRoot = RealPath(root);
     }
 
-    /// <summary>Walks through a folder.</summary>
+    /// <summary>Walks a folder.</summary>
     /// <param name="path">The folder, which may be a link.</param>
-    /// <exception cref="UserException">A picture is a link to nothing.</exception>
+    /// <exception cref="UserException">A picture is a broken link.</exception>
     /// <exception cref="IOException">A folder cannot be read.</exception>
     public static FoundPictures Of(string path)
     {
@@ -29,10 +29,10 @@ internal sealed class FolderWalk
         return new FoundPictures(walk.pictures, walk.folders, walk.leftOut);
     }
 
-    /// <summary>Goes through a folder and everything below it, in the order of names.</summary>
-    /// <param name="folder">Where it is, links followed.</param>
+    /// <summary>Visits a folder and everything below it, in the order of names.</summary>
+    /// <param name="folder">Its path, with links resolved.</param>
     /// <param name="name">Its path below the root, with forward slashes.</param>
-    /// <param name="chain">Real paths of the folders that lead here, so that a link back is seen.</param>
+    /// <param name="chain">Real paths of the parent folders, to detect circular links.</param>
     private void Walk(string folder, string name, IReadOnlyList<string> chain)
     {
         foreach (
@@ -59,9 +59,9 @@ internal sealed class FolderWalk
         }
     }
 
-    /// <summary>Takes a file in, or notes why it does not count.</summary>
-    /// <param name="path">Where it is.</param>
-    /// <param name="file">The file itself, links followed.</param>
+    /// <summary>Adds a file, or notes why it does not count.</summary>
+    /// <param name="path">Path of the file.</param>
+    /// <param name="file">The file itself, with links resolved.</param>
     /// <param name="name">Its path below the root.</param>
     private void Add(string path, FileInfo file, string name)
     {
@@ -78,8 +78,8 @@ internal sealed class FolderWalk
             pictures.Add(new EncodedPicture(name, () => BoundedPicture.ReadFile(path, name)));
     }
 
-    /// <summary>What a link leads to; null where it does not count. A folder or a file that is read at its own place
-    /// must not be read twice: as two classes, say, or in two parts.</summary>
+    /// <summary>The target of a link; null if it does not count. A folder or file that is read at its real location
+    /// must not be read a second time, for example as two classes or in two parts.</summary>
     private FileSystemInfo? Follow(FileSystemInfo link, string name, IReadOnlyList<string> chain)
     {
         FileSystemInfo? target;
@@ -89,13 +89,13 @@ internal sealed class FolderWalk
         }
         catch (IOException)
         {
-            target = null; // links that lead to each other
+            target = null; // circular links
         }
 
         if (target is not { Exists: true })
         {
             if (PictureNames.IsPicture(name))
-                throw new UserException($"{LeftOut.Printable(name)} is a link to nothing. Remove or mend it.");
+                throw new UserException($"{LeftOut.Printable(name)} is a broken link. Remove or fix it.");
             leftOut.Add(LeftOut.Reason.Link, name);
             return null;
         }
@@ -113,25 +113,25 @@ internal sealed class FolderWalk
         return target;
     }
 
-    /// <summary>Whether a path lies inside of a folder.</summary>
-    /// <param name="path">Without links.</param>
-    /// <param name="folder">Without links.</param>
+    /// <summary>Whether a path is inside a folder.</summary>
+    /// <param name="path">A path without links.</param>
+    /// <param name="folder">A folder without links.</param>
     private static bool IsBelow(string path, string folder) =>
         path.StartsWith(
             Path.TrimEndingDirectorySeparator(folder) + Path.DirectorySeparatorChar,
             StringComparison.Ordinal
         );
 
-    /// <summary>Whether Windows hides it; elsewhere a name's first dot tells.</summary>
+    /// <summary>Whether Windows hides the entry; on other systems a leading dot marks hidden names.</summary>
     /// <param name="entry">A file or a folder.</param>
     private static bool IsHiddenOnWindows(FileSystemInfo entry) =>
         OperatingSystem.IsWindows() && (entry.Attributes & (FileAttributes.Hidden | FileAttributes.System)) != 0;
 
     /// <summary>
-    /// Whether a file is no regular one. To open a pipe could wait for ever, a device may never end; both say that
-    /// they are empty, and .NET tells a file's kind only to who puts it into an archive.
+    /// Whether a file is not a regular file. Opening a pipe could block forever, and a device may never end; both
+    /// report a length of 0, and .NET exposes the kind of a file only through its tar writer.
     /// </summary>
-    /// <param name="file">The file; one with a length is a regular one.</param>
+    /// <param name="file">The file; a file with a length is a regular one.</param>
     public static bool IsSpecial(FileInfo file)
     {
         if (OperatingSystem.IsWindows() || file.Length > 0)
@@ -147,14 +147,14 @@ internal sealed class FolderWalk
         }
         catch (IOException)
         {
-            return true; // a socket has no place in an archive
+            return true; // a socket cannot be put into an archive
         }
     }
 
     /// <summary>A path without links.</summary>
     /// <param name="path">Any path.</param>
-    /// <param name="links">How many links were followed so far.</param>
-    /// <exception cref="IOException">There are so many that they must be a circle.</exception>
+    /// <param name="links">Number of links followed so far.</param>
+    /// <exception cref="IOException">There are too many links, so they must be circular.</exception>
     private static string RealPath(string path, int links = 0)
     {
         var full = Path.GetFullPath(path);

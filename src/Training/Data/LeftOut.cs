@@ -2,36 +2,36 @@ using System.Globalization;
 
 namespace TorchBridge.Training.Data;
 
-/// <summary>What of a folder or an archive does not count, and why: said in a line, because what is missing in
-/// silence is looked for long.</summary>
+/// <summary>Files of a folder or archive that do not count, and why. They are reported in a line, because files that
+/// are skipped silently are hard to find.</summary>
 internal sealed class LeftOut
 {
     private const int Named = 3;
     private readonly SortedDictionary<Reason, List<string>> names = [];
 
-    /// <summary>Why something does not count.</summary>
+    /// <summary>Why a file does not count.</summary>
     public enum Reason
     {
-        /// <summary>Hidden, or left by a system or a program.</summary>
+        /// <summary>Hidden, or a system file.</summary>
         Hidden,
 
-        /// <summary>No picture by its ending.</summary>
+        /// <summary>Not a picture by its extension.</summary>
         NoPicture,
 
         /// <summary>A picture in a format that Skia does not read here.</summary>
         Format,
 
-        /// <summary>A link that leads out of the folder, or to a folder that is read anyway.</summary>
+        /// <summary>A link that leads out of the folder, or to a folder that is read already.</summary>
         Link,
 
         /// <summary>A pipe, a socket or a device.</summary>
         Special,
     }
 
-    /// <summary>How many there are.</summary>
+    /// <summary>Number of files.</summary>
     public int Count => names.Values.Sum(list => list.Count);
 
-    /// <summary>Adds one.</summary>
+    /// <summary>Adds a file.</summary>
     /// <param name="reason">Why it does not count.</param>
     /// <param name="name">Its path below the root.</param>
     public void Add(Reason reason, string name)
@@ -41,13 +41,13 @@ internal sealed class LeftOut
         list.Add(name);
     }
 
-    /// <summary>A line for people; null where nothing was left out.</summary>
+    /// <summary>A line for the user; null if nothing was left out.</summary>
     public string? Text =>
         names.Count == 0
             ? null
             : $"Left out: {string.Join("; ", names.Select(pair => Describe(pair.Key, pair.Value)))}.";
 
-    /// <summary>A part of the line: how many, of what kind, and the first names.</summary>
+    /// <summary>A part of the line: number, kind and first names.</summary>
     /// <param name="reason">Why they do not count.</param>
     /// <param name="list">Their names.</param>
     private static string Describe(Reason reason, List<string> list)
@@ -56,11 +56,11 @@ internal sealed class LeftOut
         var what = reason switch
         {
             Reason.Hidden => one ? "hidden file or folder" : "hidden files and folders",
-            Reason.NoPicture => one ? "file that is no picture" : "files that are no pictures",
-            Reason.Format => one ? "picture in a format that is not read" : "pictures in formats that are not read",
+            Reason.NoPicture => one ? "file that is not a picture" : "files that are not pictures",
+            Reason.Format => one ? "picture in an unsupported format" : "pictures in unsupported formats",
             Reason.Link => one
-                ? "link that leads out of the folder or to what is read anyway"
-                : "links that lead out of the folder or to what is read anyway",
+                ? "link that leads out of the folder or to files that are read already"
+                : "links that lead out of the folder or to files that are read already",
             _ => one ? "pipe, socket or device" : "pipes, sockets and devices",
         };
         var shown = string.Join(", ", list.Take(Named).Select(Printable)) + (list.Count > Named ? ", …" : "");
@@ -69,8 +69,8 @@ internal sealed class LeftOut
     }
 
     /// <summary>A name as one line of text.</summary>
-    /// <param name="name">A name as the system or an archive has it.</param>
-    /// <returns>The name with control characters written as \uXXXX: a line's end in it would forge lines of
+    /// <param name="name">A name from the file system or an archive.</param>
+    /// <returns>The name with control characters written as \uXXXX, because a line break in it could forge lines of
     /// output.</returns>
     public static string Printable(string name) =>
         string.Concat(name.Select(letter => char.IsControl(letter) ? $"\\u{(int)letter:x4}" : letter.ToString()));

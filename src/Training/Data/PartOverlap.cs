@@ -1,14 +1,14 @@
 namespace TorchBridge.Training.Data;
 
-/// <summary>Pictures that stand in more than one part of a data set: what was trained on is known by heart, and makes
-/// validation and test figures too good.</summary>
+/// <summary>Finds pictures that occur in more than one part of a data set: a network recognizes its training
+/// pictures, which makes validation and test results too optimistic.</summary>
 internal static class PartOverlap
 {
     private const int Named = 5;
 
-    /// <summary>A line that names them; null where there are none.</summary>
-    /// <param name="names">Of all pictures.</param>
-    /// <param name="digests">Of their pixels, as the network sees them.</param>
+    /// <summary>A line that names these pictures; null if there are none.</summary>
+    /// <param name="names">Names of all pictures.</param>
+    /// <param name="digests">Digests of their pixels, as the network sees them.</param>
     /// <param name="parts">Name and pictures of each part.</param>
     public static string? Describe(
         IReadOnlyList<string> names,
@@ -35,9 +35,10 @@ internal static class PartOverlap
         if (shared.Length == 0)
             return null;
         var count =
-            shared.Length == 1 ? "1 picture stands" : FormattableString.Invariant($"{shared.Length:N0} pictures stand");
+            shared.Length == 1 ? "1 picture occurs" : FormattableString.Invariant($"{shared.Length:N0} pictures occur");
         var more = shared.Length > Named ? FormattableString.Invariant($"; and {shared.Length - Named:N0} more") : "";
-        return $"Warning: {count} in more than one part, which makes the test figures too good: "
-            + $"{string.Join("; ", shared.Take(Named))}{more}. Keep each in one part; `inspect` lists all that are alike.";
+        return $"Warning: {count} in more than one part, which makes the test results too optimistic: "
+            + $"{string.Join("; ", shared.Take(Named))}{more}. Keep each picture in only one part; `inspect` "
+            + "lists all duplicates.";
     }
 }

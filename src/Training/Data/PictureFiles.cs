@@ -2,13 +2,13 @@ using TorchBridge.Inference.Pictures;
 
 namespace TorchBridge.Training.Data;
 
-/// <summary>Finds the pictures of a folder, a .zip or a .tar.gz, and the folders, empty ones too. Their contents are
-/// read when they are needed.</summary>
+/// <summary>Finds the pictures of a folder, a .zip or a .tar.gz, and its folders, including empty ones. Contents are
+/// read only when needed.</summary>
 internal static class PictureFiles
 {
-    /// <summary>Finds everything that is a picture by its name.</summary>
+    /// <summary>Finds everything that may be a picture by its name.</summary>
     /// <param name="path">A folder, a .zip, a .tar.gz or a .tgz; it may be a link.</param>
-    /// <exception cref="UserException">There is no such place, or it cannot be read.</exception>
+    /// <exception cref="UserException">The path does not exist or cannot be read.</exception>
     public static FoundPictures Find(string path)
     {
         try
@@ -17,8 +17,9 @@ internal static class PictureFiles
                 return FolderWalk.Of(path);
             if (!File.Exists(path))
                 throw new UserException(
-                    $"--data {path}: there is no such folder or file. Give a folder with one sub-folder a "
-                        + "class, a .zip or .tar.gz of such, `cifar10`, or nothing for the built-in pictures."
+                    $"--data {path}: there is no such folder or file. Give a folder with one subfolder per "
+                        + "class, a .zip or .tar.gz of such a folder, or `cifar10`; omit --data for the built-in "
+                        + "pictures."
                 );
             if (FolderWalk.IsSpecial(new FileInfo(Resolved(path))))
                 throw new UserException($"--data {path} is a pipe or a device. Give a folder, a .zip or a .tar.gz.");
@@ -30,7 +31,7 @@ internal static class PictureFiles
             )
                 return TarPictures.Find(path);
             throw new UserException(
-                $"--data {path}: a file must be a .zip or .tar.gz of a folder with one sub-folder a class."
+                $"--data {path}: a file must be a .zip or .tar.gz of a folder with one subfolder per class."
             );
         }
         catch (Exception error)
@@ -41,7 +42,7 @@ internal static class PictureFiles
         }
     }
 
-    /// <summary>What a path leads to, if it is a link.</summary>
+    /// <summary>The target of a path if it is a link, otherwise the path.</summary>
     /// <param name="path">The path.</param>
     private static string Resolved(string path) =>
         File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path;

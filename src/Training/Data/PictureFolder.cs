@@ -4,9 +4,9 @@ using TorchBridge.Inference.Pictures;
 namespace TorchBridge.Training.Data;
 
 /// <summary>
-/// Class-named folders of pictures: <c>cat/1.jpg</c>, or <c>train/cat/1.jpg</c> and <c>test/cat/2.jpg</c>. Without
-/// parts they are split 80 : 10 : 10, with parts a tenth of train becomes validation; each class is split alike
-/// (stratified), by the seed.
+/// Reads folders of pictures named after their classes: <c>cat/1.jpg</c>, or <c>train/cat/1.jpg</c> and
+/// <c>test/cat/2.jpg</c>. Without parts they are split 80 : 10 : 10; with parts, a tenth of train becomes validation.
+/// The split is stratified by class and determined by the seed.
 /// </summary>
 internal static class PictureFolder
 {
@@ -14,18 +14,19 @@ internal static class PictureFolder
         Validation = "validation",
         Test = "test";
 
-    /// <summary>Pictures of a class that a part is drawn from: a tenth of fewer is none.</summary>
+    /// <summary>Fewest pictures of a class from which a part can be split off, because a tenth of fewer would be
+    /// none.</summary>
     private const int FewestToSplit = 10;
 
     /// <summary>Reads a data set.</summary>
     /// <param name="path">The folder or archive.</param>
-    /// <param name="height">Height that pictures are brought to, in pixels.</param>
-    /// <param name="width">Width that pictures are brought to, in pixels.</param>
-    /// <param name="seed">Decides the split where the set has no parts.</param>
-    /// <param name="progress">Pictures so far, and in all.</param>
-    /// <param name="reading">How files become pixels; null as stock ML.NET reads them.</param>
-    /// <returns>The pictures in memory, and the test part's files in its order.</returns>
-    /// <exception cref="UserException">Something is wrong with it; the message names the file or folder.</exception>
+    /// <param name="height">Height in pixels to which pictures are resized.</param>
+    /// <param name="width">Width in pixels to which pictures are resized.</param>
+    /// <param name="seed">Seed of the split, if the set has no parts.</param>
+    /// <param name="progress">Receives the number of pictures so far and the total.</param>
+    /// <param name="reading">How files are decoded and resized; null to do as stock ML.NET does.</param>
+    /// <returns>The pictures in memory, and the files of the test part in order.</returns>
+    /// <exception cref="UserException">The data set is not valid; the message names the file or folder.</exception>
     public static (PictureData Data, IReadOnlyList<EncodedPicture> TestFiles) Load(
         string path,
         int height,
@@ -39,7 +40,8 @@ internal static class PictureFolder
         var classes = placed.Select(item => item.Class).Distinct().Order(StringComparer.Ordinal).ToArray();
         if (classes.Length < 2)
             throw new UserException(
-                $"--data {path}: there is one class only ('{classes[0]}'). A classifier needs at least two sub-folders with pictures."
+                $"--data {path}: there is only one class ('{classes[0]}'). A classifier needs at least two "
+                    + "subfolders with pictures."
             );
 
         var (parts, note) = Parts([.. placed.Select(item => item.Part)]);
@@ -69,24 +71,24 @@ internal static class PictureFolder
 
     /// <summary>The pictures of a data set with their parts and classes, not decoded.</summary>
     /// <param name="path">The folder or archive.</param>
-    /// <exception cref="UserException">It is not in folders named as the classes.</exception>
+    /// <exception cref="UserException">The pictures are not in folders named after their classes.</exception>
     public static IReadOnlyList<PlacedPicture> Place(string path) => Place(path, out _);
 
     /// <summary>
-    /// The pictures of a data set with their parts and classes, not decoded, and what does not count.
+    /// The pictures of a data set with their parts and classes, not decoded, and the files that do not count.
     /// </summary>
     /// <param name="path">The folder or archive.</param>
-    /// <param name="leftOut">What does not count, and why.</param>
-    /// <returns>In the order of their names.</returns>
-    /// <exception cref="UserException">It is not in folders named as the classes.</exception>
+    /// <param name="leftOut">Files that do not count, and why.</param>
+    /// <returns>The pictures, in the order of their names.</returns>
+    /// <exception cref="UserException">The pictures are not in folders named after their classes.</exception>
     public static IReadOnlyList<PlacedPicture> Place(string path, out LeftOut leftOut)
     {
         var found = PictureFiles.Find(path);
         (var pictures, var folders, leftOut) = found;
         if (pictures.Count == 0)
             throw new UserException(
-                $"--data {path}: there is no picture in it ({PictureNames.Endings}). Expected are sub-folders named as "
-                    + $"the classes, with pictures in them.{After(leftOut)}"
+                $"--data {path}: it contains no pictures ({PictureNames.Endings}). Expected are subfolders named "
+                    + $"after the classes, with pictures in them.{After(leftOut)}"
             );
         var root = CommonRoot(pictures, folders);
         var placed = pictures
@@ -102,49 +104,49 @@ internal static class PictureFolder
         return placed;
     }
 
-    /// <summary>How training uses the parts where that is not what their names say; null where it is.</summary>
+    /// <summary>How training uses the parts if that differs from their names; otherwise null.</summary>
     /// <param name="placed">The pictures of a data set.</param>
     public static string? NoteOn(IEnumerable<PlacedPicture> placed) =>
         Parts([.. placed.Select(item => item.Part)]).Note;
 
-    /// <summary>What was left out, behind another sentence; nothing where nothing was.</summary>
-    /// <param name="leftOut">What was left out.</param>
+    /// <summary>The report of left-out files, to follow another sentence; empty if there are none.</summary>
+    /// <param name="leftOut">The files that were left out.</param>
     private static string After(LeftOut leftOut) => leftOut.Text is { } text ? $" {text}" : "";
 
-    /// <summary>What each picture is for, and what people should know of it.</summary>
-    /// <param name="parts">What each picture's folder says; null where there are no parts.</param>
-    /// <returns>What each is for in the end: without a test part the validation part is it, and a training part alone
-    /// is split as if there were no parts. And a sentence on that for people.</returns>
+    /// <summary>Determines the part of each picture, with a note for the user.</summary>
+    /// <param name="parts">The part that each picture's folder names; null if there are no parts.</param>
+    /// <returns>The part of each picture, and a note: without a test part, the validation part becomes the test part;
+    /// a training part alone is split as if there were no parts.</returns>
     private static (string?[] Parts, string? Note) Parts(string?[] parts)
     {
         bool Has(string name) => parts.Contains(name);
         if (Has(Validation) && Has(Train) && !Has(Test))
         {
-            // Many sets have train and val only, and publish their figures on val: that is the part that no choice
-            // may look at.
+            // Many data sets have only train and val and report results on val, so that is the part that no decision
+            // may be based on.
             return (
                 [.. parts.Select(part => part == Validation ? Test : part)],
-                "There is no test part: the validation part is the test part, and a tenth of the training part is for validation."
+                "There is no test part: the validation part is used for testing, and a tenth of the training "
+                    + "part for validation."
             );
         }
 
         return Has(Train) && !Has(Validation) && !Has(Test)
             ? (
                 new string?[parts.Length],
-                "There is a training part only: a tenth of it is for validation, and a tenth is the test part."
+                "There is only a training part: a tenth of it is used for validation and a tenth for testing."
             )
             : (parts, null);
     }
 
     /// <summary>
-    /// Each part must be able to show each class: what is never trained on cannot be known, and what is never tested
-    /// has no figure.
+    /// Checks that every class occurs in every part: a class that is never trained on cannot be recognized, and one
+    /// that is never tested has no result.
     /// </summary>
-    /// <param name="path">For an error.</param>
+    /// <param name="path">Path of the data set, for error messages.</param>
     /// <param name="placed">The pictures.</param>
-    /// <param name="parts">What each is for.</param>
-    /// <exception cref="UserException">A class is missing from a part, or has too few pictures to be
-    /// split.</exception>
+    /// <param name="parts">Part of each picture.</param>
+    /// <exception cref="UserException">A class is missing from a part, or has too few pictures to split.</exception>
     private static void RefuseLackingClasses(string path, IReadOnlyList<PlacedPicture> placed, string?[] parts)
     {
         var hasParts = parts.Any(part => part is not null);
@@ -160,19 +162,21 @@ internal static class PictureFolder
             if (hasParts && (forTraining == 0 || In(Test) == 0))
                 throw new UserException(
                     $"--data {path}: the class '{group.Key}' has {In(Train)} pictures in the training part and "
-                        + $"{In(Test)} in the test part. Each class must be in both: add pictures, or remove its folders."
+                        + $"{In(Test)} in the test part. Every class must be in both: add pictures, or remove "
+                        + "its folders."
                 );
             if (parts.Contains(Validation) ? In(Validation) == 0 : forTraining < FewestToSplit)
                 throw new UserException(
                     parts.Contains(Validation)
-                        ? $"--data {path}: the class '{group.Key}' has no picture in the validation part. Each class must be in "
-                            + "every part: add pictures, or remove its folders."
+                        ? $"--data {path}: the class '{group.Key}' has no picture in the validation part. Every "
+                            + "class must be in every part: add pictures, or remove its folders."
                         : string.Create(
                             System.Globalization.CultureInfo.InvariantCulture,
-                            $"--data {path}: the class '{group.Key}' has {forTraining} pictures to be "
-                                + $"split. Each class needs at least {FewestToSplit}"
+                            $"--data {path}: the class '{group.Key}' has only {forTraining} pictures to "
+                                + $"split. Every class needs at least {FewestToSplit}"
                         )
-                            + ", because a tenth of them is held out; or parts of its own, in train/, validation/ and test/."
+                            + ", because a tenth of them is held out. Add pictures, or split the data yourself "
+                            + "into train/, validation/ and test/."
                 );
         }
     }
@@ -201,11 +205,11 @@ internal static class PictureFolder
     }
 
     /// <summary>
-    /// The part that a path names: <c>train</c>, <c>validation</c> or <c>test</c>, in any case and their longer
-    /// forms.
+    /// The part that a path names: <c>train</c>, <c>validation</c> or <c>test</c>, in any letter case, or one of
+    /// their longer forms.
     /// </summary>
     /// <param name="name">The picture's path.</param>
-    /// <param name="root">What all paths begin with.</param>
+    /// <param name="root">Common prefix of all paths.</param>
     private static string? PartOf(string name, string root) =>
         name[root.Length..].Split('/')[0].ToUpperInvariant() switch
         {
@@ -219,14 +223,14 @@ internal static class PictureFolder
     /// Whether a path has a class between the part and the file: a class may itself be called test.
     /// </summary>
     /// <param name="name">The picture's path.</param>
-    /// <param name="root">What all paths begin with.</param>
+    /// <param name="root">Common prefix of all paths.</param>
     private static bool HasClassBelow(string name, string root) => name[root.Length..].Split('/').Length >= 3;
 
     /// <summary>The folder that a picture's class is named after.</summary>
     /// <param name="name">The picture's path.</param>
-    /// <param name="root">What all paths begin with.</param>
-    /// <param name="path">For an error.</param>
-    /// <exception cref="UserException">The picture lies in no folder of a class.</exception>
+    /// <param name="root">Common prefix of all paths.</param>
+    /// <param name="path">Path of the data set, for error messages.</param>
+    /// <exception cref="UserException">The picture is not in a class folder.</exception>
     private static string ClassOf(string name, string root, string path)
     {
         var segments = name[root.Length..].Split('/');
@@ -234,18 +238,18 @@ internal static class PictureFolder
         return segments.Length > at + 1
             ? segments[at]
             : throw new UserException(
-                $"--data {path}: {name} is not in a class's sub-folder. Expected is "
+                $"--data {path}: {name} is not in a class subfolder. Expected is "
                     + $"CLASS/{Path.GetFileName(name)}, or train/CLASS/… and test/CLASS/…."
             );
     }
 
     /// <summary>
-    /// Folders that everything is in (an archive's top folder) say nothing; a single folder right above the pictures
-    /// is a class.
+    /// The common root folder: folders that contain everything (such as an archive's top folder) have no meaning, but
+    /// a single folder directly above the pictures is a class.
     /// </summary>
     /// <param name="pictures">The pictures.</param>
-    /// <param name="folders">The folders, empty ones too.</param>
-    /// <returns>With a slash at its end, or empty.</returns>
+    /// <param name="folders">The folders, including empty ones.</param>
+    /// <returns>The root with a trailing slash, or an empty string.</returns>
     private static string CommonRoot(List<EncodedPicture> pictures, HashSet<string> folders)
     {
         var root = "";
@@ -269,11 +273,11 @@ internal static class PictureFolder
         }
     }
 
-    /// <summary>What stands beside parts is in none of them.</summary>
-    /// <param name="path">For an error.</param>
-    /// <param name="root">What all paths begin with.</param>
+    /// <summary>Refuses folders beside the parts, which belong to no part.</summary>
+    /// <param name="path">Path of the data set, for error messages.</param>
+    /// <param name="root">Common prefix of all paths.</param>
     /// <param name="placed">The pictures.</param>
-    /// <exception cref="UserException">Some folders are parts, and one beside them is none.</exception>
+    /// <exception cref="UserException">Some folders are parts, and a folder beside them is not.</exception>
     private static void RefuseStrangers(string path, string root, IReadOnlyList<PlacedPicture> placed)
     {
         if (
@@ -281,19 +285,19 @@ internal static class PictureFolder
             && placed.FirstOrDefault(item => item.Part is null) is { } stranger
         )
             throw new UserException(
-                $"--data {path}: {stranger.Picture.Name} is in no part, but beside "
+                $"--data {path}: {stranger.Picture.Name} is not in a part, but beside "
                     + $"'{inPart.Picture.Name[..(inPart.Picture.Name.IndexOf('/', root.Length) + 1)]}'. Move its folder into "
                     + "train/, validation/ or test/, or out of the data."
             );
     }
 
-    /// <summary>Refuses a class without pictures: it would be missing in silence.</summary>
-    /// <param name="path">For an error.</param>
-    /// <param name="root">What all paths begin with.</param>
+    /// <summary>Refuses a class without pictures, which would otherwise be missing silently.</summary>
+    /// <param name="path">Path of the data set, for error messages.</param>
+    /// <param name="root">Common prefix of all paths.</param>
     /// <param name="folders">All folders.</param>
     /// <param name="placed">The pictures.</param>
-    /// <param name="leftOut">What does not count may be why a folder is empty.</param>
-    /// <exception cref="UserException">A folder holds no picture.</exception>
+    /// <param name="leftOut">Files that do not count, which may be why a folder is empty.</param>
+    /// <exception cref="UserException">A folder contains no picture.</exception>
     private static void RefuseEmptyFolders(
         string path,
         string root,
@@ -305,7 +309,7 @@ internal static class PictureFolder
         var filled = new HashSet<string>(StringComparer.Ordinal);
         foreach (var name in placed.Select(item => item.Picture.Name))
         {
-            // From the inside: where a folder is known, those around it are.
+            // From the innermost folder: if a folder is known, its parents are too.
             for (var end = name.LastIndexOf('/'); end > 0 && filled.Add(name[..end]); )
                 end = name.LastIndexOf('/', end - 1);
         }
@@ -322,15 +326,16 @@ internal static class PictureFolder
             .FirstOrDefault();
         if (empty is not null)
             throw new UserException(
-                $"--data {path}: the class folder '{LeftOut.Printable(empty)}' has no picture in it "
+                $"--data {path}: the class folder '{LeftOut.Printable(empty)}' contains no picture "
                     + $"({PictureNames.Endings}). Fill it, or remove it.{After(leftOut)}"
             );
     }
 
-    /// <summary>Names of classes go into files, tables, pictures and pages.</summary>
-    /// <param name="path">For an error.</param>
+    /// <summary>Checks class names, which are written to files, tables, plots and pages.</summary>
+    /// <param name="path">Path of the data set, for error messages.</param>
     /// <param name="placed">The pictures.</param>
-    /// <exception cref="UserException">A name holds what cannot stand in XML, or a control character.</exception>
+    /// <exception cref="UserException">A name contains a control character or a character that is not valid in
+    /// XML.</exception>
     private static void RefuseNames(string path, IReadOnlyList<PlacedPicture> placed)
     {
         foreach (var name in placed.Select(item => item.Class).Distinct())
@@ -338,11 +343,12 @@ internal static class PictureFolder
             if (name.Any(char.IsControl) || !IsText(name))
                 throw new UserException(
                     $"--data {path}: the class folder '{LeftOut.Printable(name)}' has characters in its name that "
-                        + "cannot be written into pictures and pages. Rename it."
+                        + "cannot be written to plots and pages. Rename it."
                 );
         }
 
-        // Blanks at the end of a name are not seen: nobody means two classes. Capital and small letters may be two.
+        // Trailing spaces in a name are invisible, so two such classes cannot be intended. Names that differ in
+        // letter case may be.
         if (
             placed
                 .Select(item => item.Class)
@@ -352,13 +358,13 @@ internal static class PictureFolder
             { } alike
         )
             throw new UserException(
-                $"--data {path}: there are {alike.Count()} class folders that look like '{alike.Key}', and differ in blanks "
-                    + "around the name. Put their pictures into one folder."
+                $"--data {path}: there are {alike.Count()} class folders named '{alike.Key}' that differ only in "
+                    + "spaces around the name. Put their pictures into one folder."
             );
     }
 
-    /// <summary>Whether a name can stand in XML, as SVG and HTML need it.</summary>
-    /// <param name="name">A class.</param>
+    /// <summary>Whether a name is valid in XML, as SVG and HTML require.</summary>
+    /// <param name="name">Name of a class.</param>
     private static bool IsText(string name)
     {
         try

@@ -1,8 +1,8 @@
-// One rule for what counts in a folder or an archive:
-//   hidden      what begins with a dot (.git, .DS_Store, .ipynb_checkpoints, ._ files of a Mac), and what systems leave
-//   picture     endings that Skia reads everywhere, and names without an ending where the first bytes are a picture's
-//   uncertain   pictures that Skia reads in some builds only, by their ending or, whatever that is, by their first bytes:
-//               they count where it reads them
+// The rule for what counts in a folder or an archive:
+//   hidden      names that start with a dot (.git, .DS_Store, .ipynb_checkpoints, ._ files of macOS), and system files
+//   picture     extensions that Skia reads everywhere, and names without an extension whose first bytes are a picture's
+//   uncertain   pictures that only some builds of Skia read, by extension or, whatever that is, by their first bytes:
+//               they count if Skia reads them
 //   other       everything else
 using SkiaSharp;
 using TorchBridge.Inference.Pictures;
@@ -41,10 +41,10 @@ internal static class PictureNames
         StringComparer.OrdinalIgnoreCase
     );
 
-    /// <summary>The endings that are read everywhere, for messages.</summary>
+    /// <summary>The extensions that are read everywhere, for messages.</summary>
     public static string Endings => string.Join(", ", Readable.Order(StringComparer.Ordinal));
 
-    /// <summary>Whether a file or folder is hidden, or left by a system or a program.</summary>
+    /// <summary>Whether a file or folder is hidden or a system file.</summary>
     /// <param name="name">Its name, without a path.</param>
     public static bool IsHidden(string name) => name.StartsWith('.') || SystemNames.Contains(name);
 
@@ -52,26 +52,26 @@ internal static class PictureNames
     /// <param name="path">With forward slashes.</param>
     public static bool HasHiddenPart(string path) => path.Split('/').Any(IsHidden);
 
-    /// <summary>First bytes that say what a file is.</summary>
+    /// <summary>Number of first bytes that identify the format of a file.</summary>
     public const int HeadBytes = 16;
 
-    /// <summary>Whether a file may be a picture by its name: by its ending, or because it has none.</summary>
+    /// <summary>Whether a file may be a picture by its name: by its extension, or because it has none.</summary>
     public static bool MayBePicture(string path) => IsPicture(path) || Path.GetExtension(path).Length == 0;
 
-    /// <summary>Whether a file is a picture by its ending, though perhaps one that cannot be read.</summary>
+    /// <summary>Whether a file is a picture by its extension, although it may not be readable.</summary>
     /// <param name="path">A path, or a name.</param>
     public static bool IsPicture(string path) =>
         Readable.Contains(Path.GetExtension(path)) || Uncertain.Contains(Path.GetExtension(path));
 
-    /// <summary>Why a file that may be a picture does not count; null where it does.</summary>
+    /// <summary>Why a file that may be a picture does not count; null if it does.</summary>
     /// <param name="path">Its name.</param>
     /// <param name="head">Its first bytes.</param>
-    /// <param name="whole">Gives all of them.</param>
+    /// <param name="whole">Reads the whole file.</param>
     public static LeftOut.Reason? WhyNot(string path, ReadOnlySpan<byte> head, Func<byte[]> whole)
     {
         if (Uncertain.Contains(Path.GetExtension(path)) || IsOfOtherFormat(head))
             return CanRead(whole()) ? null : LeftOut.Reason.Format;
-        // One that has a picture's name and is none is an error, which is told where it is read.
+        // A file that has a picture's name but is not a picture is an error, which is reported when it is read.
         return IsPicture(path) || IsOfKnownFormat(head) ? null : LeftOut.Reason.NoPicture;
     }
 
@@ -82,7 +82,8 @@ internal static class PictureNames
         || head.StartsWith("GIF8"u8)
         || (head.StartsWith("RIFF"u8) && head.Length >= 12 && head[8..12].SequenceEqual("WEBP"u8));
 
-    /// <summary>TIFF and what cameras make of it; AVIF and HEIC; JPEG XL; JPEG 2000; Photoshop; OpenEXR; Radiance.</summary>
+    /// <summary>TIFF and camera raw formats based on it; AVIF and HEIC; JPEG XL; JPEG 2000; Photoshop; OpenEXR;
+    /// Radiance.</summary>
     private static bool IsOfOtherFormat(ReadOnlySpan<byte> head) =>
         head.StartsWith("II*\0"u8)
         || head.StartsWith("MM\0*"u8)
@@ -93,7 +94,7 @@ internal static class PictureNames
         || head.StartsWith((ReadOnlySpan<byte>)[0x76, 0x2F, 0x31, 0x01])
         || head.StartsWith("#?RADIANCE"u8);
 
-    /// <summary>Whether Skia reads an encoded picture here.</summary>
+    /// <summary>Whether this build of Skia reads an encoded picture.</summary>
     private static bool CanRead(byte[] encoded)
     {
         using var data = SKData.CreateCopy(encoded);

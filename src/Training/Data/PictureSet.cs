@@ -1,15 +1,15 @@
 namespace TorchBridge.Training.Data;
 
-/// <summary>Pictures: count x 3 x height x width bytes, planes of red, green and blue, with a label each. Parts of a
-/// data set share the store that their pixels are in.</summary>
+/// <summary>Pictures: count x 3 x height x width bytes, planes of red, green and blue, with one label per picture.
+/// The parts of a data set share the store that holds their pixels.</summary>
 internal sealed record PictureSet
 {
     private readonly PixelStore store;
 
-    /// <summary>Where each picture is in the store; null where they stand in its order.</summary>
+    /// <summary>Index of each picture in the store; null if they are in its order.</summary>
     private readonly int[]? places;
 
-    /// <summary>A set whose pixels are in memory.</summary>
+    /// <summary>Creates a set whose pixels are in memory.</summary>
     /// <param name="pixels">All pixels, one picture after another.</param>
     /// <param name="labels">Class number of each picture.</param>
     /// <param name="height">Height in pixels.</param>
@@ -17,7 +17,7 @@ internal sealed record PictureSet
     public PictureSet(byte[] pixels, int[] labels, int height, int width)
         : this(new MemoryPixels(pixels, labels.Length, 3 * height * width), labels, height, width) { }
 
-    /// <summary>A set of all pictures of a store.</summary>
+    /// <summary>Creates a set of all pictures in a store.</summary>
     public PictureSet(PixelStore store, int[] labels, int height, int width)
         : this(store, null, labels, height, width) { }
 
@@ -39,32 +39,32 @@ internal sealed record PictureSet
 
     public int Count => Labels.Length;
 
-    /// <summary>Where each picture came from; null where all of them were made or came in one file.</summary>
+    /// <summary>The file of each picture; null if all of them were generated or came in one file.</summary>
     public IReadOnlyList<PictureSource>? Sources { get; init; }
 
     /// <summary>Bytes of one picture.</summary>
     public int Stride => 3 * Height * Width;
 
-    /// <summary>All pixels, one picture after another: the array that they are in, or a copy where they are somewhere
-    /// else. For sets that are small.</summary>
+    /// <summary>All pixels, one picture after another: the original array, or a copy if they are not in one. For
+    /// small sets only.</summary>
     public byte[] Pixels => places is null && store.Array is { } array ? array : Planes(0, Count);
 
-    /// <summary>The planes of one picture, for as long as the caller likes.</summary>
+    /// <summary>The planes of one picture; the span stays valid.</summary>
     public ReadOnlySpan<byte> Picture(int index)
     {
         byte[]? buffer = null;
         return Picture(index, ref buffer);
     }
 
-    /// <summary>The planes of one picture, until the next one is read into the same buffer.</summary>
-    /// <param name="index">Which picture.</param>
-    /// <param name="buffer">The caller's, null at first: one for all pictures, where they are in a file.</param>
+    /// <summary>The planes of one picture, valid until the next one is read into the same buffer.</summary>
+    /// <param name="index">Index of the picture.</param>
+    /// <param name="buffer">A buffer to reuse for all pictures if they are in a file; initially null.</param>
     public ReadOnlySpan<byte> Picture(int index, scoped ref byte[]? buffer) =>
         store.Read(places is null ? index : places[index], ref buffer);
 
-    /// <summary>The planes of pictures that follow each other, in an array of their own.</summary>
-    /// <param name="start">The first.</param>
-    /// <param name="count">How many.</param>
+    /// <summary>The planes of consecutive pictures, in a new array.</summary>
+    /// <param name="start">Index of the first picture.</param>
+    /// <param name="count">Number of pictures.</param>
     public byte[] Planes(int start, int count)
     {
         var planes = new byte[(long)count * Stride];
@@ -74,7 +74,7 @@ internal sealed record PictureSet
         return planes;
     }
 
-    /// <summary>Some of the pictures, in the order given. No pixel is copied.</summary>
+    /// <summary>Selects pictures in the given order, without copying pixels.</summary>
     public PictureSet Select(IReadOnlyList<int> indices) =>
         new(
             store,
@@ -87,7 +87,7 @@ internal sealed record PictureSet
             Sources = Sources is null ? null : [.. indices.Select(index => Sources[index])],
         };
 
-    /// <summary>These pictures and then others of the same size.</summary>
+    /// <summary>These pictures followed by others of the same size.</summary>
     public PictureSet With(PictureSet other)
     {
         int[] labels = [.. Labels, .. other.Labels];
@@ -99,22 +99,22 @@ internal sealed record PictureSet
     }
 
     /// <summary>
-    /// Some of the pictures, drawn without repetition: all, in drawn order, where there are no more.
+    /// A random sample without repetition; all pictures, in random order, if there are no more.
     /// </summary>
-    /// <param name="count">How many at most.</param>
-    /// <param name="draw">Decides which.</param>
+    /// <param name="count">Largest number of pictures.</param>
+    /// <param name="draw">Source of randomness.</param>
     public PictureSet Sample(int count, Draw draw) => Select([.. draw.Permutation(Count).Take(count)]);
 
     private IEnumerable<int> Places => places ?? Enumerable.Range(0, Count);
 }
 
-/// <summary>A data set as training takes it. Choices look at <see cref="Validation"/>; <see cref="Test"/> is read
+/// <summary>A data set for training. Decisions are based on <see cref="Validation"/>; <see cref="Test"/> is used only
 /// once, at the end.</summary>
-/// <param name="Name">What it is, for the card: <c>drawn pictures</c>, <c>CIFAR-10</c>, a path.</param>
-/// <param name="ClassNames">One a class.</param>
-/// <param name="Training">What the weights are learned from.</param>
-/// <param name="Validation">What choices are made by.</param>
-/// <param name="Test">What is reported.</param>
+/// <param name="Name">Description for the card: <c>drawn pictures</c>, <c>CIFAR-10</c>, a path.</param>
+/// <param name="ClassNames">One name per class.</param>
+/// <param name="Training">The part that the weights are trained on.</param>
+/// <param name="Validation">The part that decisions are based on.</param>
+/// <param name="Test">The part that is reported.</param>
 internal sealed record PictureData(
     string Name,
     IReadOnlyList<string> ClassNames,
@@ -123,9 +123,9 @@ internal sealed record PictureData(
     PictureSet Test
 )
 {
-    /// <summary>What people should know of how it was read, or null.</summary>
+    /// <summary>A note for the user about how the data was read, or null.</summary>
     public string? Note { get; init; }
 
-    /// <summary>A warning that names the pictures that stand in more than one part; null where none do.</summary>
+    /// <summary>A warning that names pictures which occur in more than one part; null if there are none.</summary>
     public string? Overlap { get; init; }
 }

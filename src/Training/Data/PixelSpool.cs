@@ -3,24 +3,24 @@ using TorchBridge.Training.Artifacts;
 
 namespace TorchBridge.Training.Data;
 
-/// <summary>Collects decoded pictures whose number is not known before: in memory, and where they become many, in a
-/// file that goes with the process.</summary>
-/// <param name="stride">Bytes of a picture.</param>
-/// <param name="inMemory">Bytes up to which they stay in memory.</param>
+/// <summary>Collects decoded pictures whose number is not known in advance: in memory, and beyond a limit in a file
+/// that is deleted with the process.</summary>
+/// <param name="stride">Bytes per picture.</param>
+/// <param name="inMemory">Size in bytes up to which they stay in memory.</param>
 internal sealed class PixelSpool(int stride, long inMemory = PixelSpool.MostInMemory)
 {
-    /// <summary>Bytes of pixels up to which a set is held in memory.</summary>
+    /// <summary>Size of the pixels, in bytes, up to which a set is held in memory.</summary>
     public const long MostInMemory = 512L << 20;
     private readonly List<byte[]> held = [];
     private SafeFileHandle? file;
     private int count;
 
-    /// <summary>Adds the next picture; its array is kept.</summary>
-    /// <exception cref="UserException">There is no room for it.</exception>
+    /// <summary>Adds the next picture; the array itself is kept.</summary>
+    /// <exception cref="UserException">The disk is full.</exception>
     public void Add(byte[] planes)
     {
         if (planes.Length != stride)
-            throw new ArgumentException($"{planes.Length} bytes; a picture has {stride}", nameof(planes));
+            throw new ArgumentException($"{planes.Length} bytes, but a picture has {stride}", nameof(planes));
         held.Add(planes);
         count++;
         if (file is null && (long)count * stride <= inMemory)
@@ -34,7 +34,7 @@ internal sealed class PixelSpool(int stride, long inMemory = PixelSpool.MostInMe
         held.Clear();
     }
 
-    /// <summary>What was added.</summary>
+    /// <summary>Returns the pictures that were added.</summary>
     public PixelStore Finish()
     {
         if (file is not null)

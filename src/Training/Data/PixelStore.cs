@@ -2,39 +2,38 @@ using Microsoft.Win32.SafeHandles;
 
 namespace TorchBridge.Training.Data;
 
-/// <summary>Pixels of pictures of one size, one picture after another: in memory, or in a file that is read picture by
-/// picture, so that a set of any size takes no more memory than a batch of it.</summary>
+/// <summary>Pixels of pictures of one size, one picture after another: in memory, or in a file that is read picture
+/// by picture, so that a set of any size needs no more memory than one batch.</summary>
 internal abstract class PixelStore
 {
-    /// <summary>Makes a store.</summary>
-    /// <param name="count">Pictures.</param>
-    /// <param name="stride">Bytes of one.</param>
+    /// <summary>Creates a store.</summary>
+    /// <param name="count">Number of pictures.</param>
+    /// <param name="stride">Bytes per picture.</param>
     protected PixelStore(int count, int stride)
     {
         Count = count;
         Stride = stride;
     }
 
-    /// <summary>How many pictures there are.</summary>
+    /// <summary>Number of pictures.</summary>
     public int Count { get; }
 
-    /// <summary>Bytes of one.</summary>
+    /// <summary>Bytes per picture.</summary>
     public int Stride { get; }
 
-    /// <summary>All bytes in one array, or null where they are in a file.</summary>
+    /// <summary>All bytes in one array, or null if they are in a file.</summary>
     public virtual byte[]? Array => null;
 
-    /// <summary>The bytes of a picture: where they are, or read into a buffer, which is made where there is
-    /// none.</summary>
-    /// <param name="index">Which picture.</param>
-    /// <param name="buffer">The caller's; what was given out before from it is overwritten.</param>
+    /// <summary>The bytes of a picture: in place, or read into a buffer, which is created if it is null.</summary>
+    /// <param name="index">Index of the picture.</param>
+    /// <param name="buffer">The caller's buffer; its previous contents are overwritten.</param>
     public abstract ReadOnlySpan<byte> Read(int index, scoped ref byte[]? buffer);
 }
 
 /// <summary>Pixels in memory.</summary>
-/// <param name="pixels">All of them.</param>
-/// <param name="count">Pictures.</param>
-/// <param name="stride">Bytes of one.</param>
+/// <param name="pixels">The pixels.</param>
+/// <param name="count">Number of pictures.</param>
+/// <param name="stride">Bytes per picture.</param>
 internal sealed class MemoryPixels(byte[] pixels, int count, int stride) : PixelStore(count, stride)
 {
     /// <inheritdoc/>
@@ -45,11 +44,12 @@ internal sealed class MemoryPixels(byte[] pixels, int count, int stride) : Pixel
         pixels.AsSpan(index * Stride, Stride);
 }
 
-/// <summary>Pixels in a file. It is read, not mapped: mapped pages count as the process's memory.</summary>
-/// <param name="file">Open for reading, from any thread.</param>
-/// <param name="offset">Where the first picture begins.</param>
-/// <param name="count">Pictures.</param>
-/// <param name="stride">Bytes of one.</param>
+/// <summary>Pixels in a file. It is read, not memory-mapped, because mapped pages count as memory of the
+/// process.</summary>
+/// <param name="file">A file that is open for reading from any thread.</param>
+/// <param name="offset">Offset of the first picture.</param>
+/// <param name="count">Number of pictures.</param>
+/// <param name="stride">Bytes per picture.</param>
 internal sealed class FilePixels(SafeFileHandle file, long offset, int count, int stride) : PixelStore(count, stride)
 {
     /// <inheritdoc/>
@@ -63,7 +63,7 @@ internal sealed class FilePixels(SafeFileHandle file, long offset, int count, in
         return buffer;
     }
 
-    /// <summary>Fills a buffer from a place in a file.</summary>
+    /// <summary>Fills a buffer from an offset in a file.</summary>
     /// <exception cref="EndOfStreamException">The file is shorter.</exception>
     public static void ReadAll(SafeFileHandle file, Span<byte> target, long at)
     {
@@ -71,7 +71,7 @@ internal sealed class FilePixels(SafeFileHandle file, long offset, int count, in
         {
             var read = RandomAccess.Read(file, target, at);
             if (read == 0)
-                throw new EndOfStreamException("the file of decoded pictures is shorter than it was");
+                throw new EndOfStreamException("the file of decoded pictures has been truncated");
             target = target[read..];
             at += read;
         }

@@ -6,9 +6,9 @@ namespace TorchBridge.Training.Data;
 internal static class TarEntries
 {
     /// <summary>The next entry; null at the end.</summary>
-    /// <param name="archive">Where it stands; it can only go forward.</param>
-    /// <exception cref="InvalidDataException">The archive is damaged. Of numbers in a header that are too large the
-    /// library says what its arithmetic throws.</exception>
+    /// <param name="archive">The archive, which can only be read forward.</param>
+    /// <exception cref="InvalidDataException">The archive is damaged. For numbers in a header that are too large, the
+    /// library throws arithmetic exceptions, which are wrapped.</exception>
     public static TarEntry? Next(TarReader archive)
     {
         try

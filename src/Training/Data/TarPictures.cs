@@ -1,5 +1,5 @@
-// Why a file on the way: a .tar.gz can only be read from its beginning to its end, and its pictures may be more than
-// memory holds. They are unpacked once, one after another, into one file that goes with the process.
+// Why there is an intermediate file: a .tar.gz can only be read from beginning to end, and its pictures may not fit in
+// memory. They are unpacked once, one after another, into one file that is deleted with the process.
 using System.Formats.Tar;
 using System.IO.Compression;
 using Microsoft.Win32.SafeHandles;
@@ -18,10 +18,10 @@ internal sealed class TarPictures
 
     /// <summary>Unpacks an archive.</summary>
     /// <param name="path">The archive, a tar packed with gzip.</param>
-    /// <returns>The pictures; their bytes are read from the unpacked file, which goes with the process.</returns>
-    /// <exception cref="UserException">It holds more than an archive may, or there is no room to unpack
-    /// it.</exception>
-    /// <exception cref="InvalidDataException">It is no archive, or is damaged.</exception>
+    /// <returns>The pictures; their bytes are read from the unpacked file, which is deleted with the
+    /// process.</returns>
+    /// <exception cref="UserException">The archive exceeds the limits, or the disk is full.</exception>
+    /// <exception cref="InvalidDataException">It is not an archive, or is damaged.</exception>
     public static FoundPictures Find(string path)
     {
         var tar = new TarPictures();
@@ -36,7 +36,7 @@ internal sealed class TarPictures
         }
     }
 
-    /// <summary>Goes through the archive once.</summary>
+    /// <summary>Reads the archive once.</summary>
     /// <param name="path">The archive.</param>
     private FoundPictures Unpack(string path)
     {
@@ -49,9 +49,9 @@ internal sealed class TarPictures
             var limits = new ArchiveLimits(path, file.Length);
             while (TarEntries.Next(archive) is { } entry)
             {
-                // Whatever it is, it has to be unpacked to get past it.
+                // Every entry has to be unpacked to get past it, so every entry counts.
                 limits.Add(entry.Name, entry.Length, null);
-                // No file: what `git archive` says of all that follow.
+                // Not a file: attributes that `git archive` declares for all following entries.
                 if (entry.EntryType == TarEntryType.GlobalExtendedAttributes)
                     continue;
                 if (entries.Name(entry.Name, out var name, out var isFolder))
@@ -71,7 +71,7 @@ internal sealed class TarPictures
             }
         }
 
-        // The checksum stands at the very end.
+        // The checksum is at the very end.
         stream.CopyTo(Stream.Null);
         found.Pictures.Sort((a, b) => string.CompareOrdinal(a.Name, b.Name));
         return found;
@@ -94,7 +94,8 @@ internal sealed class TarPictures
         return start;
     }
 
-    /// <summary>A method of its own: what is read later must not hold the bytes that are in the file now.</summary>
+    /// <summary>A separate method, so that the closure for reading later does not capture the bytes of the
+    /// entry.</summary>
     private EncodedPicture Place(string name, long start, int count) => new(name, () => Read(start, count, name));
 
     private byte[] Read(long start, int count, string name)
@@ -104,7 +105,7 @@ internal sealed class TarPictures
         {
             var more = RandomAccess.Read(unpacked, bytes.AsSpan(read), start + read);
             if (more == 0)
-                throw new InvalidPictureException($"{name} cannot be read: the unpacked file is cut short");
+                throw new InvalidPictureException($"{name} cannot be read: the unpacked file has been truncated");
             read += more;
         }
 

@@ -1,13 +1,14 @@
 namespace TorchBridge.Training.Data;
 
-/// <summary>Cuts an epoch into batches. A last one of a single sample joins the one before: BatchNorm of one value has
-/// no variance, and on maps of one pixel its statistics would be NaN for ever.</summary>
+/// <summary>Splits an epoch into batches. A last batch with a single sample is merged into the previous one:
+/// BatchNorm of one value has no variance, and on feature maps of one pixel its statistics would become NaN for
+/// good.</summary>
 internal static class TrainingBatches
 {
-    /// <summary>The batches of samples in their order.</summary>
+    /// <summary>Splits samples into batches, in order.</summary>
     /// <param name="order">Indices of samples.</param>
-    /// <param name="size">Samples a batch, at least 1.</param>
-    /// <returns>Batches of that size; the last has up to one sample more, or fewer.</returns>
+    /// <param name="size">Samples per batch, at least 1.</param>
+    /// <returns>Batches of that size; the last one may be smaller, or have one sample more.</returns>
     public static IEnumerable<int[]> InBatches(this int[] order, int size)
     {
         var count = Count(order.Length, size);
@@ -15,9 +16,9 @@ internal static class TrainingBatches
             yield return index == count - 1 ? order[(index * size)..] : order[(index * size)..((index + 1) * size)];
     }
 
-    /// <summary>How many batches there are.</summary>
-    /// <param name="samples">How many samples there are.</param>
-    /// <param name="size">Samples a batch.</param>
+    /// <summary>The number of batches.</summary>
+    /// <param name="samples">Number of samples.</param>
+    /// <param name="size">Samples per batch.</param>
     public static int Count(int samples, int size) =>
         samples > size && samples % size == 1 ? samples / size : (samples + size - 1) / size;
 }

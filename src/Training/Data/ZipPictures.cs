@@ -4,22 +4,22 @@ using TorchBridge.Inference.Pictures;
 
 namespace TorchBridge.Training.Data;
 
-/// <summary>The pictures of a .zip: found by their names, unpacked one at a time when they are needed.</summary>
+/// <summary>The pictures of a .zip: found by their names, and unpacked one at a time when needed.</summary>
 internal sealed class ZipPictures
 {
     private const int UnixKind = 0xF000,
         UnixLink = 0xA000;
     private readonly ZipArchive archive;
 
-    // The library's archive is one file with one position.
+    // The library's archive has a single file position.
     private readonly Lock gate = new();
 
     private ZipPictures(ZipArchive archive) => this.archive = archive;
 
-    /// <summary>Looks at an archive.</summary>
-    /// <param name="path">The archive; it stays open as long as its pictures are asked for.</param>
-    /// <exception cref="UserException">It holds more than an archive may, or a name twice.</exception>
-    /// <exception cref="InvalidDataException">It is no archive.</exception>
+    /// <summary>Finds the pictures in an archive.</summary>
+    /// <param name="path">The archive; it stays open as long as its pictures are in use.</param>
+    /// <exception cref="UserException">The archive exceeds the limits, or contains a name twice.</exception>
+    /// <exception cref="InvalidDataException">It is not an archive.</exception>
     public static FoundPictures Find(string path)
     {
         var zip = new ZipPictures(
@@ -36,9 +36,9 @@ internal sealed class ZipPictures
         }
     }
 
-    /// <summary>Goes through the archive's list of entries; nothing is unpacked.</summary>
-    /// <param name="path">For errors.</param>
-    /// <param name="limits">Counts what it would unpack to.</param>
+    /// <summary>Reads the archive's list of entries without unpacking anything.</summary>
+    /// <param name="path">Path of the archive, for error messages.</param>
+    /// <param name="limits">Checks the unpacked sizes.</param>
     private FoundPictures Find(string path, ArchiveLimits limits)
     {
         var found = new FoundPictures([], new(StringComparer.Ordinal), new());
@@ -56,7 +56,9 @@ internal sealed class ZipPictures
             else
             {
                 if (entry.IsEncrypted)
-                    throw new UserException($"--data {path}: {name} is encrypted. Give an archive without a password.");
+                    throw new UserException(
+                        $"--data {path}: {name} is encrypted. Give an archive that is not password-protected."
+                    );
                 limits.Add(name, entry.Length, entry.CompressedLength);
                 entries.Add(new EncodedPicture(name, () => Read(entry, name)), HeadOf(entry));
             }
@@ -66,7 +68,8 @@ internal sealed class ZipPictures
         return found;
     }
 
-    /// <summary>None where it cannot be unpacked: who reads it whole says why.</summary>
+    /// <summary>The first bytes of an entry; empty if it cannot be unpacked, which is reported when the whole entry
+    /// is read.</summary>
     private static byte[] HeadOf(ZipArchiveEntry entry)
     {
         try
@@ -81,8 +84,8 @@ internal sealed class ZipPictures
     }
 
     /// <summary>Unpacks one picture; the archive is read by one thread at a time.</summary>
-    /// <param name="entry">Where it stands.</param>
-    /// <param name="name">For errors.</param>
+    /// <param name="entry">The entry.</param>
+    /// <param name="name">Name of the picture, for error messages.</param>
     private byte[] Read(ZipArchiveEntry entry, string name)
     {
         byte[] bytes;
@@ -103,6 +106,8 @@ internal sealed class ZipPictures
         sum.Update(bytes);
         return (uint)sum.Value == entry.Crc32
             ? bytes
-            : throw new InvalidPictureException($"{name} is damaged: its checksum is not the one in the archive");
+            : throw new InvalidPictureException(
+                $"{name} is damaged: its checksum does not match the one in the archive"
+            );
     }
 }

@@ -3,31 +3,30 @@ using System.Text.Json;
 
 namespace TorchBridge.Training.Deployment;
 
-/// <summary>A job's folder as the schedulers that clusters have run it: every item is a pure function of the folder and
-/// an index, so nothing of ours needs to run beside them.</summary>
+/// <summary>Files for running a job with the schedulers of clusters: every item is a pure function of the folder and
+/// an index, so no service of this program is needed.</summary>
 internal static class BatchManifests
 {
-    /// <summary>Slurm's own limit of an array's indices, where an administrator has not changed it (MaxArraySize
-    /// 1001).</summary>
+    /// <summary>Slurm's default limit for the indices of an array (MaxArraySize 1001).</summary>
     private const int MostSlurmTasks = 1000;
 
-    /// <summary>Kubernetes' limit of an Indexed Job with limits an index.</summary>
+    /// <summary>Kubernetes' limit for an Indexed Job with a backoff limit per index.</summary>
     internal const int MostJobIndices = 100_000;
 
     private const int AtATime = 32;
 
-    /// <summary>The arguments that do an item, before its index.</summary>
+    /// <summary>The arguments for doing an item, before its index.</summary>
     /// <param name="isSweep">Whether the items are trials.</param>
     /// <param name="folder">The job's folder.</param>
     public static string[] Arguments(bool isSweep, string folder) =>
         isSweep ? ["sweep", "run", "--out", folder, "--index"] : ["score", "--out", folder, "--shard"];
 
-    /// <summary>A script for sbatch: an array whose tasks take every so many-th item. A task that was requeued, or sent
-    /// again, finds what is done.</summary>
-    /// <param name="name">Of the Slurm job.</param>
-    /// <param name="count">Items.</param>
-    /// <param name="program">The program's assembly, where the nodes find it.</param>
-    /// <param name="arguments">As <see cref="Arguments"/> gives them.</param>
+    /// <summary>A script for sbatch: an array whose tasks take the items in turn. A task that is requeued or
+    /// submitted again skips finished items.</summary>
+    /// <param name="name">Name of the Slurm job.</param>
+    /// <param name="count">Number of items.</param>
+    /// <param name="program">Path of the program's assembly on the nodes.</param>
+    /// <param name="arguments">The result of <see cref="Arguments"/>.</param>
     public static string Slurm(string name, int count, string program, IEnumerable<string> arguments)
     {
         var tasks = Math.Min(count, MostSlurmTasks);
@@ -54,14 +53,14 @@ internal static class BatchManifests
         );
     }
 
-    /// <summary>An Indexed Job: an index is tried again by itself, and a bad one ends neither the others nor the
+    /// <summary>An Indexed Job: each index is retried separately, and a failing one ends neither the others nor the
     /// job.</summary>
-    /// <param name="name">Of the Job.</param>
-    /// <param name="image">With the training program in <c>/app</c>.</param>
-    /// <param name="claim">The volume claim that the folder is on.</param>
-    /// <param name="mount">Where the claim is mounted: the folder, or one above it.</param>
-    /// <param name="count">Items.</param>
-    /// <param name="arguments">As <see cref="Arguments"/> gives them.</param>
+    /// <param name="name">Name of the Job.</param>
+    /// <param name="image">Image with the training program in <c>/app</c>.</param>
+    /// <param name="claim">The volume claim that contains the folder.</param>
+    /// <param name="mount">Mount path of the claim: the folder or a parent of it.</param>
+    /// <param name="count">Number of items.</param>
+    /// <param name="arguments">The result of <see cref="Arguments"/>.</param>
     public static string IndexedJob(
         string name,
         string image,
@@ -140,10 +139,10 @@ internal static class BatchManifests
             """
         );
 
-    /// <summary>A word that a shell takes as it is.</summary>
+    /// <summary>Quotes a word for a shell.</summary>
     private static string Shell(string word) => $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 
-    /// <summary>A YAML string: JSON's are of them. What looks like a variable is none.</summary>
+    /// <summary>A YAML string, written as a JSON string; variable references are escaped.</summary>
     private static string Quoted(string text) =>
         JsonSerializer.Serialize(text.Replace("$(", "$$(", StringComparison.Ordinal));
 }

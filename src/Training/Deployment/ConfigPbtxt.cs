@@ -1,5 +1,5 @@
-// What it does: writes a complete config.pbtxt, so that Triton takes it with --disable-auto-complete-config: what
-// Triton would complete by itself is not what the model says (a batch limit of 4). Field names: model_config.proto of
+// What it does: writes a complete config.pbtxt, so that Triton accepts it with --disable-auto-complete-config: values
+// that Triton would complete by itself differ from the model's (a batch limit of 4). Field names: model_config.proto of
 // triton-inference-server/common.
 using System.Globalization;
 using System.Text;
@@ -11,20 +11,20 @@ namespace TorchBridge.Training.Deployment;
 /// <summary>The configuration of a model in a Triton repository.</summary>
 internal static class ConfigPbtxt
 {
-    /// <summary>Name of the labels' file, beside the configuration.</summary>
+    /// <summary>Name of the labels file, beside the configuration.</summary>
     public const string Labels = "labels.txt";
 
     private const int MaxBatchSize = 32;
     private const int QueueSize = 128;
 
-    /// <summary>Writes it.</summary>
-    /// <param name="name">Of the model: the name of its folder.</param>
+    /// <summary>Creates the configuration.</summary>
+    /// <param name="name">Name of the model: the name of its folder.</param>
     /// <param name="graph">The model.</param>
-    /// <exception cref="UserException">It takes or gives what Triton has no name for.</exception>
+    /// <exception cref="UserException">An input or output has a type that Triton does not support.</exception>
     public static string Of(string name, OnnxGraph graph)
     {
         ValueInfo[] inputs = [.. graph.Inputs.Where(input => !graph.Initializers.ContainsKey(input.Name))];
-        // Triton takes a batch limit only where axis 0 of every input and output is free.
+        // Triton accepts a batch limit only if axis 0 of every input and output is free.
         var isBatched = inputs.Concat(graph.Outputs).All(value => value.Dims is [string, ..]);
         var text = new StringBuilder();
         text.Append(
@@ -37,7 +37,8 @@ internal static class ConfigPbtxt
             Append(text, "output", output, isBatched, HasLabels(graph, output) ? Labels : null);
         text.Append("version_policy { latest { num_versions: 1 } }\n");
         text.Append("instance_group [ { count: 1 kind: KIND_CPU } ]\n");
-        // Requests that wait while a batch runs are the next batch; beyond the queue they are refused at once.
+        // Requests that wait while a batch runs form the next batch; if the queue is full, requests are rejected
+        // immediately.
         if (isBatched)
             text.Append(
                 CultureInfo.InvariantCulture,
@@ -57,11 +58,11 @@ internal static class ConfigPbtxt
     }
 
     /// <summary>Writes an input or an output.</summary>
-    /// <param name="text">Receives it.</param>
+    /// <param name="text">Receives the text.</param>
     /// <param name="kind"><c>input</c> or <c>output</c>.</param>
     /// <param name="value">Its name, type and axes.</param>
-    /// <param name="isBatched">Whether axis 0 is the batch, which the configuration then leaves out.</param>
-    /// <param name="labels">The labels' file of an output; null for none.</param>
+    /// <param name="isBatched">Whether axis 0 is the batch, which the configuration then omits.</param>
+    /// <param name="labels">The labels file of an output; null for none.</param>
     private static void Append(StringBuilder text, string kind, ValueInfo value, bool isBatched, string? labels)
     {
         var dims = DimsOf(value, isBatched, free: -1);
@@ -69,7 +70,7 @@ internal static class ConfigPbtxt
             CultureInfo.InvariantCulture,
             $"{kind} [ {{ name: {Quoted(value.Name)} data_type: {TypeOf(value)} "
         );
-        // A list of axes must not be empty: one number a row is [1], reshaped to none.
+        // A list of axes must not be empty, so one number per row is [1], reshaped to no axes.
         text.Append(dims.Length == 0 ? "dims: [ 1 ] reshape { shape: [ ] }" : $"dims: [ {string.Join(", ", dims)} ]");
         if (labels is not null)
             text.Append(CultureInfo.InvariantCulture, $" label_filename: {Quoted(labels)}");
@@ -83,10 +84,10 @@ internal static class ConfigPbtxt
         graph.Metadata.ContainsKey(MetadataKeys.ClassNames)
         && output.Name is ModelNames.Logits or ModelNames.Probabilities;
 
-    /// <summary>Sizes of the axes as Triton has them.</summary>
+    /// <summary>Sizes of the axes in Triton's format.</summary>
     /// <param name="value">An input or an output.</param>
-    /// <param name="isBatched">Whether the first axis is left out.</param>
-    /// <param name="free">What stands for a size that the model leaves free.</param>
+    /// <param name="isBatched">Whether the first axis is omitted.</param>
+    /// <param name="free">The value for free sizes.</param>
     private static long[] DimsOf(ValueInfo value, bool isBatched, long free) =>
         [.. value.Dims.Skip(isBatched ? 1 : 0).Select(axis => axis is long size ? size : free)];
 
@@ -110,10 +111,10 @@ internal static class ConfigPbtxt
             ElementType.Int64 => "TYPE_INT64",
             ElementType.Bool => "TYPE_BOOL",
             ElementType.Text => "TYPE_STRING",
-            _ => throw new UserException($"'{value.Name}' is {value.Type}, for which Triton has no name."),
+            _ => throw new UserException($"'{value.Name}' has type {value.Type}, which Triton does not support."),
         };
 
-    /// <summary>A text in quotes, as protobuf's text format has them.</summary>
+    /// <summary>Quotes a string for protobuf's text format.</summary>
     /// <param name="text">Any text.</param>
     private static string Quoted(string text)
     {

@@ -7,13 +7,13 @@ using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Training.Deployment;
 
-/// <summary>Writes a folder from which others serve the model: the repository, and what the target needs beside
-/// it.</summary>
+/// <summary>Writes a folder from which a server can serve the model: the repository and the target's own
+/// files.</summary>
 internal static class DeploymentPackager
 {
     private const string Repository = "models";
 
-    /// <summary>ONNX Runtime's first versions with an opset
+    /// <summary>The first version of ONNX Runtime that supports an opset
     /// (onnxruntime.ai/docs/reference/compatibility.html).</summary>
     private static readonly Dictionary<int, string> FirstRuntime = new()
     {
@@ -24,12 +24,12 @@ internal static class DeploymentPackager
         [21] = "1.18",
     };
 
-    /// <summary>Writes it: made beside the folder under another name, and renamed whole.</summary>
+    /// <summary>Writes the folder under a temporary name and renames it when it is complete.</summary>
     /// <param name="onnx">The model.</param>
-    /// <param name="target">Who serves it.</param>
+    /// <param name="target">The target.</param>
     /// <param name="place">Names and addresses.</param>
-    /// <returns>Paths of the files, and what the reader should know of them.</returns>
-    /// <exception cref="UserException">There is no model, or the folder is there.</exception>
+    /// <returns>Paths of the files, and a note about them.</returns>
+    /// <exception cref="UserException">There is no model, or the folder exists already.</exception>
     public static (IReadOnlyList<string> Files, string Note) Package(
         string onnx,
         DeploymentTarget target,
@@ -39,7 +39,7 @@ internal static class DeploymentPackager
         var graph = Read(onnx);
         var folder = Path.GetFullPath(place.Folder);
         if (Directory.Exists(folder) || File.Exists(folder))
-            throw new UserException($"{place.Folder} is there. Delete it, or name another folder with --to.");
+            throw new UserException($"{place.Folder} exists already. Delete it, or give another folder with --to.");
         var staging = $"{folder}.{Guid.NewGuid():N}.tmp";
         try
         {
@@ -67,10 +67,10 @@ internal static class DeploymentPackager
     }
 
     /// <summary>Writes the repository and the target's own files.</summary>
-    /// <param name="staging">A folder beside the place that it is moved to.</param>
+    /// <param name="staging">The temporary folder.</param>
     /// <param name="onnx">The model's file.</param>
-    /// <param name="graph">The same, read.</param>
-    /// <param name="target">Who serves it.</param>
+    /// <param name="graph">The model's graph.</param>
+    /// <param name="target">The target.</param>
     /// <param name="place">Names and paths.</param>
     private static void WriteAll(
         string staging,
@@ -106,17 +106,17 @@ internal static class DeploymentPackager
 
     /// <summary>Reads the exported model.</summary>
     /// <param name="onnx">Its file.</param>
-    /// <exception cref="UserException">It is missing, no model, or has its tensors in other files.</exception>
+    /// <exception cref="UserException">It is missing, is not a model, or has its tensors in other files.</exception>
     private static OnnxGraph Read(string onnx)
     {
         try
         {
-            // Packages hold one file a version; a model with its tensors in others is larger than any that is trained
+            // Packages contain one file per version; a model with external tensors is larger than any that is trained
             // here.
             return OnnxReader.DataFiles(onnx).Count == 0
                 ? OnnxReader.Read(onnx)
                 : throw new UserException(
-                    $"{onnx} keeps its tensors in other files; only a model in one file is packaged."
+                    $"{onnx} has its tensors in other files; only single-file models can be packaged."
                 );
         }
         catch (Exception error) when (error is IOException or InvalidDataException or UnauthorizedAccessException)
@@ -125,8 +125,8 @@ internal static class DeploymentPackager
         }
     }
 
-    /// <summary>A line a class. Triton knows no other way: a line break within a name is a space.</summary>
-    /// <param name="graph">The model; null is given where its metadata names no classes.</param>
+    /// <summary>One line per class, as Triton requires; a line break in a name becomes a space.</summary>
+    /// <param name="graph">The model. The result is null if its metadata names no classes.</param>
     private static string? LabelsOf(OnnxGraph graph)
     {
         if (!graph.Metadata.TryGetValue(MetadataKeys.ClassNames, out var json))

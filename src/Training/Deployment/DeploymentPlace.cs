@@ -1,8 +1,8 @@
 namespace TorchBridge.Training.Deployment;
 
 /// <summary>Names and addresses of a package.</summary>
-/// <param name="Folder">Where it is written.</param>
-/// <param name="Name">Of the model and the service.</param>
-/// <param name="Image">Of the container.</param>
-/// <param name="Storage">Where KServe finds the repository.</param>
+/// <param name="Folder">Folder to write.</param>
+/// <param name="Name">Name of the model and the service.</param>
+/// <param name="Image">Name of the container image.</param>
+/// <param name="Storage">Storage URI from which KServe loads the repository.</param>
 internal sealed record DeploymentPlace(string Folder, string Name, string Image, string Storage);

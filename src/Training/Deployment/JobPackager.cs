@@ -1,22 +1,23 @@
+using System.Globalization;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Jobs;
 
 namespace TorchBridge.Training.Deployment;
 
-/// <summary>Writes the file by which a scheduler runs a job.</summary>
+/// <summary>Writes the file with which a scheduler runs a job.</summary>
 internal static class JobPackager
 {
     private const string Slurm = "slurm";
 
-    /// <summary>The schedulers.</summary>
+    /// <summary>Names of the schedulers.</summary>
     public static IReadOnlyList<string> Targets { get; } = [Slurm, "kubernetes-job"];
 
-    /// <summary>Writes it.</summary>
+    /// <summary>Writes the file.</summary>
     /// <param name="target">One of <see cref="Targets"/>.</param>
     /// <param name="job">The job's folder.</param>
     /// <param name="place">Names; <see cref="DeploymentPlace.Storage"/> is the volume claim.</param>
-    /// <returns>The file.</returns>
-    /// <exception cref="UserException">There is no job, or the folder is there.</exception>
+    /// <returns>Path of the file.</returns>
+    /// <exception cref="UserException">There is no job, or the folder exists already.</exception>
     public static string Package(string target, string job, DeploymentPlace place)
     {
         var full = Path.GetFullPath(job);
@@ -24,20 +25,23 @@ internal static class JobPackager
         using (work)
         {
             if (Path.Exists(place.Folder))
-                throw new UserException($"{place.Folder} is there. Delete it, or name another folder with --to.");
+                throw new UserException($"{place.Folder} exists already. Delete it, or give another folder with --to.");
             if (full.Any(char.IsControl))
-                throw new UserException($"--job {job}: a path with a line break cannot stand in such a file.");
+                throw new UserException($"--job {job}: a path with a line break cannot be written to such a file.");
             if (work is SweepWork { Halving: not null })
                 throw new UserException(
-                    $"The sweep in {job} ends bad settings early: somebody has to decide which, and an array's tasks cannot. "
-                        + "Start `sweep --out … --cluster …`, and have the scheduler run `worker --cluster …`; or make the sweep "
-                        + "without halving."
+                    $"The sweep in {job} ends bad settings early, which needs a coordinator; the tasks of an "
+                        + $"array cannot decide it. "
+                        + "Start `sweep --out … --cluster …` and let the scheduler run `worker --cluster …`, or "
+                        + "create the sweep without halving."
                 );
             var arguments = BatchManifests.Arguments(work is SweepWork, full);
             if (target != Slurm && work.Count > BatchManifests.MostJobIndices)
                 throw new UserException(
-                    FormattableString.Invariant(
-                        $"The job has {work.Count:N0} items, and an Indexed Job takes {BatchManifests.MostJobIndices:N0}: cut it "
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"The job has {work.Count:N0} items, but an Indexed Job can have at most "
+                            + $"{BatchManifests.MostJobIndices:N0}. Split it "
                     ) + "into fewer, larger shards with --of."
                 );
             Directory.CreateDirectory(place.Folder);

@@ -1,23 +1,23 @@
 namespace TorchBridge.Training.Deployment;
 
-/// <summary>The files that say how a repository is served. What a user must decide is an option, not a gap in a
-/// file.</summary>
+/// <summary>The files that describe how a repository is served. Everything that a user must decide is an option, not
+/// a gap to fill in.</summary>
 internal static class Manifests
 {
-    /// <summary>The protocol's ports: KServe's.</summary>
+    /// <summary>The ports of KServe's protocol.</summary>
     private const int RestPort = 8080,
         GrpcPort = 9000,
         MetricsPort = 9090;
 
-    /// <summary>Told to stop, the server takes requests for five seconds more, until nobody is sent to it, and then
-    /// 25 to finish.</summary>
+    /// <summary>When it is told to stop, the server accepts requests for five more seconds, until no more are routed
+    /// to it, and then has 25 seconds to finish.</summary>
     private const int DrainSeconds = 5,
         GraceSeconds = 35;
 
-    /// <summary>A KServe InferenceService: protocol v2 makes KServe choose Triton, which wants a repository and no
-    /// bare file.</summary>
-    /// <param name="name">Of the service and the model: KServe's addresses need both alike.</param>
-    /// <param name="storage">Where the repository was put.</param>
+    /// <summary>A KServe InferenceService: with protocol v2 KServe selects Triton, which needs a repository instead
+    /// of a single file.</summary>
+    /// <param name="name">Name of the service and the model: KServe requires both to be equal.</param>
+    /// <param name="storage">Storage URI of the repository.</param>
     public static string InferenceService(string name, string storage) =>
         $"""
             apiVersion: serving.kserve.io/v1beta1
@@ -40,10 +40,10 @@ internal static class Manifests
 
             """;
 
-    /// <summary>The image of our server with the repository in it. It is built from this project's root: see its
-    /// first lines.</summary>
-    /// <param name="folder">Where the package is, as the command line will name it.</param>
-    /// <param name="image">The image's name.</param>
+    /// <summary>A Dockerfile for TorchBridge's server with the repository in it. It is built from this project's
+    /// root, as its first lines explain.</summary>
+    /// <param name="folder">Path of the package for the command line.</param>
+    /// <param name="image">Name of the image.</param>
     public static string Dockerfile(string folder, string image) =>
         $"""
             # The model server with its models. From TorchBridge's root:
@@ -69,11 +69,11 @@ internal static class Manifests
 
             """;
 
-    /// <summary>What of this project the image is not built from.</summary>
+    /// <summary>Files of this project that the image does not need.</summary>
     public const string DockerIgnore = "**/bin\n**/obj\n**/node_modules\n**/TestResults\n.git\nmodels\ndeploy\n";
 
-    /// <summary>A Deployment of the image, and the Service before it.</summary>
-    /// <param name="name">Of both.</param>
+    /// <summary>A Deployment of the image, and its Service.</summary>
+    /// <param name="name">Name of both.</param>
     /// <param name="image">The image.</param>
     public static string Deployment(string name, string image) =>
         $$"""
@@ -159,7 +159,7 @@ internal static class Manifests
 
             """;
 
-    /// <summary>A YAML string: JSON's are of them.</summary>
-    /// <param name="text">Any text; every string of JSON is one of YAML.</param>
+    /// <summary>A YAML string, written as a JSON string.</summary>
+    /// <param name="text">Any text; every JSON string is a valid YAML string.</param>
     private static string Quoted(string text) => System.Text.Json.JsonSerializer.Serialize(text);
 }

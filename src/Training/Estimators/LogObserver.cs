@@ -5,12 +5,12 @@ using TorchBridge.Training.Optimization;
 
 namespace TorchBridge.Training.Estimators;
 
-/// <summary>Says into an ML.NET log how far training is.</summary>
+/// <summary>Writes the progress of training to an ML.NET log.</summary>
 internal sealed class LogObserver(MLContext? context) : ITrainingObserver
 {
     private const string Source = "TuneImages";
 
-    /// <summary>Says nothing: a log with a line a step would be long.</summary>
+    /// <summary>Writes nothing, because one line per step would be too much.</summary>
     public void Step(
         int epoch,
         long step,
@@ -20,9 +20,9 @@ internal sealed class LogObserver(MLContext? context) : ITrainingObserver
         double imagesPerSecond
     ) { }
 
-    /// <summary>A line an epoch: losses, accuracies, and whether it is the best so far.</summary>
-    /// <param name="record">The epoch's figures.</param>
-    /// <param name="isBest">Whether its weights are kept.</param>
+    /// <summary>Writes one line per epoch: losses, accuracies, and whether it is the best so far.</summary>
+    /// <param name="record">Results of the epoch.</param>
+    /// <param name="isBest">Whether it is the best epoch so far, whose weights are kept.</param>
     public void Epoch(EpochRecord record, bool isBest) =>
         Note(
             string.Create(
@@ -32,14 +32,14 @@ internal sealed class LogObserver(MLContext? context) : ITrainingObserver
             )
         );
 
-    /// <summary>A line for each view of the pictures that the backbone has seen.</summary>
+    /// <summary>Writes one line for each view of the pictures whose features have been computed.</summary>
     public void Features(int view, int views, int done, int count)
     {
         if (done == count)
             Note(FormattableString.Invariant($"features, view {view + 1} of {views}: {done} pictures"));
     }
 
-    /// <summary>A sentence for people.</summary>
+    /// <summary>Writes a sentence.</summary>
     /// <param name="text">The sentence.</param>
     public void Note(string text)
     {

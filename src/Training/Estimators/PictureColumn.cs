@@ -7,17 +7,17 @@ using TorchBridge.Training.Data;
 namespace TorchBridge.Training.Estimators;
 
 /// <summary>The pictures and classes of a data view.</summary>
-/// <param name="Pictures">Every row's picture and class number.</param>
-/// <param name="ClassNames">In the order of the key, or of their names.</param>
-/// <param name="IsKey">Whether the column of classes is a key.</param>
+/// <param name="Pictures">Picture and class number of every row.</param>
+/// <param name="ClassNames">Class names, in the order of the key or in alphabetical order.</param>
+/// <param name="IsKey">Whether the label column is a key.</param>
 internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> ClassNames, bool IsKey)
 {
-    /// <summary>Rows that are decoded together.</summary>
+    /// <summary>Number of rows that are decoded together.</summary>
     private const int Chunk = 64;
 
-    /// <summary>Reads a view through once; pictures are decoded on all cores and kept at the network's size; many
-    /// in a file.</summary>
-    /// <exception cref="UserException">A column is missing or of a type that is not read, or a picture cannot be
+    /// <summary>Reads a data view once; pictures are decoded on all cores and kept at the network's size, in a file
+    /// if there are many.</summary>
+    /// <exception cref="UserException">A column is missing or has an unsupported type, or a picture cannot be
     /// read.</exception>
     public static PictureColumn Read(
         IDataView view,
@@ -31,8 +31,8 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
         var isKey = label.Type is KeyDataViewType;
         if (!isKey && label.Type is not TextDataViewType)
             throw new UserException(
-                $"The column '{options.LabelColumn}' has the type {label.Type}; read are text and keys "
-                    + "with names. MapValueToKey makes a key of other types."
+                $"The column '{options.LabelColumn}' has the type {label.Type}; supported types are text, and keys "
+                    + "with names. Convert columns of other types with MapValueToKey."
             );
         var size = options.Size;
         var stride = 3 * size * size;
@@ -61,7 +61,8 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
             .ToDictionary(pair => pair.name, pair => pair.i, StringComparer.Ordinal);
         if (labels.FirstOrDefault(name => !index.ContainsKey(name)) is { } stranger)
             throw new UserException(
-                $"The class '{stranger}' of the validation data is not among the training data's: {string.Join(", ", names.Take(12))}."
+                $"The class '{stranger}' in the validation data does not occur in the training data, whose "
+                    + $"classes are {string.Join(", ", names.Take(12))}."
             );
         return new PictureColumn(
             new PictureSet(planes.Finish(), [.. labels.Select(name => index[name])], size, size),
@@ -80,7 +81,7 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
         catch (AggregateException errors)
             when (errors.InnerExceptions.OfType<InvalidPictureException>().FirstOrDefault() is { } error)
         {
-            throw new UserException($"{error.Message}. Leave its row out, or replace it.", error);
+            throw new UserException($"{error.Message}. Remove its row, or replace the picture.", error);
         }
 
         foreach (var picture in made)
@@ -88,12 +89,13 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
         pending.Clear();
     }
 
-    /// <summary>Takes what a row holds now; what it gives decodes it, on any thread.</summary>
-    /// <param name="cursor">Where the view is read.</param>
-    /// <param name="column">Text, bytes or MLImage.</param>
+    /// <summary>Returns a function that captures the current row's picture and returns its decoder, which may run on
+    /// any thread.</summary>
+    /// <param name="cursor">Cursor of the data view.</param>
+    /// <param name="column">A column of text, bytes or MLImage.</param>
     /// <param name="size">Height and width in pixels.</param>
-    /// <param name="reading">How files become pixels.</param>
-    /// <exception cref="UserException">The column is of another type.</exception>
+    /// <param name="reading">How files are decoded and resized.</param>
+    /// <exception cref="UserException">The column has another type.</exception>
     private static Func<Action<byte[]>> Decoder(
         DataViewRowCursor cursor,
         DataViewSchema.Column column,
@@ -135,16 +137,16 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
                 };
             default:
                 throw new UserException(
-                    $"The column '{column.Name}' has the type {column.Type}; read are text (paths of "
+                    $"The column '{column.Name}' has the type {column.Type}; supported types are text (paths of "
                         + "files), vectors of bytes (encoded pictures) and MLImage."
                 );
         }
     }
 
-    /// <summary>What reads a row's class.</summary>
-    /// <param name="cursor">Where the view is read.</param>
-    /// <param name="column">Text, or a key with names.</param>
-    /// <exception cref="UserException">The column is of another type; or, when it is called, a row has no
+    /// <summary>Returns a function that reads a row's class.</summary>
+    /// <param name="cursor">Cursor of the data view.</param>
+    /// <param name="column">A column of text, or a key with names.</param>
+    /// <exception cref="UserException">The column has another type; or, when the function is called, a row has no
     /// class.</exception>
     private static Func<string> LabelReader(DataViewRowCursor cursor, DataViewSchema.Column column)
     {
@@ -152,7 +154,9 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
             name.Length > 0
                 ? name
                 : throw new UserException(
-                    FormattableString.Invariant($"Row {cursor.Position} has no class in '{column.Name}'. Leave it out.")
+                    FormattableString.Invariant(
+                        $"Row {cursor.Position} has no class in '{column.Name}'. Remove the row."
+                    )
                 );
         if (column.Type is not KeyDataViewType)
         {
@@ -167,7 +171,8 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
 
         if (column.Type.RawType != typeof(uint))
             throw new UserException(
-                $"The column '{column.Name}' is a key of {column.Type.RawType.Name}; read are keys of UInt32, as MapValueToKey makes them."
+                $"The column '{column.Name}' is a key of {column.Type.RawType.Name}; only keys of UInt32 are "
+                    + $"supported, as created by MapValueToKey."
             );
         var names = KeyNames(column);
         var key = cursor.GetGetter<uint>(column);
@@ -179,8 +184,8 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
         };
     }
 
-    /// <summary>Names of a key's values, in their order.</summary>
-    /// <param name="column">A key.</param>
+    /// <summary>The names of a key's values, in order.</summary>
+    /// <param name="column">A key column.</param>
     /// <exception cref="UserException">Its values have no names.</exception>
     private static string[] KeyNames(DataViewSchema.Column column)
     {
@@ -190,19 +195,21 @@ internal sealed record PictureColumn(PictureSet Pictures, IReadOnlyList<string> 
             is not { Type: VectorDataViewType { ItemType: TextDataViewType } }
         )
             throw new UserException(
-                $"The key '{column.Name}' has no names. MapValueToKey of a column of text makes one that has."
+                $"The key '{column.Name}' has no names. Create it from a text column with MapValueToKey, so that "
+                    + $"it has names."
             );
         column.GetKeyValues(ref names);
         return [.. names.DenseValues().Select(name => name.ToString())];
     }
 
-    /// <summary>A column by its name.</summary>
+    /// <summary>Finds a column by name.</summary>
     /// <param name="view">The data.</param>
-    /// <param name="name">As the options have it.</param>
-    /// <exception cref="UserException">There is none; the message lists what there is.</exception>
+    /// <param name="name">Name of the column.</param>
+    /// <exception cref="UserException">There is no such column; the message lists the columns.</exception>
     private static DataViewSchema.Column Column(IDataView view, string name) =>
         view.Schema.GetColumnOrNull(name)
         ?? throw new UserException(
-            $"There is no column '{name}'; there are {string.Join(", ", view.Schema.Select(column => column.Name))}."
+            $"There is no column '{name}'; the columns are "
+                + $"{string.Join(", ", view.Schema.Select(column => column.Name))}."
         );
 }

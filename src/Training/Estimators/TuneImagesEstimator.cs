@@ -12,16 +12,16 @@ using TorchBridge.Training.Weights;
 
 namespace TorchBridge.Training.Estimators;
 
-/// <summary>Tunes a network to a column of pictures and a column of classes. Make it with
+/// <summary>Fine-tunes a network on a column of pictures and a column of classes. Create it with
 /// <c>context.MulticlassClassification.Trainers.TuneImages</c>.</summary>
 public sealed class TuneImagesEstimator : IEstimator<ImageClassificationTransformer>
 {
     private readonly MLContext context = new(seed: 0);
     private readonly TuneImagesOptions options;
 
-    /// <summary>Takes options that are within their ranges.</summary>
-    /// <param name="options">Columns, weights, what is trained.</param>
-    /// <exception cref="ArgumentOutOfRangeException">One is out of its range.</exception>
+    /// <summary>Creates an estimator after checking the options' ranges.</summary>
+    /// <param name="options">Columns, weights and training options.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range.</exception>
     internal TuneImagesEstimator(TuneImagesOptions options)
     {
         void Require(bool isRight, string name, object value, string allowed)
@@ -50,19 +50,20 @@ public sealed class TuneImagesEstimator : IEstimator<ImageClassificationTransfor
         this.options = options;
     }
 
-    /// <summary>Trains, exports and proves a model; a part of the rows is for validation.</summary>
-    /// <param name="input">Data with a column of pictures and one of classes.</param>
+    /// <summary>Trains, exports and verifies a model; part of the rows is held out for validation.</summary>
+    /// <param name="input">Data with a column of pictures and a column of classes.</param>
     /// <exception cref="InvalidOperationException">The data or the weights cannot be used; the message says
     /// why.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="OperationCanceledException">Training was cancelled.</exception>
     public ImageClassificationTransformer Fit(IDataView input) => Fit(input, null);
 
-    /// <summary>Trains, exports and proves a model.</summary>
-    /// <param name="input">Data with a column of pictures and one of classes.</param>
-    /// <param name="validation">Data of the same columns, for validation; null for a part of <paramref name="input"/>.</param>
+    /// <summary>Trains, exports and verifies a model.</summary>
+    /// <param name="input">Data with a column of pictures and a column of classes.</param>
+    /// <param name="validation">Validation data with the same columns; null to hold out part of <paramref
+    /// name="input"/>.</param>
     /// <exception cref="InvalidOperationException">The data or the weights cannot be used; the message says
     /// why.</exception>
-    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    /// <exception cref="OperationCanceledException">Training was cancelled.</exception>
     public ImageClassificationTransformer Fit(IDataView input, IDataView? validation)
     {
         ArgumentNullException.ThrowIfNull(input);
@@ -72,7 +73,8 @@ public sealed class TuneImagesEstimator : IEstimator<ImageClassificationTransfor
             var rows = PictureColumn.Read(input, options, reading, null);
             if (rows.ClassNames.Count < 2)
                 throw new UserException(
-                    $"The column '{options.LabelColumn}' has {rows.ClassNames.Count} class; a classifier needs at least two."
+                    $"The column '{options.LabelColumn}' has only {rows.ClassNames.Count} class; a classifier "
+                        + $"needs at least two."
                 );
             var held = validation is null ? null : PictureColumn.Read(validation, options, reading, rows.ClassNames);
             var (training, forValidation) = held is null ? Split(rows.Pictures) : (rows.Pictures, held.Pictures);
@@ -80,8 +82,8 @@ public sealed class TuneImagesEstimator : IEstimator<ImageClassificationTransfor
                 throw new UserException(
                     string.Create(
                         CultureInfo.InvariantCulture,
-                        $"{training.Count} pictures are for training and {forValidation.Count} for "
-                            + $"validation; both need some. Give more rows, or another "
+                        $"There are {training.Count} pictures for training and {forValidation.Count} for "
+                            + $"validation, but both parts need some. Provide more rows, or another "
                             + $"{nameof(options.ValidationShare)}."
                     )
                 );
@@ -102,13 +104,14 @@ public sealed class TuneImagesEstimator : IEstimator<ImageClassificationTransfor
         {
             if (!inputSchema.Any(column => column.Name == name))
                 throw new ArgumentException(
-                    $"there is no column '{name}'; there are {string.Join(", ", inputSchema.Select(column => column.Name))}",
+                    $"there is no column '{name}'; the columns are "
+                        + $"{string.Join(", ", inputSchema.Select(column => column.Name))}",
                     nameof(inputSchema)
                 );
         }
 
-        // Shapes of columns cannot be made outside of ML.NET: stock estimators that make columns of the same types
-        // have them.
+        // Column shapes cannot be created outside ML.NET, so they are taken from stock estimators that add columns of
+        // the same types.
         var made = context.Transforms.CustomMapping<Nothing, Made>((_, _) => { }, contractName: null);
         return inputSchema.First(column => column.Name == options.LabelColumn).IsKey
             ? made.Append(context.Transforms.Conversion.MapValueToKey(nameof(Made.PredictedLabel)))
@@ -117,11 +120,11 @@ public sealed class TuneImagesEstimator : IEstimator<ImageClassificationTransfor
     }
 
     /// <summary>
-    /// Trains on pictures in memory, exports to a temporary file, and makes a transformer of that.
+    /// Trains on pictures in memory, exports to a temporary file, and creates a transformer from it.
     /// </summary>
-    /// <param name="data">Training and validation part; there is no test part here.</param>
-    /// <param name="reading">How the pictures were read, which the model remembers.</param>
-    /// <param name="isKey">Whether the label is a key; then <c>PredictedLabel</c> is one too.</param>
+    /// <param name="data">The training and validation parts; there is no test part.</param>
+    /// <param name="reading">How the pictures were read, which is stored in the model.</param>
+    /// <param name="isKey">Whether the label is a key, so that <c>PredictedLabel</c> is one too.</param>
     private ImageClassificationTransformer Train(PictureData data, PictureReading reading, bool isKey)
     {
         using var weights = PretrainedWeights.Open(options.Weights);
@@ -187,9 +190,9 @@ public sealed class TuneImagesEstimator : IEstimator<ImageClassificationTransfor
         }
     }
 
-    /// <summary>Every class alike.</summary>
+    /// <summary>Splits the rows, stratified by class.</summary>
     /// <param name="set">All rows.</param>
-    /// <returns>Of each class the options' share, rounded, is for validation.</returns>
+    /// <returns>Two sets; the options' share of each class, rounded, is for validation.</returns>
     private (PictureSet Training, PictureSet Validation) Split(PictureSet set)
     {
         List<int> training = [],
@@ -209,7 +212,7 @@ public sealed class TuneImagesEstimator : IEstimator<ImageClassificationTransfor
         return (set.Select(training), set.Select(validation));
     }
 
-    /// <summary>A view without rows, by whose schema the transformer sees that its column fits.</summary>
+    /// <summary>A data view without rows, whose schema lets the transformer check its column.</summary>
     private IDataView Empty()
     {
         var definition = SchemaDefinition.Create(typeof(PathRow));

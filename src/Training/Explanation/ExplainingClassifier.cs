@@ -8,8 +8,8 @@ internal sealed class ExplainingClassifier : nn.Module<Tensor, (Tensor Logits, T
 {
     private readonly PixelClassifier classifier;
 
-    /// <summary>Wraps a classifier; it stays the caller's.</summary>
-    /// <param name="classifier">In eval mode; its last layer must stand right behind the pool.</param>
+    /// <summary>Wraps a classifier; the caller keeps ownership.</summary>
+    /// <param name="classifier">The classifier, in eval mode; its last layer must directly follow the pool.</param>
     public ExplainingClassifier(PixelClassifier classifier)
         : base(nameof(ExplainingClassifier))
     {

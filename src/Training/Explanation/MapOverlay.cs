@@ -2,18 +2,18 @@ using TorchBridge.Training.Data;
 
 namespace TorchBridge.Training.Explanation;
 
-/// <summary>Lays a class-activation map over its picture: nothing where there is no evidence, yellow where there is
-/// some, red where there is most.</summary>
+/// <summary>Overlays a picture with its class-activation map: transparent without evidence, yellow for some, red for
+/// the most.</summary>
 internal static class MapOverlay
 {
     private const int SmallestSide = 224;
     private const double Strength = 0.65;
 
-    /// <summary>A picture as PNG, small ones enlarged.</summary>
+    /// <summary>Encodes a picture as PNG; small ones are enlarged.</summary>
     /// <param name="planes">Planes of red, green and blue.</param>
     /// <param name="width">Width in pixels.</param>
     /// <param name="height">Height in pixels.</param>
-    /// <param name="map">What to lay over it, or null.</param>
+    /// <param name="map">The map to overlay, or null.</param>
     public static byte[] Png(ReadOnlySpan<byte> planes, int width, int height, ClassActivation? map)
     {
         var factor = Math.Max(1, (SmallestSide + Math.Min(width, height) - 1) / Math.Min(width, height));
@@ -21,7 +21,7 @@ internal static class MapOverlay
             toHeight = height * factor,
             plane = toWidth * toHeight;
         var shown = new byte[3 * plane];
-        // Evidence against the class is not shown; a map without any for it is left empty.
+        // Evidence against the class is not shown; a map without positive evidence stays empty.
         var most = map is null ? 0 : Math.Max(0, map.Values.Max());
         for (var row = 0; row < toHeight; row++)
         {
@@ -41,19 +41,19 @@ internal static class MapOverlay
         return DataSource.ToPng(shown, toWidth, toHeight);
     }
 
-    /// <summary>Lays one channel of a colour over a pixel.</summary>
-    /// <param name="target">The bytes that are written.</param>
-    /// <param name="at">Which byte.</param>
+    /// <summary>Blends one channel of a colour with a pixel.</summary>
+    /// <param name="target">The bytes to write to.</param>
+    /// <param name="at">Index of the byte.</param>
     /// <param name="below">The picture's value, 0 to 255.</param>
     /// <param name="above">The colour's value, 0 to 255.</param>
-    /// <param name="cover">How much of the colour, 0 to 1.</param>
+    /// <param name="cover">Opacity of the colour, 0 to 1.</param>
     private static void Blend(byte[] target, int at, byte below, double above, double cover) =>
         target[at] = (byte)Math.Round((below * (1 - cover)) + (above * cover));
 
-    /// <summary>Bilinear between the centres of the map's cells; y and x from 0 to 1.</summary>
+    /// <summary>Interpolates the map bilinearly between the centres of its cells; y and x are from 0 to 1.</summary>
     /// <param name="map">Rows x columns of evidence.</param>
-    /// <param name="y">Down, 0 to 1.</param>
-    /// <param name="x">To the right, 0 to 1.</param>
+    /// <param name="y">Vertical position, 0 to 1.</param>
+    /// <param name="x">Horizontal position, 0 to 1.</param>
     private static double At(ClassActivation map, double y, double x)
     {
         double row = Math.Clamp((y * map.Rows) - 0.5, 0, map.Rows - 1),

@@ -7,22 +7,23 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Explanation;
 
-/// <summary>A test picture that is taken for something else.</summary>
-/// <param name="Truth">What it shows.</param>
-/// <param name="Predicted">What it is taken for.</param>
-/// <param name="Confidence">Probability of what it is taken for.</param>
-/// <param name="Picture">As the network sees it: PNG.</param>
-/// <param name="Overlay">The same with the map of what it is taken for: PNG; null where the network has no exact
+/// <summary>A misclassified test picture.</summary>
+/// <param name="Truth">The true class.</param>
+/// <param name="Predicted">The predicted class.</param>
+/// <param name="Confidence">Probability of the predicted class.</param>
+/// <param name="Picture">The picture as the network sees it, as PNG.</param>
+/// <param name="Overlay">The picture with the map of the predicted class, as PNG; null if the network has no exact
 /// map.</param>
 internal sealed record Mistake(string Truth, string Predicted, double Confidence, byte[] Picture, byte[]? Overlay)
 {
     private const int Shown = 12;
 
-    /// <summary>The mistakes that the network was surest of.</summary>
-    /// <param name="model">The network, and whether it can be explained.</param>
+    /// <summary>Finds the mistakes with the highest confidence.</summary>
+    /// <param name="model">The model.</param>
     /// <param name="set">The test part.</param>
-    /// <param name="evaluation">Its logits.</param>
-    /// <returns>A few, the surest first, with the map of what each was taken for where that is exact.</returns>
+    /// <param name="evaluation">The evaluation of the test part.</param>
+    /// <returns>A few mistakes, the highest confidence first, with the map of the predicted class if it is
+    /// exact.</returns>
     public static IReadOnlyList<Mistake> Worst(TrainedModel model, PictureSet set, Evaluation evaluation)
     {
         var names = model.Settings.ClassNames;
@@ -59,9 +60,9 @@ internal sealed record Mistake(string Truth, string Predicted, double Confidence
     }
 
     /// <summary>The map of one class over one picture.</summary>
-    /// <param name="model">In eval mode.</param>
+    /// <param name="model">The model, in eval mode.</param>
     /// <param name="planes">3 x height x width bytes.</param>
-    /// <param name="set">Tells height and width.</param>
+    /// <param name="set">The set, for height and width.</param>
     /// <param name="label">The class.</param>
     private static ClassActivation MapOf(TrainedModel model, ReadOnlySpan<byte> planes, PictureSet set, int label)
     {

@@ -5,15 +5,14 @@ using TorchBridge.Training.Data;
 
 namespace TorchBridge.Training.Inspection;
 
-/// <summary>A file that is no readable picture.</summary>
+/// <summary>A file that is not a readable picture.</summary>
 internal sealed record UnreadablePicture(string Name, string Why);
 
-/// <summary>Files that hold the same picture.</summary>
-/// <param name="Names">Of the files.</param>
-/// <param name="IsSameFile">Whether their bytes are equal; else only what is decoded.</param>
-/// <param name="IsAcrossParts">Whether they stand in different parts: then figures of the test part are too
-/// good.</param>
-/// <param name="IsAcrossClasses">Whether they stand in different classes: then one of them is wrong.</param>
+/// <summary>Files that contain the same picture.</summary>
+/// <param name="Names">Names of the files.</param>
+/// <param name="IsSameFile">Whether their bytes are equal; otherwise only their decoded pixels are.</param>
+/// <param name="IsAcrossParts">Whether they are in different parts, which makes test results too optimistic.</param>
+/// <param name="IsAcrossClasses">Whether they are in different classes, so that one of the labels is wrong.</param>
 internal sealed record DuplicateGroup(
     IReadOnlyList<string> Names,
     bool IsSameFile,
@@ -21,16 +20,16 @@ internal sealed record DuplicateGroup(
     bool IsAcrossClasses
 );
 
-/// <summary>A class in a part.</summary>
+/// <summary>Number of pictures of a class in a part.</summary>
 internal sealed record ClassCount(string Part, string Class, int Count);
 
-/// <summary>What there is to know of a set of pictures before anything is trained on it.</summary>
-/// <param name="Counts">Readable pictures by part and class; 0 where none of a class can be read.</param>
+/// <summary>The findings about a set of pictures before training.</summary>
+/// <param name="Counts">Readable pictures by part and class; 0 if none of a class can be read.</param>
 /// <param name="SmallestSide">Shortest side of the smallest picture, in pixels.</param>
 /// <param name="MedianSide">Shortest side of the median picture, in pixels.</param>
 /// <param name="LargestSide">Shortest side of the largest picture, in pixels.</param>
-/// <param name="Unreadable">Files named as pictures that are none, or end too early.</param>
-/// <param name="Duplicates">Files that hold the same picture.</param>
+/// <param name="Unreadable">Files with a picture's name that are not pictures or are truncated.</param>
+/// <param name="Duplicates">Groups of files that contain the same picture.</param>
 internal sealed record DataInspection(
     IReadOnlyList<ClassCount> Counts,
     int SmallestSide,
@@ -40,13 +39,13 @@ internal sealed record DataInspection(
     IReadOnlyList<DuplicateGroup> Duplicates
 )
 {
-    /// <summary>Side that pictures are compared at: equal pixels of the whole picture are equal at this size.</summary>
+    /// <summary>Size at which pictures are compared; equal pictures are equal at this size too.</summary>
     public const int Side = 64;
 
-    /// <summary>How many times more pictures one class may have than another before it is worth a word.</summary>
+    /// <summary>Ratio between the largest and smallest class above which classes count as imbalanced.</summary>
     private const int Imbalance = 5;
 
-    /// <summary>The largest class over the smallest, of those with a readable picture.</summary>
+    /// <summary>Ratio of the largest to the smallest class with readable pictures.</summary>
     public double LargestOverSmallest
     {
         get
@@ -60,12 +59,12 @@ internal sealed record DataInspection(
         }
     }
 
-    /// <summary>Whether the classes are so unequal that accuracy says little.</summary>
+    /// <summary>Whether the classes are so imbalanced that accuracy says little.</summary>
     public bool IsImbalanced => LargestOverSmallest >= Imbalance;
 
-    /// <summary>Looks at every file, on all cores; one at a time a core is in memory.</summary>
+    /// <summary>Examines every file, on all cores; each core has one file in memory at a time.</summary>
     /// <param name="placed">The files, with part and class.</param>
-    /// <param name="stop">Ends it before its time.</param>
+    /// <param name="stop">Cancels the work.</param>
     public static DataInspection Of(IReadOnlyList<PlacedPicture> placed, CancellationToken stop)
     {
         var looks = new Look[placed.Count];
@@ -122,8 +121,8 @@ internal sealed record DataInspection(
             using var codec = SKCodec.Create(new SKMemoryStream(bytes));
             var (width, height) = (codec.Info.Width, codec.Info.Height);
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            // Two photos of one size that agree at 64 x 64 in every byte are one photo; of two sizes they may be
-            // thumbnails.
+            // Two photos of the same size that agree in every byte at 64 x 64 are the same photo; at different sizes,
+            // one may be a thumbnail.
             hash.AppendData(BitConverter.GetBytes(width));
             hash.AppendData(BitConverter.GetBytes(height));
             hash.AppendData(planes);
@@ -140,10 +139,10 @@ internal sealed record DataInspection(
         }
     }
 
-    /// <summary>What is known of one file.</summary>
-    /// <param name="Pixels">Hash of the picture at the side that pictures are compared at.</param>
+    /// <summary>The result for one file.</summary>
+    /// <param name="Pixels">Hash of the picture at the size at which pictures are compared.</param>
     /// <param name="Bytes">Hash of the file.</param>
-    /// <param name="ShortSide">Pixels of the shorter side.</param>
-    /// <param name="Why">Why it cannot be read; null where it can.</param>
+    /// <param name="ShortSide">Length of the shorter side in pixels.</param>
+    /// <param name="Why">Why it cannot be read; null if it can.</param>
     private sealed record Look(string Pixels, string Bytes, int ShortSide, string? Why);
 }

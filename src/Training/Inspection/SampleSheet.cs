@@ -4,7 +4,7 @@ using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Inspection;
 
-/// <summary>A page with some pictures of each class.</summary>
+/// <summary>Writes a page with sample pictures of each class.</summary>
 internal static class SampleSheet
 {
     private const int Samples = 8,
@@ -12,10 +12,10 @@ internal static class SampleSheet
         LargestClasses = 100;
 
     /// <summary>Writes the page.</summary>
-    /// <param name="path">The HTML file, replaced as a whole.</param>
-    /// <param name="data">What was looked at, for the heading.</param>
+    /// <param name="path">The HTML file, replaced atomically.</param>
+    /// <param name="data">Name of the data, for the heading.</param>
     /// <param name="placed">Its pictures.</param>
-    /// <param name="inspection">What was found; unreadable files are not drawn.</param>
+    /// <param name="inspection">The findings; unreadable files are not shown.</param>
     /// <exception cref="UserException">The file cannot be written.</exception>
     public static void Write(string path, string data, IReadOnlyList<PlacedPicture> placed, DataInspection inspection)
     {
@@ -37,7 +37,7 @@ internal static class SampleSheet
         {
             page.Add($"<h2>{HtmlPage.Text(group.Key)}</h2><div>");
             var members = group.ToArray();
-            // The same ones each time, from all over the class.
+            // The same samples each time, spread over the class.
             foreach (var member in new Draw(1, 47).Permutation(members.Length).Take(Samples))
                 page.Image(Thumbnail(members[member].Picture), HtmlPage.Text(members[member].Picture.Name));
             page.Add($"</div>");
@@ -46,8 +46,8 @@ internal static class SampleSheet
         page.Write(path);
     }
 
-    /// <summary>A small PNG of a picture.</summary>
-    /// <param name="picture">One that can be read.</param>
+    /// <summary>Creates a small PNG of a picture.</summary>
+    /// <param name="picture">A readable picture.</param>
     private static byte[] Thumbnail(EncodedPicture picture)
     {
         var planes = new byte[3 * Side * Side];

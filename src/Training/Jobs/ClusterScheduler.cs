@@ -8,8 +8,9 @@ using TorchBridge.Training.Artifacts;
 
 namespace TorchBridge.Training.Jobs;
 
-/// <summary>Has runs done as the trials of a sweep, by the workers of a cluster.</summary>
-/// <param name="folder">Where the sweep's folder is made, under a name of its own; all workers see it.</param>
+/// <summary>Has runs done by the workers of a cluster, as the trials of a sweep.</summary>
+/// <param name="folder">Folder in which the sweep's folder is created, under a unique name; all workers have access
+/// to it.</param>
 /// <param name="shared">The cluster.</param>
 internal sealed class ClusterScheduler(string folder, SharedRun shared) : IRunScheduler
 {
@@ -67,8 +68,8 @@ internal sealed class ClusterScheduler(string folder, SharedRun shared) : IRunSc
         }
 
         if (exit != 0)
-            throw new UserException("Not every run could be done; see above. What is finished is stored.");
-        // The runs are stored one by one by whoever asked for them.
+            throw new UserException("Some runs failed; see above. Finished runs are stored.");
+        // The caller stores the runs one by one.
         Directory.Delete(place, recursive: true);
         if (!Directory.EnumerateFileSystemEntries(folder).Any())
             Directory.Delete(folder);

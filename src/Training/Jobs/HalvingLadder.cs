@@ -1,38 +1,38 @@
 // Asynchronous successive halving: Li, Jamieson, Rostamizadeh, Gonina, Hardt, Recht, Talwalkar, "A System for Massively
 // Parallel Hyperparameter Tuning", MLSys 2020, algorithm 2. Of the k contenders that a rung has seen, the best k / factor
-// may go on as soon as they are among them: nobody waits for the whole rung.
-// One thing differs. There, results count in the order in which they arrive, so the same results may decide otherwise
-// on another number of workers. Here they count in the order in which the contenders came to the rung: a result waits
-// for those before it, not for those behind. So what is decided depends on the results alone. The work that nobody has
-// to wait with is done meanwhile.
+// are promoted as soon as they are among them: nobody waits for the whole rung.
+// One thing differs. In the paper, results count in the order in which they arrive, so the same results may lead to
+// other decisions with another number of workers. Here they count in the order in which the contenders came to the
+// rung: a result waits for those before it, but not for those after it. So the decisions depend only on the results.
+// Work that does not have to wait is done in the meantime.
 namespace TorchBridge.Training.Jobs;
 
-/// <summary>What a contender's result at a rung is.</summary>
+/// <summary>State of a contender's result at a rung.</summary>
 internal enum RungState
 {
-    /// <summary>There is none yet.</summary>
+    /// <summary>There is no result yet.</summary>
     Open,
 
-    /// <summary>There is one.</summary>
+    /// <summary>There is a result.</summary>
     Scored,
 
-    /// <summary>There will be none: it failed as often as is allowed.</summary>
+    /// <summary>There will be no result, because it failed too often.</summary>
     Failed,
 }
 
-/// <summary>What becomes of a contender after a rung.</summary>
-/// <param name="Contender">Which, from 0.</param>
+/// <summary>The decision about a contender after a rung.</summary>
+/// <param name="Contender">Index of the contender, from 0.</param>
 /// <param name="Rung">The rung that decided, from 0.</param>
-/// <param name="Kind">Whether it goes on, ends, or failed.</param>
-/// <param name="Score">Its result there; of one that failed 0.</param>
-/// <param name="Rank">Its place among those that the rung had seen, from 1.</param>
-/// <param name="Seen">How many those were.</param>
+/// <param name="Kind">Whether it continues, ends, or failed.</param>
+/// <param name="Score">Its result at the rung; 0 if it failed.</param>
+/// <param name="Rank">Its rank among those that the rung has seen, from 1.</param>
+/// <param name="Seen">Number of contenders that the rung has seen.</param>
 internal sealed record LadderStep(int Contender, int Rung, LadderStepKind Kind, double Score, int Rank, int Seen);
 
-/// <summary>What becomes of a contender.</summary>
+/// <summary>Kind of a decision about a contender.</summary>
 internal enum LadderStepKind
 {
-    /// <summary>It goes on to the next rung.</summary>
+    /// <summary>It continues to the next rung.</summary>
     GoesOn,
 
     /// <summary>It ends here.</summary>
@@ -42,16 +42,17 @@ internal enum LadderStepKind
     Fails,
 }
 
-/// <summary>Decides who climbs. It goes as far as there are results, and from there on when there are more.</summary>
+/// <summary>Decides which contenders are promoted, as far as there are results; more results continue from
+/// there.</summary>
 internal sealed class HalvingLadder
 {
     private readonly int factor;
     private readonly Rung[] rungs;
 
-    /// <summary>All contenders are at the first rung.</summary>
-    /// <param name="contenders">How many.</param>
-    /// <param name="rungs">Rungs, of which the last decides nothing.</param>
-    /// <param name="factor">One of so many goes on.</param>
+    /// <summary>Creates a ladder with all contenders at the first rung.</summary>
+    /// <param name="contenders">Number of contenders.</param>
+    /// <param name="rungs">Number of rungs; nothing is decided at the last one.</param>
+    /// <param name="factor">One in this many continues.</param>
     public HalvingLadder(int contenders, int rungs, int factor)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(contenders, 1);
@@ -63,9 +64,9 @@ internal sealed class HalvingLadder
         this.rungs[0].IsClosed = true;
     }
 
-    /// <summary>Goes as far as the results do.</summary>
-    /// <param name="result">The result of a contender at a rung.</param>
-    /// <returns>What was decided by this call, in its order.</returns>
+    /// <summary>Makes all decisions that the results so far allow.</summary>
+    /// <param name="result">Returns the result of a contender at a rung.</param>
+    /// <returns>The decisions of this call, in order.</returns>
     public IReadOnlyList<LadderStep> Advance(Func<int, int, (RungState State, double Score)> result)
     {
         var steps = new List<LadderStep>();
@@ -88,16 +89,16 @@ internal sealed class HalvingLadder
         return steps;
     }
 
-    /// <summary>A rung sees one more result: those that are among the best by it go on.</summary>
+    /// <summary>Adds a result to a rung and promotes the contenders that are now among the best.</summary>
     private void See(int number, int contender, double score, List<LadderStep> steps)
     {
         var rung = rungs[number];
-        // Of equals, the one that came first is before.
+        // Of equal results, the earlier one ranks first.
         var entry = (Score: double.IsNaN(score) ? double.NegativeInfinity : score, Place: rung.Seen++, contender);
         var at = rung.Sorted.BinarySearch(entry, BestFirst.Instance);
         rung.Sorted.Insert(~at, entry);
         var quota = rung.Seen / factor;
-        // Only the new one, and the one that a larger quota now reaches, can have come among the best.
+        // Only the new contender, and the one that a larger quota now includes, can have become one of the best.
         if (~at < quota)
             Promote(number, ~at, steps);
         if (quota > 0)
@@ -115,8 +116,9 @@ internal sealed class HalvingLadder
             rungs[number + 1].Entrants.Add(contender);
     }
 
-    /// <summary>A rung has seen all that it will see: who has not gone on ends here. Where too few came for anybody to
-    /// go on, the best one does: of a sweep at least one trial is trained to its end.</summary>
+    /// <summary>Closes a rung that has seen all of its contenders: those that were not promoted end here. If there
+    /// were too few for any promotion, the best one is promoted, so that at least one trial of a sweep is trained to
+    /// its end.</summary>
     private void Settle(int number, List<LadderStep> steps)
     {
         var rung = rungs[number];
@@ -147,19 +149,19 @@ internal sealed class HalvingLadder
 
     private sealed class Rung
     {
-        /// <summary>In the order in which they came.</summary>
+        /// <summary>The contenders, in order of arrival.</summary>
         public List<int> Entrants { get; } = [];
 
-        /// <summary>Whether nobody else will come.</summary>
+        /// <summary>Whether no more contenders will arrive.</summary>
         public bool IsClosed { get; set; }
 
-        /// <summary>How many of the entrants' results it has seen.</summary>
+        /// <summary>Number of results that it has seen.</summary>
         public int Seen { get; set; }
 
-        /// <summary>Those, the best first.</summary>
+        /// <summary>These results, the best first.</summary>
         public List<(double Score, int Place, int Contender)> Sorted { get; } = [];
 
-        /// <summary>Who has gone on.</summary>
+        /// <summary>The promoted contenders.</summary>
         public HashSet<int> Promoted { get; } = [];
 
         /// <summary>Whether everything is decided.</summary>

@@ -12,15 +12,15 @@ using TorchBridge.Training.CommandLine;
 
 namespace TorchBridge.Training.Jobs;
 
-/// <summary>Has the items of a job's folder done, here or by a cluster, and tells how far it is.</summary>
+/// <summary>Has the items of a job done, on this machine or by a cluster, and reports the progress.</summary>
 internal static class JobRunner
 {
-    /// <summary>Does what is missing.</summary>
-    /// <param name="console">For progress.</param>
+    /// <summary>Does the missing items.</summary>
+    /// <param name="console">Console for progress.</param>
     /// <param name="folder">The job's folder.</param>
-    /// <param name="shared">How it is shared.</param>
-    /// <param name="finished">Hears of progress, once more at the end.</param>
-    /// <param name="stop">Ends it.</param>
+    /// <param name="shared">How it is run on a cluster.</param>
+    /// <param name="finished">Called whenever there is progress, and once more at the end.</param>
+    /// <param name="stop">Cancels the job.</param>
     /// <returns>The program's exit code.</returns>
     public static int Run(
         IAnsiConsole console,
@@ -37,7 +37,7 @@ internal static class JobRunner
             console.WriteLine(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{work.Count:N0} items, {done:N0} of them done before, in {results.Path}."
+                    $"{work.Count:N0} items, {done:N0} of them already done, in {results.Path}."
                 )
             );
             if (work is SweepWork { Halving: { } halving } ladder)
@@ -45,8 +45,8 @@ internal static class JobRunner
                     string.Create(
                         CultureInfo.InvariantCulture,
                         $"{ladder.Trials.Count:N0} trials of {ladder.Settings.Count:N0} settings; after "
-                            + $"{string.Join(", ", ladder.Rungs.SkipLast(1))} of {ladder.Rungs[^1]} epochs one of "
-                            + $"{halving.Factor} settings goes on. An item is a trial up to one of those."
+                            + $"{string.Join(", ", ladder.Rungs.SkipLast(1))} of {ladder.Rungs[^1]} epochs, one in "
+                            + $"{halving.Factor} settings continues. An item is a trial up to one of these epochs."
                     )
                 );
             if (done < work.Count)
@@ -64,7 +64,7 @@ internal static class JobRunner
             console.WriteLine(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{found.Done:N0} of {found.Items:N0} items are done and whole: {found.Rows:N0} rows"
+                    $"{found.Done:N0} of {found.Items:N0} items are done and intact: {found.Rows:N0} rows"
                         + $"{(found.Errors > 0 ? $", {found.Errors:N0} of them with an error" : "")}."
                 )
             );
@@ -72,7 +72,7 @@ internal static class JobRunner
         }
     }
 
-    /// <summary>Looks into a job's results; null where there is nothing to look at but the digest.</summary>
+    /// <summary>Returns a check of a job's results; null if there is nothing to check except the digest.</summary>
     public static Func<WorkItem, string, Receipt, string?>? Check(IWork work) =>
         work is ScoringWork scoring ? scoring.Problem : null;
 
@@ -87,7 +87,7 @@ internal static class JobRunner
     )
     {
         var full = Path.GetFullPath(folder);
-        // Where OpenTelemetry's own variable names a collector.
+        // If OpenTelemetry's standard variable names a collector.
         using var reporting = string.IsNullOrEmpty(Environment.GetEnvironmentVariable("OTEL_EXPORTER_OTLP_ENDPOINT"))
             ? null
             : Sdk.CreateMeterProviderBuilder().AddMeter(JobMetrics.Name).AddOtlpExporter().Build();
@@ -106,7 +106,8 @@ internal static class JobRunner
             };
             if (runner is null)
                 console.WriteLine(
-                    "This process keeps the books. Start `worker` with the same --cluster, on this machine or others."
+                    "This process coordinates the job. Start `worker` with the same --cluster on this machine or "
+                        + "others."
                 );
             Task<JobProgress> Do(JobView view) =>
                 JobRun.Do(
@@ -126,7 +127,7 @@ internal static class JobRunner
                 );
             try
             {
-                // Who wants to hear of each item has a table of its own.
+                // Callers that are notified of each item show their own table.
                 return finished is null && console.Profile.Capabilities.Interactive && !Console.IsOutputRedirected
                     ? await LiveJobView.Watch(console, Do).ConfigureAwait(false)
                     : await Do(new JobLines(console, finished)).ConfigureAwait(false);
@@ -147,7 +148,7 @@ internal static class JobRunner
             string.Create(
                 CultureInfo.InvariantCulture,
                 $"{ended.Done:N0} of {ended.Count:N0} items are done; {ended.SetAside:N0} failed {shared.MostAttempts} times "
-                    + $"each and were set aside. Mend the cause and start again: what is done is not repeated."
+                    + $"each and were set aside. Fix the cause and start again; finished items are not repeated."
             )
         );
         return ExitCodes.Failed;

@@ -5,22 +5,22 @@ using TorchBridge.Scale.Grains;
 
 namespace TorchBridge.Training.Jobs;
 
-/// <summary>What people see of a job while it runs.</summary>
+/// <summary>Displays a job while it runs.</summary>
 internal abstract class JobView
 {
-    /// <summary>How far it is now; called again and again.</summary>
+    /// <summary>Shows the current progress; called repeatedly.</summary>
     public abstract void Show(JobProgress progress);
 
-    /// <summary>Something that happened as it should.</summary>
+    /// <summary>Shows a normal event.</summary>
     public abstract void Say(string line);
 
-    /// <summary>Something that went wrong: an attempt that failed, a coordinator that is away.</summary>
+    /// <summary>Shows a problem: a failed attempt, an unreachable coordinator.</summary>
     public abstract void Trouble(string line);
 }
 
-/// <summary>A line whenever something has been done; for logs.</summary>
-/// <param name="console">Where they go; trouble goes to standard error.</param>
-/// <param name="finished">Hears of each such line; null for nobody.</param>
+/// <summary>Writes a line whenever something has been done; for logs.</summary>
+/// <param name="console">Console for the lines; problems go to standard error.</param>
+/// <param name="finished">Called for each such line; may be null.</param>
 internal sealed class JobLines(IAnsiConsole console, Action? finished) : JobView
 {
     private int shown = -1;
@@ -48,8 +48,8 @@ internal sealed class JobLines(IAnsiConsole console, Action? finished) : JobView
     public override void Trouble(string line) => Console.Error.WriteLine(line);
 }
 
-/// <summary>A table that changes in place, for a terminal: how many items are in which state, how fast it goes, who is at
-/// what, and what happened last.</summary>
+/// <summary>A table that is updated in place on a terminal: the items by state, the speed, the workers with their
+/// items, and the latest events.</summary>
 internal sealed class LiveJobView : JobView
 {
     private const int ShownAtWork = 16;
@@ -61,11 +61,11 @@ internal sealed class LiveJobView : JobView
     private JobProgress now = new();
     private int doneBefore = -1;
 
-    /// <summary>Nothing is known yet.</summary>
-    /// <param name="clock">Tells how long it has been going on.</param>
+    /// <summary>Creates a view without any progress yet.</summary>
+    /// <param name="clock">Clock for the elapsed time.</param>
     public LiveJobView(TimeProvider clock) => (this.clock, started) = (clock, clock.GetTimestamp());
 
-    /// <summary>Shows a job from its beginning to its end.</summary>
+    /// <summary>Shows a job from start to end.</summary>
     /// <param name="console">A terminal.</param>
     /// <param name="work">The job.</param>
     public static async Task<JobProgress> Watch(IAnsiConsole console, Func<JobView, Task<JobProgress>> work)
@@ -112,7 +112,7 @@ internal sealed class LiveJobView : JobView
     /// <inheritdoc/>
     public override void Trouble(string line) => Say(line);
 
-    /// <summary>The table as it is now.</summary>
+    /// <summary>The current table.</summary>
     public IRenderable Table()
     {
         var table = new Table().AddColumns(
@@ -150,7 +150,7 @@ internal sealed class LiveJobView : JobView
         return new Rows(parts);
     }
 
-    /// <summary>How fast it goes, and how long it will take: only what has been done since the beginning counts.</summary>
+    /// <summary>The speed and the remaining time, based on the items done since the start.</summary>
     private (string Speed, string Left) Pace()
     {
         var passed = clock.GetElapsedTime(started);
@@ -160,7 +160,7 @@ internal sealed class LiveJobView : JobView
         var perMinute = done / passed.TotalMinutes;
         var open = now.Count - now.Done - now.SetAside;
         var left = TimeSpan.FromMinutes(Math.Min(open / perMinute, TimeSpan.FromDays(9999).TotalMinutes));
-        return (Cell($"{perMinute:N1} a minute"), left.ToString("d'd 'hh':'mm':'ss", CultureInfo.InvariantCulture));
+        return (Cell($"{perMinute:N1} per minute"), left.ToString("d'd 'hh':'mm':'ss", CultureInfo.InvariantCulture));
     }
 
     private static string Cell(FormattableString text) => FormattableString.Invariant(text);

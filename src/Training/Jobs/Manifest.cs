@@ -1,7 +1,9 @@
-// A manifest is what sha256sum writes: a line a picture, 64 hexadecimal digits, two spaces (or a space and an asterisk),
-// the path. Its order is the order of the results. A plain list of paths becomes one: each file is read once, when the
-// job is made, so that a picture that changes afterwards is seen. A file that cannot be read then has zeros for a hash.
+// A manifest has the format of sha256sum: one line per picture, with 64 hexadecimal digits, two spaces (or a space and
+// an asterisk), and the path. Its order is the order of the results. A plain list of paths is converted: each file is
+// read once when the job is created, so that a picture that changes afterwards is detected. The hash of a file that
+// cannot be read is all zeros.
 using System.Buffers;
+using System.Globalization;
 using System.Text;
 using TorchBridge.Inference.Pictures;
 using TorchBridge.Scale.Contract;
@@ -11,16 +13,16 @@ namespace TorchBridge.Training.Jobs;
 
 /// <summary>A line of a manifest.</summary>
 /// <param name="Sha256">Digest of the file.</param>
-/// <param name="Path">Where it is: absolute, or below the manifest's root.</param>
+/// <param name="Path">Path of the file: absolute, or relative to the manifest's root.</param>
 internal readonly record struct ManifestEntry(string Sha256, string Path);
 
 /// <summary>The pictures of a scoring job, in order.</summary>
 internal sealed class Manifest
 {
-    /// <summary>The digest of a file that could not be read when the manifest was made.</summary>
+    /// <summary>The digest of a file that could not be read when the manifest was created.</summary>
     public static readonly string Unreadable = new('0', ContentHash.Length);
 
-    /// <summary>The largest file: it is held in memory.</summary>
+    /// <summary>Largest size of a manifest, which is held in memory.</summary>
     private const long MostBytes = 1L << 30;
 
     private static readonly SearchValues<byte> Digits = SearchValues.Create("0123456789abcdef"u8);
@@ -29,10 +31,10 @@ internal sealed class Manifest
 
     private Manifest(byte[] text, int[] ends) => (this.text, this.ends) = (text, ends);
 
-    /// <summary>Pictures.</summary>
+    /// <summary>Number of pictures.</summary>
     public int Count => ends.Length;
 
-    /// <summary>Hash of all of it.</summary>
+    /// <summary>Hash of the whole manifest.</summary>
     public string Sha256 => ContentHash.Of(text);
 
     /// <summary>An entry.</summary>
@@ -45,7 +47,7 @@ internal sealed class Manifest
         }
     }
 
-    /// <summary>The bytes of some lines.</summary>
+    /// <summary>The bytes of a range of lines.</summary>
     public ReadOnlySpan<byte> Lines(int first, int count)
     {
         var start = first == 0 ? 0 : ends[first - 1];
@@ -53,7 +55,7 @@ internal sealed class Manifest
     }
 
     /// <summary>Reads a finished manifest.</summary>
-    /// <exception cref="UserException">It is none.</exception>
+    /// <exception cref="UserException">It is not a manifest.</exception>
     public static Manifest Read(string path)
     {
         var text = ReadFile(path);
@@ -63,7 +65,7 @@ internal sealed class Manifest
             var length = text.AsSpan(start).IndexOf((byte)'\n');
             if (length < ContentHash.Length + 3 || !IsHash(text.AsSpan(start, ContentHash.Length)))
                 throw new UserException(
-                    FormattableString.Invariant($"{path} is damaged: line {ends.Count + 1} is no hash and path.")
+                    FormattableString.Invariant($"{path} is damaged: line {ends.Count + 1} is not a hash with a path.")
                 );
             ends.Add(start += length + 1);
         }
@@ -71,29 +73,30 @@ internal sealed class Manifest
         return ends.Count > 0 ? new Manifest(text, [.. ends]) : throw new UserException($"{path} names no pictures.");
     }
 
-    /// <summary>Makes a manifest of a folder, a list of paths, or another manifest.</summary>
+    /// <summary>Creates a manifest from a folder, a list of paths, or another manifest.</summary>
     /// <param name="source">The folder or the file.</param>
-    /// <param name="progress">Done, in all.</param>
-    /// <param name="stop">Ends it.</param>
-    /// <returns>The manifest's bytes, and the folder that its relative paths are below.</returns>
-    /// <exception cref="UserException">There is no such place, or a line is no path.</exception>
+    /// <param name="progress">Receives the number done and the total.</param>
+    /// <param name="stop">Cancels the work.</param>
+    /// <returns>The manifest's bytes, and the root folder of its relative paths.</returns>
+    /// <exception cref="UserException">The source does not exist, or a line is not a path.</exception>
     public static (byte[] Text, string Root) Make(string source, Action<int, int> progress, CancellationToken stop)
     {
         var isFolder = Directory.Exists(source);
         if (!isFolder && !File.Exists(source))
             throw new UserException(
-                $"{source}: there is no such folder or file. Give a folder of pictures, a file with a path a line, or what "
-                    + "sha256sum writes."
+                $"{source}: there is no such folder or file. Give a folder of pictures, a file with one path per "
+                    + $"line, or the output of sha256sum."
             );
         var root = Path.GetFullPath(isFolder ? source : Path.GetDirectoryName(Path.GetFullPath(source))!);
         var entries = isFolder
             ? [.. PictureFiles.Find(source).Pictures.Select(picture => new ManifestEntry("", picture.Name))]
             : ReadLines(source);
         if (entries.Length == 0)
-            throw new UserException($"{source} holds no pictures ({PictureNames.Endings})");
+            throw new UserException($"{source} contains no pictures ({PictureNames.Endings})");
         if (entries.FirstOrDefault(entry => entry.Path.AsSpan().ContainsAny('\n', '\r')).Path is { } broken)
             throw new UserException(
-                $"{broken.ReplaceLineEndings(" ")}: a path with a line break cannot stand in a manifest."
+                $"{broken.ReplaceLineEndings(" ")}: a path with a line break cannot be written to a manifest. "
+                    + $"Rename the file."
             );
         var done = 0;
         Parallel.For(0, entries.Length, new ParallelOptions { CancellationToken = stop }, index =>
@@ -147,8 +150,10 @@ internal sealed class Manifest
             return length <= MostBytes
                 ? File.ReadAllBytes(path)
                 : throw new UserException(
-                    FormattableString.Invariant(
-                        $"{path} has {length:N0} bytes, more than {MostBytes:N0}: cut it, and score the parts one by one."
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"{path} has {length:N0} bytes; the limit is {MostBytes:N0}. Split it and score the "
+                            + $"parts separately."
                     )
                 );
         }

@@ -2,23 +2,24 @@ using TorchBridge.Training.Artifacts;
 
 namespace TorchBridge.Training.Jobs;
 
-/// <summary>How the rows of a scoring job are written.</summary>
+/// <summary>The file format of a scoring job's results.</summary>
 internal enum ResultFormat
 {
-    /// <summary>Text; the first shard has the heading, so that the shards one after another are one file.</summary>
+    /// <summary>Text; only the first shard has the header line, so that the concatenated shards are one
+    /// file.</summary>
     Csv,
 
-    /// <summary>Columns; a folder of shards is one data set.</summary>
+    /// <summary>Columnar; a folder of shards is one data set.</summary>
     Parquet,
 }
 
-/// <summary>A scoring job; in <c>job.json</c> of its folder.</summary>
+/// <summary>The specification of a scoring job, stored in <c>job.json</c>.</summary>
 /// <param name="ModelSha256">Digest of <c>model.onnx</c> in the folder.</param>
 /// <param name="ManifestSha256">Digest of <c>manifest.txt</c> in the folder.</param>
-/// <param name="Pictures">Lines of the manifest.</param>
-/// <param name="Shards">Pieces that it is cut into.</param>
-/// <param name="Format">How rows are written.</param>
-/// <param name="Root">Folder that relative paths of the manifest are below; decides no result.</param>
+/// <param name="Pictures">Number of lines of the manifest.</param>
+/// <param name="Shards">Number of shards.</param>
+/// <param name="Format">File format of the results.</param>
+/// <param name="Root">Root folder of the manifest's relative paths; does not affect results.</param>
 internal sealed record ScoringSpecification(
     string ModelSha256,
     string ManifestSha256,
@@ -28,16 +29,16 @@ internal sealed record ScoringSpecification(
     string Root
 )
 {
-    /// <summary>What <c>job.json</c> says it is.</summary>
+    /// <summary>The kind in <c>job.json</c>.</summary>
     public const string KindName = "scoring";
 
-    /// <summary>What the job is.</summary>
+    /// <summary>Kind of the job.</summary>
     public string Kind { get; init; } = KindName;
 
-    /// <summary>The program that computes it, with its commit.</summary>
+    /// <summary>The program version that computes it, with its commit.</summary>
     public string Program { get; init; } = Versions.Program;
 
-    /// <summary>The first picture of a shard, and how many it has: shards differ by one picture at most.</summary>
+    /// <summary>The first picture of a shard and its number of pictures; shard sizes differ by at most one.</summary>
     public (int First, int Count) Slice(int shard)
     {
         var first = (int)((long)Pictures * shard / Shards);

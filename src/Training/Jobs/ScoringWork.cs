@@ -8,8 +8,8 @@ using TorchBridge.Training.Data;
 
 namespace TorchBridge.Training.Jobs;
 
-/// <summary>Scores the shards of a manifest. An item is a shard; its rows depend on its lines and the model alone: one
-/// thread, batches that begin at the shard's first picture.</summary>
+/// <summary>Scores the shards of a manifest. An item is a shard; its rows depend only on its lines and the model: one
+/// thread, with batches that start at the shard's first picture.</summary>
 internal sealed class ScoringWork : IWork
 {
     private const int Batch = 32;
@@ -20,19 +20,20 @@ internal sealed class ScoringWork : IWork
 
     /// <summary>Opens a job.</summary>
     /// <param name="folder">Its folder.</param>
-    /// <param name="specification">What its <c>job.json</c> says.</param>
-    /// <exception cref="UserException">The folder does not hold what the specification says.</exception>
+    /// <param name="specification">The specification from its <c>job.json</c>.</param>
+    /// <exception cref="UserException">The folder does not match the specification.</exception>
     public ScoringWork(string folder, ScoringSpecification specification)
     {
         (this.folder, Specification) = (folder, specification);
         manifest = Manifest.Read(JobFolder.ManifestOf(folder));
         if (manifest.Sha256 != specification.ManifestSha256 || manifest.Count != specification.Pictures)
             throw new UserException(
-                $"{JobFolder.ManifestOf(folder)} is not the manifest that the job was made with. Make the job anew, in another folder."
+                $"{JobFolder.ManifestOf(folder)} is not the manifest with which the job was created. Create the "
+                    + $"job again in another folder."
             );
     }
 
-    /// <summary>What the job is.</summary>
+    /// <summary>Specification of the job.</summary>
     public ScoringSpecification Specification { get; }
 
     /// <inheritdoc/>
@@ -53,7 +54,7 @@ internal sealed class ScoringWork : IWork
                 ["lines"] = ContentHash.Of(manifest.Lines(first, count)),
             }
         );
-        // As many digits as the last shard needs: in the order of their names they are in the order of the manifest.
+        // As many digits as the last shard needs, so that the order of the names is the order of the manifest.
         var digits = Math.Max(5, (Count - 1).ToString(CultureInfo.InvariantCulture).Length);
         string Padded(int number) => number.ToString(CultureInfo.InvariantCulture).PadLeft(digits, '0');
         return new WorkItem(
@@ -104,16 +105,16 @@ internal sealed class ScoringWork : IWork
     /// <inheritdoc/>
     public void Dispose() => classifier?.Dispose();
 
-    /// <summary>Reads a picture; gives what is wrong with it, or null.</summary>
+    /// <summary>Reads a picture; returns what is wrong with it, or null.</summary>
     private string? Read(ManifestEntry entry, Span<byte> planes)
     {
         if (entry.Sha256 == Manifest.Unreadable)
-            return "it could not be read when the manifest was made";
+            return "it could not be read when the manifest was created";
         try
         {
             var encoded = BoundedPicture.ReadFile(Path.Combine(Specification.Root, entry.Path), entry.Path);
             if (ContentHash.Of(encoded) != entry.Sha256)
-                return "it is not the file any more that the manifest was made with";
+                return "it has changed since the manifest was created";
             PictureReader.Read(
                 encoded,
                 entry.Path,
@@ -145,7 +146,7 @@ internal sealed class ScoringWork : IWork
                 }
                 : rows[waiting[i]] with
                 {
-                    Error = "the network's answer is no number",
+                    Error = "the network's output is not finite",
                 };
         }
 
@@ -156,7 +157,10 @@ internal sealed class ScoringWork : IWork
     {
         var path = JobFolder.ModelOf(folder);
         if (ContentHash.OfFile(path) != Specification.ModelSha256)
-            throw new UserException($"{path} is not the model that the job was made with.");
+            throw new UserException(
+                $"{path} is not the model with which the job was created. Restore it, or "
+                    + $"create the job again in another folder."
+            );
         return ImageClassifier.Load(path, new SessionSettings { Threads = 1 });
     }
 }

@@ -17,17 +17,17 @@ internal static class ShardFile
     private static readonly DataField<float?> Probability = new("probability");
     private static readonly DataField<string> Error = new("error");
 
-    // A field can be read, too, only once it is in a schema.
+    // A field can be read only once it is part of a schema.
     private static readonly ParquetSchema Schema = new(Index, Path, Sha256, Label, Probability, Error);
 
-    /// <summary>Ending of such files.</summary>
+    /// <summary>File extension of a format.</summary>
     public static string EndingOf(ResultFormat format) => format == ResultFormat.Csv ? "csv" : "parquet";
 
     /// <summary>Writes a shard.</summary>
-    /// <param name="format">How.</param>
+    /// <param name="format">File format.</param>
     /// <param name="isFirst">Whether it is the job's first shard.</param>
     /// <param name="rows">Its rows.</param>
-    /// <param name="output">Where to.</param>
+    /// <param name="output">Stream to write to.</param>
     public static void Write(ResultFormat format, bool isFirst, IReadOnlyList<ScoredRow> rows, Stream output)
     {
         if (format == ResultFormat.Csv)
@@ -36,8 +36,7 @@ internal static class ShardFile
             WriteParquet(rows, output);
     }
 
-    /// <summary>Compares a shard with the lines of the manifest that it must hold; gives what is wrong, or
-    /// null.</summary>
+    /// <summary>Compares a shard with its lines of the manifest; returns what is wrong, or null.</summary>
     public static string? Problem(
         ResultFormat format,
         bool isFirst,
@@ -47,14 +46,14 @@ internal static class ShardFile
     {
         var begins = format == ResultFormat.Csv ? ReadCsv(file, isFirst) : ReadParquet(file);
         if (begins is null)
-            return "its heading is missing";
+            return "its header line is missing";
         if (begins.Count != lines.Count)
-            return FormattableString.Invariant($"it has {begins.Count} rows, and must have {lines.Count}");
+            return FormattableString.Invariant($"it has {begins.Count} rows, but must have {lines.Count}");
         for (var i = 0; i < lines.Count; i++)
         {
             var expected = Beginning(lines[i].Item1, lines[i].Item2.Path, lines[i].Item2.Sha256);
             if (!begins[i].StartsWith(expected, StringComparison.Ordinal))
-                return FormattableString.Invariant($"row {i} is not line {lines[i].Item1} of the manifest");
+                return FormattableString.Invariant($"row {i} does not match line {lines[i].Item1} of the manifest");
         }
 
         return null;
@@ -88,7 +87,7 @@ internal static class ShardFile
 
     private static void WriteParquet(IReadOnlyList<ScoredRow> rows, Stream output)
     {
-        // The writer goes back and forth in its stream; what is published only grows.
+        // The writer needs a seekable stream, but published results are append-only.
         using var memory = new MemoryStream();
         WriteParquetAsync(rows, memory).GetAwaiter().GetResult();
         memory.Position = 0;

@@ -9,8 +9,9 @@ using TorchBridge.Training.Artifacts;
 
 namespace TorchBridge.Training.Jobs;
 
-/// <summary>Decides, for the process that keeps a sweep's books, which trials go on and which end early. Each decision is
-/// published as a file before anything follows from it: whoever goes on with the sweep finds it, and it stands.</summary>
+/// <summary>Decides, in the process that coordinates a sweep, which trials continue and which end early. Each
+/// decision is published as a file before it takes effect, so that whoever continues the sweep finds it and keeps
+/// it.</summary>
 internal sealed class SweepHalving
 {
     private readonly SweepWork work;
@@ -19,10 +20,10 @@ internal sealed class SweepHalving
     private readonly Action<string> say;
     private readonly Lazy<string[]> names;
 
-    /// <summary>Nothing is decided yet.</summary>
+    /// <summary>Creates an instance without any decisions yet.</summary>
     /// <param name="work">A sweep with halving.</param>
     /// <param name="results">Its results.</param>
-    /// <param name="say">Hears of each decision.</param>
+    /// <param name="say">Called with a text for each decision.</param>
     public SweepHalving(SweepWork work, ResultFolder results, Action<string> say)
     {
         (this.work, this.results, this.say) = (work, results, say);
@@ -30,9 +31,9 @@ internal sealed class SweepHalving
         ladder = new HalvingLadder(work.Settings.Count, work.Rungs.Count, work.Halving!.Factor);
     }
 
-    /// <summary>Decides what can be decided by now.</summary>
-    /// <param name="now">How far the sweep is; what was set aside counts as the last of its rung.</param>
-    /// <returns>What becomes of items.</returns>
+    /// <summary>Makes all decisions that are possible now.</summary>
+    /// <param name="now">Progress of the sweep; items that were set aside count as the last of their rung.</param>
+    /// <returns>The verdicts on items.</returns>
     public IReadOnlyList<Verdict> Decide(JobProgress now)
     {
         var aside = now.AllSetAside.ToHashSet();
@@ -46,7 +47,7 @@ internal sealed class SweepHalving
         foreach (var trial in work.Settings[setting])
         {
             var item = work.Item(work.IndexOf(trial, rung));
-            // What is published counts, even where its worker was given up.
+            // A published result counts, even if its worker has been given up.
             if (results.Find(item) is null)
                 return (aside.Contains(item.Index) ? RungState.Failed : RungState.Open, 0);
             sum += JsonSerializer
@@ -65,8 +66,10 @@ internal sealed class SweepHalving
                 {
                     Index = item.Index,
                     IsOpened = false,
-                    Error = FormattableString.Invariant(
-                        $"not trained on: a trial of its setting failed on its way to epoch {work.Rungs[step.Rung]}"
+                    Error = string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"not trained further, because a trial of its setting failed before epoch "
+                            + $"{work.Rungs[step.Rung]}"
                     ),
                 });
         var decision = Publish(step);
@@ -87,7 +90,7 @@ internal sealed class SweepHalving
         from trial in work.Settings[step.Contender]
         select work.Item(work.IndexOf(trial, rung));
 
-    /// <summary>Publishes a decision; where one was published before, that one stands.</summary>
+    /// <summary>Publishes a decision; a decision that was published before takes precedence.</summary>
     private HalvingDecision Publish(LadderStep step)
     {
         var path = work.DecisionOf(step.Contender, step.Rung + 1);
@@ -105,7 +108,7 @@ internal sealed class SweepHalving
         return decision;
     }
 
-    /// <summary>Each setting by its number and by what differs between settings.</summary>
+    /// <summary>Names each setting by its number and the values that differ between settings.</summary>
     private static string[] Names(SweepWork work)
     {
         var settings = work.Settings.Select(trials => SweepTrial.SettingsOf(work.Trials[trials[0]])).ToArray();
@@ -121,15 +124,15 @@ internal sealed class SweepHalving
             string.Join(", ", keys.Select(key => $"{key} {SweepPages.Shown(setting.GetValueOrDefault(key, ""))}"));
     }
 
-    /// <summary>A decision for people.</summary>
-    /// <param name="setting">The setting's number, and what it is.</param>
-    /// <param name="decision">What was decided of it.</param>
+    /// <summary>Describes a decision.</summary>
+    /// <param name="setting">Number and values of the setting.</param>
+    /// <param name="decision">The decision.</param>
     /// <param name="next">Epochs of the next rung.</param>
     private static string Line(string setting, HalvingDecision decision, int next) =>
         string.Create(
             CultureInfo.InvariantCulture,
-            $"{setting} {(decision.GoesOn ? $"goes on to {next} epochs" : "ends")} after {decision.Epochs}: "
-                + $"validation accuracy {100 * decision.ValidationAccuracy:F1} %, place {decision.Rank} of {decision.Seen}"
-                + $"{(decision.GoesOn ? " so far" : "")}."
+            $"{setting} {(decision.GoesOn ? $"continues to {next} epochs" : "ends")} after {decision.Epochs}: "
+                + $"validation accuracy {100 * decision.ValidationAccuracy:F1} %, rank {decision.Rank} of "
+                + $"{decision.Seen}{(decision.GoesOn ? " so far" : "")}."
         );
 }

@@ -6,11 +6,11 @@ using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Jobs;
 
-/// <summary>The sections of a sweep's page.</summary>
+/// <summary>The sections of a sweep's report page.</summary>
 /// <param name="keys">The settings that differ.</param>
-/// <param name="trials">Trials that came to their end.</param>
+/// <param name="trials">Completed trials.</param>
 /// <param name="ended">Trials that ended early.</param>
-/// <param name="groups">The former by their settings, the best first.</param>
+/// <param name="groups">The completed trials grouped by settings, the best first.</param>
 internal sealed class SweepPages(
     IReadOnlyList<string> keys,
     IReadOnlyList<SweepTrial> trials,
@@ -22,21 +22,21 @@ internal sealed class SweepPages(
     private const int EndedShown = 200;
     private const int MostPictures = 12;
 
-    /// <summary>The line under the heading.</summary>
-    /// <param name="planned">Trials of the sweep.</param>
+    /// <summary>The subtitle of the page.</summary>
+    /// <param name="planned">Number of trials of the sweep.</param>
     public string Subtitle(int planned)
     {
         var open = planned - trials.Count - ended.Count;
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{trials.Count:N0} trials of {groups.Count:N0} settings are trained to their end"
+            $"{trials.Count:N0} trials of {groups.Count:N0} settings are complete"
                 + $"{(ended.Count > 0 ? $", {ended.Count:N0} trials of {EndedSettings().Count:N0} settings ended early" : "")}"
-                + $"{(open > 0 ? $", {open:N0} trials are not done" : "")}. Varied: "
+                + $"{(open > 0 ? $", {open:N0} trials are not finished" : "")}. Varied: "
                 + $"{string.Join(", ", keys.DefaultIfEmpty("nothing but the seed"))}."
         );
     }
 
-    /// <summary>All sections, in their order.</summary>
+    /// <summary>All sections, in order.</summary>
     public IReadOnlyList<LabPage> All()
     {
         var pages = new List<LabPage>();
@@ -53,7 +53,7 @@ internal sealed class SweepPages(
         return pages;
     }
 
-    /// <summary>A setting's value for people: a drawn number has more digits than anybody reads.</summary>
+    /// <summary>A setting's value for display; randomly drawn numbers are rounded.</summary>
     internal static string Shown(string value) =>
         double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
         && double.IsFinite(number)
@@ -77,9 +77,9 @@ internal sealed class SweepPages(
             [
                 new LabTable(
                     "By mean validation accuracy; means over the seeds, plus or minus one standard deviation, %; "
-                        + "the difference is that in test accuracy from the first row, seed by seed, in points with its "
-                        + "95 % interval (* significant)",
-                    ["place", .. keys, "seeds", "diverged", "validation", "test", "difference"],
+                        + "the difference is that of the test accuracy from the first row, paired by seed, in "
+                        + "percentage points with its 95 % interval (* significant)",
+                    ["rank", .. keys, "seeds", "diverged", "validation", "test", "difference"],
                     [.. groups.Take(BestShown).Select((group, place) => Row(group, place + 1))]
                 ),
             ],
@@ -89,12 +89,12 @@ internal sealed class SweepPages(
         new(
             "together",
             "All settings together",
-            "A line is a setting: where it crosses an axis is its value there, and its end on the right is its mean "
-                + "validation accuracy. Blue is better than grey, the best is orange."
+            "Each line is a setting: it crosses each axis at its value there, and its right end is its mean "
+                + "validation accuracy. Blue is better than grey; the best is orange."
                 + (
                     ended.Count > 0
-                        ? " Dashed lines ended early: their accuracy is that of the epoch at which they did, after fewer "
-                            + "epochs than the others had."
+                        ? " Dashed lines ended early: their accuracy is that of the epoch at which they ended, "
+                            + "after fewer epochs than the others."
                         : ""
                 )
         )
@@ -130,24 +130,24 @@ internal sealed class SweepPages(
         var significant = effects.Where(effect => effect.Effect.IsSignificant).ToArray();
         var words = effects.Count switch
         {
-            0 =>
-                "No two trials differ by one setting alone, so nothing can be said of a setting by itself: random draws "
-                    + "differ in everything. The pictures show what there is.",
+            0 => "No two trials differ in only one setting, so nothing can be said about a single setting: random "
+                + "draws differ in every setting. The plots show the tendencies.",
             _ when effects.All(effect => double.IsNaN(effect.Effect.HalfWidth)) =>
-                "With one seed there is no interval, and nothing can be called significant: give at least three seeds.",
-            _ when significant.Length == 0 => "No change of one setting is significant here.",
-            _ => "Significant at 95 %, everything else being equal: "
+                "With one seed there is no interval, so nothing can be called significant. Use at least three seeds.",
+            _ when significant.Length == 0 => "No change of a single setting is significant here.",
+            _ => "Significant at 95 %, with everything else equal: "
                 + string.Join(
                     ", ",
                     significant.Select(effect =>
                         $"{effect.Key} {Shown(effect.From)} → {Shown(effect.To)} ({Points(effect.Effect.Mean)} points)"
                     )
                 )
-                + ". Of twenty comparisons without any effect one would be.",
+                + ". Note that one in twenty comparisons without any effect is significant by chance.",
         };
         if (ended.Count > 0 && effects.Count > 0)
             words +=
-                " Only trials that came to their end are compared, and those were chosen: what ended early has no test figure.";
+                " Only completed trials are compared, which is a selection: trials that ended early have no test "
+                + "accuracy.";
         return new LabPage("effects", "What is significant", words)
         {
             Tables =
@@ -155,8 +155,9 @@ internal sealed class SweepPages(
                     ?
                     [
                         new LabTable(
-                            "Difference in test accuracy, in points, between trials that differ by one setting alone: the "
-                                + "mean over all such pairs, and its 95 % interval over the seeds (* significant)",
+                            "Difference in test accuracy, in percentage points, between trials that differ in "
+                                + "only one setting: the "
+                                + "mean over all such pairs, with its 95 % interval over the seeds (* significant)",
                             ["setting", "from", "to", "pairs", "difference"],
                             [
                                 .. effects.Select(effect =>
@@ -182,10 +183,13 @@ internal sealed class SweepPages(
         var best = groups.Count > 0 ? groups[0].Trials[0].Result.ValidationCurve : [];
         return new LabPage(
             "ended",
-            "What ended early, and why",
-            "After some epochs the best of the settings that had come so far went on; the others ended there. A line is a "
-                + "trial's validation accuracy by epoch: grey ones ended early, blue ones went to the end, the first of the "
-                + "table above is orange. A setting that learns slowly and would have been good in the end is lost in this way."
+            "Settings that ended early, and why",
+            "At certain epochs only the best of the settings that had reached them continued; the others ended "
+                + "there. Each line is a "
+                + "trial's validation accuracy by epoch: grey lines ended early, blue lines were completed, and "
+                + "the first of the "
+                + "table above is orange. This method misses settings that learn slowly and would have been good "
+                + "in the end."
         )
         {
             Figures =
@@ -204,9 +208,11 @@ internal sealed class SweepPages(
             [
                 new LabTable(
                     settings.Count > EndedShown
-                        ? FormattableString.Invariant($"The {EndedShown} that came furthest; sweep.csv has all")
-                        : "Those that came furthest first; means over the seeds, %",
-                    [.. keys, "ended after", "validation", "place"],
+                        ? FormattableString.Invariant(
+                            $"The {EndedShown} settings that got furthest; sweep.csv lists all"
+                        )
+                        : "Settings that got furthest first; means over the seeds, %",
+                    [.. keys, "ended after", "validation", "rank"],
                     [
                         .. settings
                             .OrderByDescending(setting => setting.Why.Epochs)
@@ -233,9 +239,9 @@ internal sealed class SweepPages(
     private LabPage Each() =>
         new(
             "settings",
-            "Each setting against the result",
-            "A point is a trial: its setting, and its validation accuracy. What differs besides is in each point too, so a "
-                + "trend shows only where it is stronger than the rest."
+            "Result by setting",
+            "Each point is a trial: the value of the setting and its validation accuracy. The other settings "
+                + "vary too, so a trend is visible only if it is stronger than their influence."
         )
         {
             Figures =
@@ -251,7 +257,7 @@ internal sealed class SweepPages(
             ],
         };
 
-    /// <summary>One trial of each setting that ended early.</summary>
+    /// <summary>One trial per setting that ended early.</summary>
     private IReadOnlyList<EndedSweepTrial> EndedSettings() =>
         [
             .. ended.DistinctBy(trial =>
@@ -270,19 +276,20 @@ internal sealed class SweepPages(
         var worse = groups.Count(group => group.Difference is { IsSignificant: true, Mean: < 0 });
         var comparison = groups.Count switch
         {
-            1 => "No other setting came to the end.",
+            1 => "No other setting was completed.",
             _ when best.Trials.Count == 1 =>
-                "With one seed there is no interval: what of the differences is chance cannot be said.",
+                "With one seed there is no interval, so it is unknown which differences are due to chance.",
             _ => string.Create(
                 CultureInfo.InvariantCulture,
                 $"Significantly worse on the test part, each compared alone: {worse:N0} of the {groups.Count - 1:N0} other settings; "
-            ) + "between the rest and the first nothing is shown.",
+            ) + "for the remaining settings no difference from the first was shown.",
         };
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"Chosen by validation accuracy: {settings}; its test accuracy is {100 * best.Test.Mean:F1} %. {comparison} The best "
-                + $"of many is partly the luckiest: its own figures are a little too good, and one in twenty comparisons is "
-                + $"significant by chance."
+            $"Chosen by validation accuracy: {settings}; its test accuracy is {100 * best.Test.Mean:F1} %. "
+                + $"{comparison} The best "
+                + $"of many settings is partly the luckiest: its own results are slightly too optimistic, and "
+                + $"one in twenty comparisons is significant by chance."
         );
     }
 

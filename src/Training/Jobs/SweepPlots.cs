@@ -8,13 +8,13 @@ using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Jobs;
 
-/// <summary>A setting in the picture of all settings together.</summary>
+/// <summary>A setting in the plot of all settings.</summary>
 /// <param name="Settings">Its values.</param>
 /// <param name="Validation">Mean validation accuracy, 0 to 1.</param>
 /// <param name="IsEnded">Whether it ended early.</param>
 internal sealed record SweepLine(IReadOnlyDictionary<string, string> Settings, double Validation, bool IsEnded);
 
-/// <summary>The pictures of a sweep.</summary>
+/// <summary>The plots of a sweep.</summary>
 internal static class SweepPlots
 {
     private const int MostMarks = 8;
@@ -23,9 +23,10 @@ internal static class SweepPlots
     private static readonly OxyColor Good = OxyColors.SteelBlue;
     private static readonly OxyColor BestOfAll = OxyColors.DarkOrange;
 
-    /// <summary>Parallel coordinates: an upright axis a setting, the result on the right, a line for each.</summary>
+    /// <summary>Parallel coordinates: one vertical axis per setting, the result on the right, and one line for each
+    /// combination.</summary>
     /// <param name="keys">The settings, from left to right.</param>
-    /// <param name="lines">What is drawn; those that did not end early, the best first.</param>
+    /// <param name="lines">The lines to draw; completed settings first, the best of them at the front.</param>
     public static PlotModel Parallel(IReadOnlyList<string> keys, IReadOnlyList<SweepLine> lines)
     {
         var shown = keys.Take(MostAxes).ToArray();
@@ -57,7 +58,7 @@ internal static class SweepPlots
         ];
         var (low, high) = (lines.Min(line => line.Validation), lines.Max(line => line.Validation));
         var best = lines.FirstOrDefault(line => !line.IsEnded);
-        // The best is drawn last: nothing lies over it.
+        // The best line is drawn last, so that no other line covers it.
         foreach (var line in lines.OrderBy(line => line == best).ThenBy(line => line.Validation))
         {
             var share = high > low ? (line.Validation - low) / (high - low) : 1;
@@ -105,7 +106,7 @@ internal static class SweepPlots
                         TextVerticalAlignment = VerticalAlignment.Middle,
                         Offset = new ScreenVector(4, 0),
                         Stroke = OxyColors.Transparent,
-                        // Lines end behind a number, and it can be read.
+                        // A background keeps numbers readable over the lines.
                         Background = OxyColor.FromAColor(200, OxyColors.White),
                         Layer = AnnotationLayer.AboveSeries,
                     }
@@ -116,12 +117,12 @@ internal static class SweepPlots
     }
 
     /// <summary>Differences in test accuracy from the best setting, with their intervals.</summary>
-    /// <param name="groups">The settings, the best first; it has no bar.</param>
+    /// <param name="groups">The settings, the best first; the best has no bar.</param>
     public static PlotModel Differences(IReadOnlyList<SweepGroup> groups)
     {
         var plot = PlotStyle.Plot(
             "Difference in test accuracy from the best setting, percentage points, with 95 % interval",
-            "by place in the table; grey: not significant"
+            "by rank in the table; grey: not significant"
         );
         var others = groups.Select((group, place) => (group, place: place + 1)).Skip(1).ToArray();
         plot.Axes.Add(
@@ -149,10 +150,10 @@ internal static class SweepPlots
         return plot;
     }
 
-    /// <summary>Learning curves, some of which end early.</summary>
-    /// <param name="ended">Those; validation accuracy by epoch.</param>
-    /// <param name="whole">Those that went to the end.</param>
-    /// <param name="best">The one that is shown above all.</param>
+    /// <summary>Learning curves, including those of trials that ended early.</summary>
+    /// <param name="ended">Curves of trials that ended early: validation accuracy by epoch.</param>
+    /// <param name="whole">Curves of completed trials.</param>
+    /// <param name="best">The curve that is drawn on top.</param>
     public static PlotModel Curves(
         IReadOnlyList<IReadOnlyList<double>> ended,
         IReadOnlyList<IReadOnlyList<double>> whole,
@@ -173,17 +174,17 @@ internal static class SweepPlots
         {
             var line = new LineSeries { Color = color, StrokeThickness = width };
             line.Points.AddRange(curve.Select((accuracy, epoch) => new DataPoint(epoch + 1, 100 * accuracy)));
-            // Of one epoch there is no line.
+            // A single epoch is drawn as a point.
             if (curve.Count == 1)
                 (line.MarkerType, line.MarkerFill, line.MarkerSize) = (MarkerType.Circle, color, 3);
             plot.Series.Add(line);
         }
     }
 
-    /// <summary>A setting against validation accuracy, a point a trial.</summary>
+    /// <summary>Validation accuracy by setting, with one point per trial.</summary>
     /// <param name="trials">The trials.</param>
     /// <param name="key">The setting.</param>
-    /// <param name="series">Its number, for the colour.</param>
+    /// <param name="series">Index of the setting, for the colour.</param>
     public static PlotModel Scatter(IReadOnlyList<SweepTrial> trials, string key, int series)
     {
         var plot = PlotStyle.Plot(key, "validation accuracy by setting");
@@ -207,11 +208,11 @@ internal static class SweepPlots
         return plot;
     }
 
-    /// <summary>A setting's own name, without the recipe's part that it is in.</summary>
+    /// <summary>The last part of a setting's name.</summary>
     private static string Last(string key) => key[(key.LastIndexOf('.') + 1)..];
 }
 
-/// <summary>Where the values of a setting lie on an axis from 0 to 1: numbers by their size, names side by side.</summary>
+/// <summary>Positions of a setting's values on an axis from 0 to 1: numbers by value, names evenly spaced.</summary>
 internal sealed class SweepScale
 {
     private const double LogarithmicFrom = 30;
@@ -230,18 +231,18 @@ internal sealed class SweepScale
         }
 
         var numbers = values.Select(Number).ToArray();
-        // Draws over several powers of ten would lie on one spot.
+        // Otherwise values over several powers of ten would coincide.
         IsLogarithmic = numbers.Min() > 0 && numbers.Max() / numbers.Min() >= LogarithmicFrom;
         (low, high) = (On(numbers.Min()), On(numbers.Max()));
     }
 
-    /// <summary>The names, where the values are not all numbers; else null.</summary>
+    /// <summary>The names, if the values are not all numbers; otherwise null.</summary>
     public IReadOnlyList<string>? Names { get; }
 
-    /// <summary>Whether a step up is a factor.</summary>
+    /// <summary>Whether the axis is logarithmic.</summary>
     public bool IsLogarithmic { get; }
 
-    /// <summary>Of all values that occur.</summary>
+    /// <summary>Creates a scale for all values that occur.</summary>
     public static SweepScale Of(IReadOnlyList<string> values)
     {
         var isNumeric = values.All(value => double.IsFinite(Number(value)));
@@ -251,17 +252,18 @@ internal sealed class SweepScale
         );
     }
 
-    /// <summary>A value as a number: itself, or the place of its name.</summary>
+    /// <summary>A value as a number: the number itself, or the index of the name.</summary>
     public double ValueOf(string value) => Names is null ? Number(value) : Array.IndexOf(values, value);
 
-    /// <summary>Where a value lies, from 0 to 1; in the middle where there is no other.</summary>
+    /// <summary>The position of a value, from 0 to 1; 0.5 if it is the only one.</summary>
     public double PlaceOf(string value) => high > low ? (On(ValueOf(value)) - low) / (high - low) : 0.5;
 
-    /// <summary>Marks of an axis: every value where they are few, else the lowest, the highest and some between.</summary>
-    /// <param name="most">The most marks.</param>
+    /// <summary>Tick marks of an axis: every value if there are few, otherwise the lowest, the highest and some
+    /// between.</summary>
+    /// <param name="most">Largest number of tick marks.</param>
     public IEnumerable<(double Place, string Text)> Marks(int most)
     {
-        const double closest = 0.045; // a line of text in a picture of this height
+        const double closest = 0.045; // the height of a line of text in this plot
         var last = double.NegativeInfinity;
         if (values.Length <= most || Names is not null)
         {

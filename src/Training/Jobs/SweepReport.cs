@@ -10,13 +10,13 @@ using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Jobs;
 
-/// <summary>The results of a sweep: a table of all trials, and one page with the best settings, what is significant, and
-/// pictures of settings against results.</summary>
+/// <summary>The results of a sweep: a table of all trials, and one page with the best settings, significant effects,
+/// and plots of results by setting.</summary>
 internal static class SweepReport
 {
-    /// <summary>Writes what is finished.</summary>
+    /// <summary>Writes the report of all finished trials.</summary>
     /// <param name="folder">The sweep's folder.</param>
-    /// <returns>The files; none where nothing is finished.</returns>
+    /// <returns>The files; empty if no trial is finished.</returns>
     public static IReadOnlyList<string> Write(string folder)
     {
         var (trials, ended, planned) = Read(folder);
@@ -27,11 +27,11 @@ internal static class SweepReport
         var page = Path.Combine(folder, "sweep.html");
         AtomicWrite.Text(csv, Csv(trials, ended, keys));
         var pages = new SweepPages(keys, trials, ended, Groups(trials, keys));
-        LabOutput.WriteHtml(page, "Sweep: settings against results", pages.Subtitle(planned), pages.All());
+        LabOutput.WriteHtml(page, "Sweep: results by setting", pages.Subtitle(planned), pages.All());
         return [csv, page];
     }
 
-    /// <summary>The settings that differ between trials, by their names in a recipe.</summary>
+    /// <summary>The settings that differ between trials, by name in the recipe.</summary>
     internal static IReadOnlyList<string> VariedKeys(IReadOnlyList<IReadOnlyDictionary<string, string>> settings) =>
         [
             .. settings
@@ -41,7 +41,7 @@ internal static class SweepReport
                 .Where(key => settings.Select(setting => setting.GetValueOrDefault(key, "")).Distinct().Skip(1).Any()),
         ];
 
-    /// <summary>Trials of the same settings together, the best mean validation accuracy first.</summary>
+    /// <summary>Groups trials with the same settings, the best mean validation accuracy first.</summary>
     internal static IReadOnlyList<SweepGroup> Groups(IReadOnlyList<SweepTrial> trials, IReadOnlyList<string> keys)
     {
         var groups = trials
@@ -70,9 +70,9 @@ internal static class SweepReport
     }
 
     /// <summary>
-    /// What a value of a setting does where everything else stays: the difference in test accuracy from the setting's
-    /// first value, over the trials that differ by it alone. Means over the other settings are taken seed by seed, and
-    /// the interval is over the seeds: trials of one seed share their data.
+    /// The effect of a setting's value with everything else equal: the difference in test accuracy from the setting's
+    /// first value, over trials that differ only in it. Means over the other settings are computed per seed, and the
+    /// interval is over the seeds, because trials with the same seed share their data.
     /// </summary>
     internal static IReadOnlyList<SettingEffect> Effects(IReadOnlyList<SweepTrial> trials, IReadOnlyList<string> keys)
     {
@@ -130,7 +130,7 @@ internal static class SweepReport
         using (opened)
         {
             if (opened is not SweepWork work)
-                throw new UserException($"{folder} holds no sweep.");
+                throw new UserException($"{folder} contains no sweep.");
             var trials = new List<SweepTrial>();
             var ended = new List<EndedSweepTrial>();
             for (var trial = 0; trial < work.Trials.Count; trial++)
@@ -207,15 +207,15 @@ internal static class SweepReport
 }
 
 /// <summary>A trial of a sweep.</summary>
-/// <param name="Index">Its place in the sweep.</param>
-/// <param name="Settings">Its recipe, setting by setting: <c>training.learning_rate</c>, its value as text.</param>
-/// <param name="Result">What it gave.</param>
+/// <param name="Index">Index of the trial in the sweep.</param>
+/// <param name="Settings">Its settings by name (<c>training.learning_rate</c>), with values as text.</param>
+/// <param name="Result">Its result.</param>
 internal sealed record SweepTrial(int Index, IReadOnlyDictionary<string, string> Settings, RunResult Result)
 {
-    /// <summary>Of a result.</summary>
+    /// <summary>Creates a trial from its result.</summary>
     public static SweepTrial Of(int index, RunResult result) => new(index, SettingsOf(result.Request), result);
 
-    /// <summary>A recipe, setting by setting.</summary>
+    /// <summary>The settings of a recipe, by name.</summary>
     public static IReadOnlyDictionary<string, string> SettingsOf(RunRequest request)
     {
         var settings = new SortedDictionary<string, string>(StringComparer.Ordinal);
@@ -238,18 +238,19 @@ internal sealed record SweepTrial(int Index, IReadOnlyDictionary<string, string>
     }
 }
 
-/// <summary>Trials that differ by their seeds alone.</summary>
-/// <param name="Trials">By seed.</param>
-/// <param name="Validation">Accuracy that choices look at.</param>
-/// <param name="Test">Accuracy that is reported.</param>
-/// <param name="Difference">In test accuracy from the best settings, paired by seed; null for those.</param>
+/// <summary>Trials that differ only in their seeds.</summary>
+/// <param name="Trials">The trials, by seed.</param>
+/// <param name="Validation">Validation accuracy, on which decisions are based.</param>
+/// <param name="Test">Test accuracy, which is reported.</param>
+/// <param name="Difference">Difference in test accuracy from the best settings, paired by seed; null for the best
+/// settings.</param>
 internal sealed record SweepGroup(IReadOnlyList<SweepTrial> Trials, Spread Validation, Spread Test, Effect? Difference);
 
 /// <summary>A trial that ended early.</summary>
-/// <param name="Index">Its place in the sweep.</param>
-/// <param name="Settings">Its recipe, setting by setting.</param>
-/// <param name="Rung">How far it had come.</param>
-/// <param name="Why">What was decided of its setting there.</param>
+/// <param name="Index">Index of the trial in the sweep.</param>
+/// <param name="Settings">Its settings by name.</param>
+/// <param name="Rung">Its state when it ended.</param>
+/// <param name="Why">The decision about its setting.</param>
 internal sealed record EndedSweepTrial(
     int Index,
     IReadOnlyDictionary<string, string> Settings,
@@ -257,15 +258,15 @@ internal sealed record EndedSweepTrial(
     HalvingDecision Why
 )
 {
-    /// <summary>Of a result.</summary>
+    /// <summary>Creates a trial from its result.</summary>
     public static EndedSweepTrial Of(int index, RungResult rung, HalvingDecision why) =>
         new(index, SweepTrial.SettingsOf(rung.Request), rung, why);
 }
 
-/// <summary>What a value of a setting does to test accuracy where everything else stays.</summary>
+/// <summary>The effect of a setting's value on test accuracy, with everything else equal.</summary>
 /// <param name="Key">The setting.</param>
 /// <param name="From">Its first value.</param>
-/// <param name="To">The value that is compared with that.</param>
-/// <param name="Pairs">Pairs of trials that differ by it alone.</param>
+/// <param name="To">The value that is compared with the first one.</param>
+/// <param name="Pairs">Number of pairs of trials that differ only in this setting.</param>
 /// <param name="Effect">The mean difference, with its interval over the seeds.</param>
 internal sealed record SettingEffect(string Key, string From, string To, int Pairs, Effect Effect);

@@ -1,11 +1,12 @@
-// A sweep's file: what to train on, a recipe to begin with, and what of it to vary, in one of three ways.
+// A sweep file: the data, a base recipe, and the settings to vary, in one of three ways.
 //   { "data": "drawn", "pictures": 300, "seeds": [1, 2, 3], "recipe": "lesson",
 //     "grid":   { "training.learning_rate": [0.001, 0.003], "network.dropout": [0, 0.2] } }
 //   ... "list":   [ { "network.dropout": 0 }, { "network.dropout": 0.3, "training.mixup": 0.2 } ]
 //   ... "random": { "trials": 20, "seed": 1, "settings": {
 //           "training.learning_rate": { "low": 0.0001, "high": 0.01, "logarithmic": true }, "network.norm": ["batch", "group"] } }
-// Where wanted, bad settings end early: "halving": { "epochs": 5, "factor": 3 }.
-// Its trials are a pure function of it: the same file gives the same trials in the same order on every machine.
+// Optionally, bad settings end early: "halving": { "epochs": 5, "factor": 3 }.
+// The trials are a pure function of the file: the same file gives the same trials in the same order on every machine.
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using TorchBridge.Training.Ablation;
@@ -16,7 +17,7 @@ using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Jobs;
 
-/// <summary>Reads a sweep's file, and makes its trials.</summary>
+/// <summary>Reads a sweep file and creates its trials.</summary>
 internal sealed class SweepSpecification
 {
     private const int MostBytes = 1 << 20;
@@ -39,17 +40,17 @@ internal sealed class SweepSpecification
 
     private SweepSpecification(string source, JsonObject json) => (this.source, this.json) = (source, json);
 
-    /// <summary>What the trials are trained on: what <c>--data</c> names.</summary>
+    /// <summary>The data of the trials, named as for <c>--data</c>.</summary>
     public string Data => Text("data") ?? DataSource.Drawn;
 
     /// <summary>Reads a file.</summary>
-    /// <exception cref="UserException">It is no sweep.</exception>
+    /// <exception cref="UserException">It is not a sweep.</exception>
     public static SweepSpecification Read(string path)
     {
         try
         {
             if (new FileInfo(path) is { Exists: true, Length: > MostBytes })
-                throw new UserException($"{path} is no sweep: it has more than a million bytes.");
+                throw new UserException($"{path} is not a sweep: it has more than a million bytes.");
             return Parse(path, File.ReadAllText(path));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
@@ -58,10 +59,10 @@ internal sealed class SweepSpecification
         }
     }
 
-    /// <summary>Reads a text.</summary>
-    /// <param name="source">What to call it in an error.</param>
+    /// <summary>Parses a text.</summary>
+    /// <param name="source">Its name in error messages.</param>
     /// <param name="text">The text.</param>
-    /// <exception cref="UserException">It is no sweep.</exception>
+    /// <exception cref="UserException">It is not a sweep.</exception>
     public static SweepSpecification Parse(string source, string text)
     {
         try
@@ -74,22 +75,22 @@ internal sealed class SweepSpecification
                 AllowDuplicateProperties = false,
             };
             if (JsonNode.Parse(text, options, document) is not JsonObject json)
-                throw new UserException($"{source} is no sweep: it is no object, {{ … }}.");
+                throw new UserException($"{source} is not a sweep: it is not an object, {{ … }}.");
             if (json.Select(member => member.Key).FirstOrDefault(key => !Known.Contains(key)) is { } unknown)
                 throw new UserException($"{source}: {unknown} is unknown; allowed is {string.Join(", ", Known)}.");
             string[] ways = ["grid", "list", "random"];
             return ways.Count(json.ContainsKey) == 1
                 ? new SweepSpecification(source, json)
-                : throw new UserException($"{source}: a sweep has exactly one of grid, list and random.");
+                : throw new UserException($"{source}: a sweep must have exactly one of grid, list and random.");
         }
         catch (JsonException error)
         {
-            throw new UserException($"{source} is no sweep: {error.Message}", error);
+            throw new UserException($"{source} is not a sweep: {error.Message}", error);
         }
     }
 
-    /// <summary>The sweep as a job: its trials, each once, and how bad ones end early.</summary>
-    /// <param name="content">What the pictures are; null where the program makes them.</param>
+    /// <summary>Creates the job: its trials without duplicates, and how bad ones end early.</summary>
+    /// <param name="content">Hash of the pictures; null if the program generates them.</param>
     /// <exception cref="UserException">A setting is unknown, or out of its range.</exception>
     public SweepJob Job(string? content)
     {
@@ -97,8 +98,8 @@ internal sealed class SweepSpecification
         return new SweepJob(trials) { Halving = Halving(trials) };
     }
 
-    /// <summary>The trials, in order: settings by settings, each with all seeds.</summary>
-    /// <param name="content">What the pictures are; null where the program makes them.</param>
+    /// <summary>The trials, in order: each combination of settings with every seed.</summary>
+    /// <param name="content">Hash of the pictures; null if the program generates them.</param>
     /// <exception cref="UserException">A setting is unknown, or out of its range.</exception>
     private IReadOnlyList<RunRequest> Trials(string? content)
     {
@@ -106,7 +107,7 @@ internal sealed class SweepSpecification
         var seeds = Seeds();
         if ((long)settings.Count * seeds.Length is > MostTrials and var many)
             throw new UserException(
-                FormattableString.Invariant($"{source} asks for {many:N0} trials; allowed are up to {MostTrials:N0}.")
+                FormattableString.Invariant($"{source} asks for {many:N0} trials; the limit is {MostTrials:N0}.")
             );
         var pictures = json.TryGetPropertyValue("pictures", out var given)
             ? NumberText.Whole(given?.ToJsonString() ?? "null", $"{source}: pictures", PictureRange)
@@ -132,17 +133,19 @@ internal sealed class SweepSpecification
             || !halving.ContainsKey("epochs")
         )
             throw new UserException(
-                $"{source}: halving holds epochs and, where wanted, factor: {{ \"epochs\": 5, \"factor\": 3 }}."
+                $"{source}: halving must have epochs and may have factor: {{ \"epochs\": 5, \"factor\": 3 }}."
             );
         var all = trials.Select(trial => trial.Configuration.Training.Epochs).Distinct().Order().ToArray();
         if (all.Length > 1)
             throw new UserException(
-                FormattableString.Invariant(
-                    $"{source}: halving compares trials after equal epochs, and training.epochs differs ({all[0]} to {all[^1]}). "
-                ) + "Give all the same, or leave halving out."
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{source}: halving compares trials after equal numbers of epochs, but training.epochs "
+                        + $"differs ({all[0]} to {all[^1]}). "
+                ) + "Use the same number for all, or omit halving."
             );
         if (all[0] < 2)
-            throw new UserException($"{source}: halving needs trials of 2 epochs at least.");
+            throw new UserException($"{source}: halving needs trials with at least 2 epochs.");
         return new Halving(
             NumberText.Whole(
                 halving["epochs"]?.ToJsonString() ?? "null",
@@ -167,7 +170,7 @@ internal sealed class SweepSpecification
             JsonValue value when value.GetValueKind() == JsonValueKind.String => RunConfiguration.Named(
                 value.GetValue<string>()
             ),
-            _ => throw new UserException($"{source}: recipe is neither a name nor a recipe."),
+            _ => throw new UserException($"{source}: recipe must be a name or an object."),
         };
 
     private RunConfiguration Changed(JsonObject start, IReadOnlyList<(string Key, JsonNode? Value)> changes)
@@ -181,8 +184,8 @@ internal sealed class SweepSpecification
                 place = place?[part] as JsonObject;
             if (parts.Length < 2 || place is null || !place.ContainsKey(parts[^1]))
                 throw new UserException(
-                    $"{source}: there is no setting {key}. Write training.learning_rate or network.dropout: src/Training/Recipes "
-                        + "shows what a recipe holds."
+                    $"{source}: there is no setting {key}. Settings are named like training.learning_rate or "
+                        + $"network.dropout; src/Training/Recipes shows the contents of a recipe."
                 );
             place[parts[^1]] = value?.DeepClone();
         }
@@ -195,7 +198,7 @@ internal sealed class SweepSpecification
         if (json["list"] is { } list)
             return list is JsonArray { Count: > 0 } items
                 ? [.. items.Select(item => Pairs(item, "list"))]
-                : throw new UserException($"{source}: list is no list of settings, [ {{ … }}, … ].");
+                : throw new UserException($"{source}: list must be an array of settings, [ {{ … }}, … ].");
         return json["grid"] is { } grid ? Grid(Pairs(grid, "grid")) : Random();
     }
 
@@ -208,10 +211,12 @@ internal sealed class SweepSpecification
         foreach (var (key, values) in axes)
         {
             if (values is not JsonArray { Count: > 0 } choices)
-                throw new UserException($"{source}: grid: {key} is no list of values, [ … ].");
+                throw new UserException($"{source}: grid: {key} must be an array of values, [ … ].");
             if ((long)all.Count * choices.Count > MostTrials)
                 throw new UserException(
-                    FormattableString.Invariant($"{source} asks for more than {MostTrials:N0} trials.")
+                    FormattableString.Invariant(
+                        $"{source} asks for more than {MostTrials:N0} trials, which is the limit."
+                    )
                 );
             all =
             [
@@ -233,7 +238,7 @@ internal sealed class SweepSpecification
             || !random.ContainsKey("trials")
             || !random.ContainsKey("settings")
         )
-            throw new UserException($"{source}: random holds trials, settings and, where wanted, seed.");
+            throw new UserException($"{source}: random must have trials and settings, and may have seed.");
         var trials = NumberText.Whole(
             random["trials"]?.ToJsonString() ?? "null",
             $"{source}: trials",
@@ -247,7 +252,7 @@ internal sealed class SweepSpecification
             )
             : 1;
         var axes = Pairs(random["settings"], "settings");
-        // Each value has a stream of its own: a further setting, or a further trial, changes none of the others.
+        // Each value has its own random stream, so that adding a setting or a trial changes none of the others.
         return
         [
             .. Enumerable
@@ -268,34 +273,38 @@ internal sealed class SweepSpecification
             || range.Select(member => member.Key).Except(["low", "high", "logarithmic"]).Any()
         )
             throw new UserException(
-                $"{source}: {axis.Key} is neither a list of values nor {{ \"low\": …, \"high\": …, \"logarithmic\": true }}."
+                $"{source}: {axis.Key} must be an array of values or "
+                    + $"{{ \"low\": …, \"high\": …, \"logarithmic\": true }}."
             );
         double low = Number(range, "low"),
             high = Number(range, "high");
         var isLogarithmic = range["logarithmic"]?.GetValueKind() == JsonValueKind.True;
         if (!(low < high) || (isLogarithmic && low <= 0))
             throw new UserException(
-                $"{source}: {axis.Key}: low must be below high{(isLogarithmic ? ", and above 0 where it is logarithmic" : "")}."
+                $"{source}: {axis.Key}: low must be below "
+                    + $"high{(isLogarithmic ? ", and above 0 for a logarithmic range" : "")}."
             );
         return isLogarithmic ? Math.Exp(draw.Uniform(Math.Log(low), Math.Log(high))) : draw.Uniform(low, high);
 
         double Number(JsonObject members, string name) =>
             members[name]?.GetValueKind() == JsonValueKind.Number
                 ? members[name]!.GetValue<double>()
-                : throw new UserException($"{source}: {axis.Key}: {name} is no number.");
+                : throw new UserException($"{source}: {axis.Key}: {name} must be a number.");
     }
 
     private IReadOnlyList<(string Key, JsonNode? Value)> Pairs(JsonNode? node, string name) =>
         node is JsonObject members && (members.Count > 0 || name == "list")
             ? [.. members.Select(member => (member.Key, member.Value))]
-            : throw new UserException($"{source}: {name} holds no settings, {{ \"training.learning_rate\": … }}.");
+            : throw new UserException(
+                $"{source}: {name} must be an object with settings, {{ \"training.learning_rate\": … }}."
+            );
 
     private int[] Seeds()
     {
         if (json["seeds"] is not { } node)
             return [1];
         if (node is not JsonArray { Count: > 0 } list)
-            throw new UserException($"{source}: seeds is no list of whole numbers, [1, 2, 3].");
+            throw new UserException($"{source}: seeds must be an array of whole numbers, [1, 2, 3].");
         int[] seeds =
         [
             .. list.Select(seed =>
@@ -308,11 +317,11 @@ internal sealed class SweepSpecification
         ];
         return seeds.Distinct().Count() == seeds.Length
             ? seeds
-            : throw new UserException($"{source}: a seed stands twice in seeds.");
+            : throw new UserException($"{source}: seeds contains a seed twice.");
     }
 
     private string? Text(string name) =>
         json[name] is null ? null
         : json[name]!.GetValueKind() == JsonValueKind.String ? json[name]!.GetValue<string>()
-        : throw new UserException($"{source}: {name} is no text.");
+        : throw new UserException($"{source}: {name} must be a string.");
 }

@@ -8,28 +8,28 @@ using TorchBridge.Training.Artifacts;
 
 namespace TorchBridge.Training.Jobs;
 
-/// <summary>A sweep; in <c>job.json</c> of its folder: its trials, one by one.</summary>
-/// <param name="Trials">What is trained.</param>
+/// <summary>The specification of a sweep, stored in <c>job.json</c>: the list of its trials.</summary>
+/// <param name="Trials">The trials.</param>
 internal sealed record SweepJob(IReadOnlyList<RunRequest> Trials)
 {
-    /// <summary>What <c>job.json</c> says it is.</summary>
+    /// <summary>The kind in <c>job.json</c>.</summary>
     public const string KindName = "sweep";
 
-    /// <summary>What the job is.</summary>
+    /// <summary>Kind of the job.</summary>
     public string Kind { get; init; } = KindName;
 
-    /// <summary>The program that computes it, with its commit.</summary>
+    /// <summary>The program version that computes it, with its commit.</summary>
     public string Program { get; init; } = Versions.Program;
 
-    /// <summary>How bad settings end early; null where every trial is trained to its end.</summary>
+    /// <summary>How bad settings end early; null if every trial is completed.</summary>
     public Halving? Halving { get; init; }
 }
 
 /// <summary>
-/// Trains the trials of a sweep. A trial writes a checkpoint after each epoch, named by its id: whoever does it next goes
-/// on from there, to the same bits. With halving an item is a trial up to a rung, the highest rung first: what may go on is
-/// then done before anything new is begun. The result of an item that was not trained, because its setting had ended
-/// early, says so.
+/// Trains the trials of a sweep. A trial writes a checkpoint after each epoch, named by its id, from which another
+/// worker can continue with bit-identical results. With halving, an item is a trial up to a rung, with the highest
+/// rungs first, so that trials that may continue are done before new ones are started. The result of an item that was
+/// not trained because its setting ended early says so.
 /// </summary>
 internal sealed class SweepWork : IWork
 {
@@ -42,15 +42,15 @@ internal sealed class SweepWork : IWork
 
     /// <summary>Opens a sweep.</summary>
     /// <param name="folder">The job's folder.</param>
-    /// <param name="job">What its <c>job.json</c> says.</param>
+    /// <param name="job">The specification from its <c>job.json</c>.</param>
     /// <exception cref="UserException">It has no trials.</exception>
     public SweepWork(string folder, SweepJob job)
     {
         if (job.Trials is not { Count: > 0 })
-            throw new UserException($"{JobFolder.JobOf(folder)} is no sweep: it has no trials.");
+            throw new UserException($"{JobFolder.JobOf(folder)} is not a sweep: it has no trials.");
         (this.folder, this.job) = (folder, job);
         rungs = job.Halving is { } halving ? [.. halving.Rungs(job.Trials[0].Configuration.Training.Epochs)] : [0];
-        // A child that trains one trial needs none of these.
+        // Created on demand, because a child process that trains one trial does not need them.
         settings = new(() => SettingsOf(job));
         settingOf = new(() =>
         {
@@ -63,25 +63,25 @@ internal sealed class SweepWork : IWork
         all = new(() => ContentHash.Of(string.Join('\n', job.Trials.Select(trial => ContentHash.Id(NodeOf(trial))))));
     }
 
-    /// <summary>Its trials.</summary>
+    /// <summary>The trials.</summary>
     public IReadOnlyList<RunRequest> Trials => job.Trials;
 
-    /// <summary>How bad settings end early; null where none does.</summary>
+    /// <summary>How bad settings end early; null if none does.</summary>
     public Halving? Halving => job.Halving;
 
-    /// <summary>The epochs of each rung; one of 0 where there is no halving.</summary>
+    /// <summary>The epochs of each rung; a single 0 without halving.</summary>
     public IReadOnlyList<int> Rungs => rungs;
 
-    /// <summary>The trials of each setting, one a seed.</summary>
+    /// <summary>The trials of each setting, one per seed.</summary>
     public IReadOnlyList<IReadOnlyList<int>> Settings => settings.Value;
 
     /// <inheritdoc/>
     public int Count => job.Trials.Count * rungs.Length;
 
-    /// <summary>Items that wait for what others give: all above the first rung.</summary>
+    /// <summary>Number of items that wait for others: all above the first rung.</summary>
     public int Held => job.Trials.Count * (rungs.Length - 1);
 
-    /// <summary>Another trial must not find what one has left in libtorch.</summary>
+    /// <summary>A trial must not be affected by the state that another one left in libtorch.</summary>
     public bool NeedsFreshProcess => true;
 
     /// <summary>The item of a trial up to a rung.</summary>
@@ -100,7 +100,7 @@ internal sealed class SweepWork : IWork
         if (job.Halving is not { } halving)
             return new WorkItem(index, id, $"{id}.json");
         var what = new JsonObject { ["trial"] = id, ["epochs"] = rungs[rung] };
-        // Whether a trial is done at all above the first rung depends on all others.
+        // Whether a trial is trained above the first rung depends on all others.
         if (rung > 0)
         {
             what["factor"] = halving.Factor;
@@ -132,7 +132,7 @@ internal sealed class SweepWork : IWork
             text =
                 rung < rungs.Length - 1
                     ? Json.Text(AblationRun.Until(request, rungs[rung], checkpoint, stop))
-                    // How long it took is no part of the result: that would differ each time.
+                    // The duration is not part of the result, because it differs each time.
                     : Json.Text(AblationRun.Do(request, stop, checkpoint) with { Seconds = 0 });
         }
 
@@ -144,14 +144,14 @@ internal sealed class SweepWork : IWork
     public void Forget(WorkItem item)
     {
         var (trial, rung) = PlaceOf(item.Index);
-        // Below the last rung it goes on from there, or the end of its setting removes it.
+        // Below the last rung, the trial continues from the checkpoint, or it is removed when its setting ends.
         if (rung == rungs.Length - 1 && CheckpointOf(trial) is var checkpoint && File.Exists(checkpoint))
             File.Delete(checkpoint);
     }
 
-    /// <summary>Where stands what was decided of a setting before a rung.</summary>
-    /// <param name="setting">Which, from 0.</param>
-    /// <param name="rung">The rung that it asks to go on to, from 1.</param>
+    /// <summary>Name of the file with the decision about a setting before a rung.</summary>
+    /// <param name="setting">Index of the setting, from 0.</param>
+    /// <param name="rung">The rung to which it would continue, from 1.</param>
     public string DecisionOf(int setting, int rung) =>
         Path.Combine(
             folder,
@@ -159,7 +159,7 @@ internal sealed class SweepWork : IWork
             string.Create(CultureInfo.InvariantCulture, $"setting-{setting:D5}.epochs-{rungs[rung - 1]:D5}.json")
         );
 
-    /// <summary>What was decided of a setting before a rung; null where nothing was yet.</summary>
+    /// <summary>The decision about a setting before a rung; null if there is none yet.</summary>
     public HalvingDecision? Decided(int setting, int rung)
     {
         var path = DecisionOf(setting, rung);
@@ -181,8 +181,8 @@ internal sealed class SweepWork : IWork
                 .Select(group => (IReadOnlyList<int>)[.. group]),
         ];
 
-    /// <summary>The decision by which a trial ended before a rung; null where it goes on to it.</summary>
-    /// <exception cref="UserException">Nothing was decided yet.</exception>
+    /// <summary>The decision by which a trial ended before a rung; null if it continues.</summary>
+    /// <exception cref="UserException">There is no decision yet.</exception>
     private HalvingDecision? EndOf(int trial, int rung)
     {
         if (rung == 0)
@@ -192,9 +192,11 @@ internal sealed class SweepWork : IWork
         {
             var decided = Decided(setting, below)
                 ?? throw new UserException(
-                    FormattableString.Invariant(
-                        $"Trial {trial} is not to go on yet from {rungs[below - 1]} to {rungs[below]} epochs: that is decided by "
-                    ) + "the process that keeps the sweep's books, when the trials before it have got as far."
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"Trial {trial} cannot continue from {rungs[below - 1]} to {rungs[below]} epochs yet: "
+                            + $"that is decided by "
+                    ) + "the process that coordinates the sweep, once the trials before it have got as far."
                 );
             if (!decided.GoesOn)
                 return decided;

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Lab;
 
-/// <summary>A sheet on which every augmentation can be looked at: a row a picture, a column a technique.</summary>
+/// <summary>A contact sheet of every augmentation: one row per picture, one column per technique.</summary>
 internal static class AugmentationSheet
 {
     private const int Rows = 6,
@@ -17,7 +17,7 @@ internal static class AugmentationSheet
         HeadLine = 26,
         Seed = 4;
 
-    /// <summary>The augmentations, and all of them at once.</summary>
+    /// <summary>Each augmentation alone, and all of them combined.</summary>
     public static IReadOnlyList<(string Name, AugmentationOptions Options)> Techniques { get; } =
     [
         ("crop 4", AugmentationOptions.None with { CropPadding = 4 }),
@@ -29,9 +29,9 @@ internal static class AugmentationSheet
         ("all", new AugmentationOptions(4, FlipKind.Random, 0.4, 15, 8)),
     ];
 
-    /// <summary>A row a picture; two draws of each augmentation, and a window.</summary>
-    /// <param name="set">Where the pictures are taken from, evenly over its length.</param>
-    /// <param name="classNames">For captions.</param>
+    /// <summary>One row per picture: two draws of each augmentation, and a window.</summary>
+    /// <param name="set">The set the pictures are taken from, evenly spaced.</param>
+    /// <param name="classNames">Class names for the captions.</param>
     /// <returns>The sheet, and its size in pixels.</returns>
     public static (byte[] Png, int Width, int Height) Augmentations(PictureSet set, IReadOnlyList<string> classNames)
     {
@@ -53,9 +53,10 @@ internal static class AugmentationSheet
         return Draw(set, columns);
     }
 
-    /// <summary>A row a picture, mixed with the next row's; the caption is the share of its own label.</summary>
-    /// <param name="set">Where the pictures are taken from, evenly over its length.</param>
-    /// <param name="classNames">For captions.</param>
+    /// <summary>One row per picture, mixed with the next row's; the caption shows the share of its own
+    /// label.</summary>
+    /// <param name="set">The set the pictures are taken from, evenly spaced.</param>
+    /// <param name="classNames">Class names for the captions.</param>
     /// <returns>The sheet, and its size in pixels.</returns>
     public static (byte[] Png, int Width, int Height) Mixing(PictureSet set, IReadOnlyList<string> classNames)
     {
@@ -94,8 +95,8 @@ internal static class AugmentationSheet
         [.. Enumerable.Range(0, Rows).Select(row => (int)((long)row * set.Count / Rows))];
 
     /// <summary>Draws the sheet.</summary>
-    /// <param name="set">Tells the pictures' size.</param>
-    /// <param name="columns">What makes a caption and a picture of a row's number.</param>
+    /// <param name="set">Determines the size of the pictures.</param>
+    /// <param name="columns">Functions from a row's number to a caption and a picture.</param>
     private static (byte[] Png, int Width, int Height) Draw(
         PictureSet set,
         List<Func<int, (string Caption, float[] Pixels)>> columns
@@ -132,9 +133,9 @@ internal static class AugmentationSheet
         return (data.ToArray(), bitmap.Width, bitmap.Height);
     }
 
-    /// <summary>Three quarters of the picture's sides, on white.</summary>
+    /// <summary>A window of three quarters of the picture's sides, on white.</summary>
     /// <param name="set">The pictures.</param>
-    /// <param name="index">Which.</param>
+    /// <param name="index">Index of the picture.</param>
     /// <returns>height x width x 3 floats.</returns>
     private static float[] Windowed(PictureSet set, int index)
     {
@@ -158,11 +159,11 @@ internal static class AugmentationSheet
         return target;
     }
 
-    /// <summary>A picture after some changes.</summary>
+    /// <summary>An augmented picture.</summary>
     /// <param name="set">The pictures.</param>
-    /// <param name="index">Which.</param>
-    /// <param name="options">Which changes are made.</param>
-    /// <param name="number">Of the draw.</param>
+    /// <param name="index">Index of the picture.</param>
+    /// <param name="options">The augmentations to apply.</param>
+    /// <param name="number">Number of the draw.</param>
     /// <returns>height x width x 3 floats, 0 to 255.</returns>
     private static float[] Augmented(PictureSet set, int index, AugmentationOptions options, int number)
     {
@@ -172,7 +173,7 @@ internal static class AugmentationSheet
         return target;
     }
 
-    /// <summary>A picture with the next row's, and what the label becomes.</summary>
+    /// <summary>A picture mixed with the next row's, and the resulting label.</summary>
     private static (string Caption, float[] Pixels) Mixed(
         PictureSet set,
         int[] chosen,
@@ -202,10 +203,10 @@ internal static class AugmentationSheet
         );
     }
 
-    /// <summary>Floats as a picture.</summary>
+    /// <summary>Converts floats to a bitmap.</summary>
     /// <param name="pixels">height x width x 3, 0 to 255.</param>
-    /// <param name="height">In pixels.</param>
-    /// <param name="width">In pixels.</param>
+    /// <param name="height">Height in pixels.</param>
+    /// <param name="width">Width in pixels.</param>
     private static SKBitmap Bitmap(float[] pixels, int height, int width)
     {
         var bitmap = new SKBitmap(width, height);

@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Lab;
 
-/// <summary>Few pictures as tensors [N, 3, H, W], scaled to mean 0 and deviation 1 a channel, so that small networks
-/// overfit and train in seconds.</summary>
+/// <summary>A few pictures as tensors [N, 3, H, W], scaled to mean 0 and standard deviation 1 per channel, so that
+/// small networks overfit and train in seconds.</summary>
 internal sealed class LabData : IDisposable
 {
     private const int Training = 600;
@@ -19,7 +19,7 @@ internal sealed class LabData : IDisposable
         (ValidationPixels, ValidationLabels) = Tensors(pictures.Validation, statistics);
     }
 
-    /// <summary>The pictures as bytes, of the sizes below.</summary>
+    /// <summary>The pictures as bytes.</summary>
     public PictureData Pictures { get; }
 
     /// <summary>[N, 3, H, W] float32, normalized by the training part's statistics.</summary>
@@ -34,12 +34,12 @@ internal sealed class LabData : IDisposable
     /// <summary>[N] int64.</summary>
     public Tensor ValidationLabels { get; }
 
-    /// <summary>How many classes there are.</summary>
+    /// <summary>Number of classes.</summary>
     public int Classes => Pictures.ClassNames.Count;
 
     /// <summary>Takes a small part of a data set.</summary>
     /// <param name="data">Any data set.</param>
-    /// <param name="seed">Decides which pictures are taken.</param>
+    /// <param name="seed">Determines which pictures are taken.</param>
     /// <returns>Tensors that the caller disposes.</returns>
     public static LabData Of(PictureData data, int seed)
     {
@@ -62,7 +62,7 @@ internal sealed class LabData : IDisposable
 
     /// <summary>A part as tensors.</summary>
     /// <param name="set">The pictures.</param>
-    /// <param name="statistics">Of the training part.</param>
+    /// <param name="statistics">Statistics of the training part.</param>
     private static (Tensor Pixels, Tensor Labels) Tensors(PictureSet set, ChannelStatistics statistics)
     {
         using var scope = NewDisposeScope();

@@ -4,13 +4,13 @@ using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Lab;
 
-/// <summary>Prints a page, writes its pictures, and puts several on one page of HTML: inline SVG, no script, nothing
-/// external.</summary>
+/// <summary>Prints a page, writes its figures, and combines several pages in one HTML file: inline SVG, no scripts,
+/// no external resources.</summary>
 internal static class LabOutput
 {
-    /// <summary>Prints tables and the paragraph.</summary>
-    /// <param name="console">Where it goes.</param>
-    /// <param name="page">What the topic found.</param>
+    /// <summary>Prints the tables and the paragraph.</summary>
+    /// <param name="console">The console to print to.</param>
+    /// <param name="page">The topic's page.</param>
     public static void Print(IAnsiConsole console, LabPage page)
     {
         console.WriteLine(page.Title);
@@ -27,10 +27,10 @@ internal static class LabOutput
         console.WriteLine(page.Paragraph);
     }
 
-    /// <summary>Writes each picture as SVG and PNG, all of them in place of those before.</summary>
-    /// <param name="folder">Where they go, each named by topic and figure.</param>
-    /// <param name="page">What the topic found.</param>
-    /// <returns>Paths without ending.</returns>
+    /// <summary>Writes each figure as SVG and PNG, replacing those of an earlier run.</summary>
+    /// <param name="folder">The output folder; files are named by topic and figure.</param>
+    /// <param name="page">The topic's page.</param>
+    /// <returns>Paths without extension.</returns>
     public static IReadOnlyList<string> WritePictures(string folder, LabPage page)
     {
         string Name(Figure figure) => figure.Name == page.Topic ? page.Topic : $"{page.Topic}-{figure.Name}";
@@ -42,11 +42,11 @@ internal static class LabOutput
         return [.. page.Figures.Select(figure => Path.Combine(folder, Name(figure)))];
     }
 
-    /// <summary>Writes all pages as one.</summary>
-    /// <param name="path">The file, replaced as a whole.</param>
+    /// <summary>Writes all pages to one HTML file.</summary>
+    /// <param name="path">Path of the file, which is overwritten.</param>
     /// <param name="title">The page's heading.</param>
-    /// <param name="subtitle">Data, seed and network.</param>
-    /// <param name="pages">A section each.</param>
+    /// <param name="subtitle">Data set, seed and network.</param>
+    /// <param name="pages">The pages; each becomes a section.</param>
     public static void WriteHtml(string path, string title, string subtitle, IReadOnlyList<LabPage> pages)
     {
         var html = new HtmlPage(title);

@@ -2,39 +2,39 @@ using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Lab;
 
-/// <summary>What a topic shows: a paragraph, tables, pictures.</summary>
+/// <summary>The output of a topic: a paragraph, tables and figures.</summary>
 /// <param name="Topic">Its name on the command line.</param>
 /// <param name="Title">Its heading.</param>
-/// <param name="Paragraph">What to look at, and what it means.</param>
+/// <param name="Paragraph">What to look for, and what it means.</param>
 internal sealed record LabPage(string Topic, string Title, string Paragraph)
 {
-    /// <summary>Whether the pictures stand before the paragraph.</summary>
+    /// <summary>Whether the figures come before the paragraph.</summary>
     public bool OpensWithPicture { get; init; }
 
-    /// <summary>Tables, in their order.</summary>
+    /// <summary>Tables, in order.</summary>
     public IReadOnlyList<LabTable> Tables { get; init; } = [];
 
-    /// <summary>Settings and other texts of several lines, each under a heading of its own.</summary>
+    /// <summary>Settings and other multi-line texts, each under its own heading.</summary>
     public IReadOnlyList<(string Heading, string Text)> Texts { get; init; } = [];
 
-    /// <summary>Pictures, in their order.</summary>
+    /// <summary>Figures, in order.</summary>
     public IReadOnlyList<Figure> Figures { get; init; } = [];
 }
 
 /// <summary>A table.</summary>
-/// <param name="Caption">What it holds, and of which network.</param>
-/// <param name="Head">Names of the columns.</param>
+/// <param name="Caption">What the table shows, and for which network.</param>
+/// <param name="Head">Column names.</param>
 /// <param name="Rows">Cells as text.</param>
 internal sealed record LabTable(string Caption, string[] Head, IReadOnlyList<string[]> Rows);
 
-/// <summary>What a topic works with.</summary>
+/// <summary>The input of a topic.</summary>
 /// <param name="Width">Channels of the first convolution of the lab's networks.</param>
-/// <param name="Seed">What all randomness comes from.</param>
+/// <param name="Seed">Seed of all random numbers.</param>
 /// <param name="Data">Pictures to train small networks on.</param>
-/// <param name="Stop">Ends the work.</param>
+/// <param name="Stop">Cancels the work.</param>
 internal sealed record LabContext(int Width, int Seed, LabData Data, CancellationToken Stop)
 {
-    /// <summary>How tables and pictures call the network.</summary>
+    /// <summary>The name of the network in tables and figures.</summary>
     public string Network =>
         Width == 64
             ? "full network, widths 64-128-256-512"
@@ -43,6 +43,6 @@ internal sealed record LabContext(int Width, int Seed, LabData Data, Cancellatio
 
 /// <summary>A topic of the lab.</summary>
 /// <param name="Name">Its name on the command line.</param>
-/// <param name="About">One line for the help.</param>
-/// <param name="Run">Does the experiment.</param>
+/// <param name="About">One-line description in the help.</param>
+/// <param name="Run">Runs the experiment.</param>
 internal sealed record LabTopic(string Name, string About, Func<LabContext, LabPage> Run);

@@ -8,23 +8,23 @@ using TorchBridge.Training.Reports;
 namespace TorchBridge.Training.Lab;
 
 /// <summary>A line of a plot.</summary>
-/// <param name="Name">In the legend.</param>
-/// <param name="Points">x and y; what is not finite is left out.</param>
-/// <param name="Dashed">Whether it is dashed.</param>
+/// <param name="Name">Name in the legend.</param>
+/// <param name="Points">Points (x, y); non-finite ones are left out.</param>
+/// <param name="Dashed">Whether the line is dashed.</param>
 internal sealed record Curve(string Name, IEnumerable<(double X, double Y)> Points, bool Dashed = false);
 
 /// <summary>The plots of the lab.</summary>
 internal static class LabPlots
 {
     /// <summary>Lines over a common axis; a dashed line has the colour of the solid one before it.</summary>
-    /// <param name="title">Of the plot.</param>
-    /// <param name="x">Title of the axis below.</param>
-    /// <param name="y">Title of the axis on the left.</param>
+    /// <param name="title">Title of the plot.</param>
+    /// <param name="x">Title of the horizontal axis.</param>
+    /// <param name="y">Title of the vertical axis.</param>
     /// <param name="curves">The lines.</param>
-    /// <param name="logX">Where a step to the right is a factor: the factor between marks.</param>
-    /// <param name="logY">Whether a step up is a factor.</param>
-    /// <param name="lowY">Lowest y; null where the lines decide.</param>
-    /// <param name="highY">Highest y.</param>
+    /// <param name="logX">For a logarithmic horizontal axis: the factor between ticks.</param>
+    /// <param name="logY">Whether the vertical axis is logarithmic.</param>
+    /// <param name="lowY">Lowest y; null to fit the lines.</param>
+    /// <param name="highY">Highest y; null to fit the lines.</param>
     public static PlotModel Lines(
         string title,
         string x,
@@ -60,14 +60,14 @@ internal static class LabPlots
     }
 
     /// <summary>
-    /// One histogram above another, each scaled to its own height, with mean and sigma; what lies outside of the
-    /// range is not drawn.
+    /// Histograms stacked vertically, each scaled to its own height, with mean and sigma; values outside the range
+    /// are not drawn.
     /// </summary>
-    /// <param name="title">Above the plot.</param>
+    /// <param name="title">Title above the plot.</param>
     /// <param name="x">Name of the horizontal axis.</param>
-    /// <param name="rows">A name and the values of each histogram, the first on top.</param>
-    /// <param name="low">Where the range begins.</param>
-    /// <param name="high">Where it ends.</param>
+    /// <param name="rows">Name and values of each histogram, the first on top.</param>
+    /// <param name="low">Lower end of the range.</param>
+    /// <param name="high">Upper end of the range.</param>
     public static PlotModel Ridges(
         string title,
         string x,
@@ -85,10 +85,10 @@ internal static class LabPlots
         return plot;
     }
 
-    /// <summary>Grids of coloured cells beside each other: 0 to 1 is white to blue.</summary>
-    /// <param name="title">Above the plot.</param>
-    /// <param name="grids">A name and rows of cells each.</param>
-    /// <param name="paint">A colour for a cell's value; null for white to blue.</param>
+    /// <summary>Grids of coloured cells side by side: 0 to 1 is white to blue.</summary>
+    /// <param name="title">Title above the plot.</param>
+    /// <param name="grids">Name and rows of cells of each grid.</param>
+    /// <param name="paint">Maps a cell's value to a colour; null for white to blue.</param>
     public static PlotModel Grids(
         string title,
         IReadOnlyList<(string Name, double[][] Cells)> grids,
@@ -141,8 +141,8 @@ internal static class LabPlots
         return plot;
     }
 
-    /// <summary>A colour for the number of a group, another one for each of 32; white below zero.</summary>
-    /// <param name="number">Of the group, from 0.</param>
+    /// <summary>The colour of a group, distinct for each of 32; white below zero.</summary>
+    /// <param name="number">Number of the group, from 0.</param>
     public static OxyColor Group(double number)
     {
         const int hues = 8,
@@ -154,13 +154,13 @@ internal static class LabPlots
     }
 
     /// <summary>Adds a histogram of 60 bins, with its name, mean and sigma.</summary>
-    /// <param name="plot">Receives it.</param>
-    /// <param name="name">Beside it.</param>
-    /// <param name="values">What is counted.</param>
-    /// <param name="series">Decides its colour.</param>
-    /// <param name="baseLine">Where it stands on the vertical axis.</param>
-    /// <param name="low">Where the range begins.</param>
-    /// <param name="high">Where it ends.</param>
+    /// <param name="plot">The plot to add it to.</param>
+    /// <param name="name">Label of the histogram.</param>
+    /// <param name="values">The values to count.</param>
+    /// <param name="series">Number of the series, which determines its colour.</param>
+    /// <param name="baseLine">Its position on the vertical axis.</param>
+    /// <param name="low">Lower end of the range.</param>
+    /// <param name="high">Upper end of the range.</param>
     private static void AddRidge(
         PlotModel plot,
         string name,
@@ -195,7 +195,7 @@ internal static class LabPlots
         plot.Series.Add(area);
         var mean = values.Average(value => (double)value);
         var sigma = Math.Sqrt(values.Average(value => (value - mean) * (value - mean)));
-        // On the side where fewer values lie.
+        // The label goes on the side with fewer values.
         var isLeft = counts.Take(bins / 3).Sum() < counts.TakeLast(bins / 3).Sum();
         plot.Annotations.Add(
             new TextAnnotation
@@ -206,7 +206,7 @@ internal static class LabPlots
                     baseLine + 0.6
                 ),
                 TextHorizontalAlignment = isLeft ? HorizontalAlignment.Left : HorizontalAlignment.Right,
-                // It may lie over a curve that is high everywhere.
+                // The label may lie over a curve that is high everywhere.
                 Background = OxyColor.FromAColor(200, OxyColors.White),
                 StrokeThickness = 0,
                 FontSize = 11,
@@ -214,10 +214,10 @@ internal static class LabPlots
         );
     }
 
-    /// <summary>An axis that is not drawn.</summary>
-    /// <param name="position">Where it would be.</param>
-    /// <param name="low">Its least value.</param>
-    /// <param name="high">Its greatest value.</param>
+    /// <summary>An invisible axis.</summary>
+    /// <param name="position">Side of the plot it belongs to.</param>
+    /// <param name="low">Its minimum.</param>
+    /// <param name="high">Its maximum.</param>
     private static LinearAxis Hidden(AxisPosition position, double low, double high) =>
         new()
         {
@@ -227,10 +227,10 @@ internal static class LabPlots
             IsAxisVisible = false,
         };
 
-    /// <summary>A plot with two axes and the house's colours.</summary>
-    /// <param name="title">Above the plot.</param>
-    /// <param name="horizontal">Below.</param>
-    /// <param name="vertical">To the left.</param>
+    /// <summary>A plot with two axes in the project's colours.</summary>
+    /// <param name="title">Title above the plot.</param>
+    /// <param name="horizontal">Horizontal axis.</param>
+    /// <param name="vertical">Vertical axis.</param>
     private static PlotModel Frame(string title, Axis horizontal, Axis vertical)
     {
         var plot = PlotStyle.Plot(title);

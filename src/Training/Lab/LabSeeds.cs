@@ -4,20 +4,20 @@ using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Lab;
 
-/// <summary>Repeats a lab run with other seeds: one run's figure is partly luck.</summary>
+/// <summary>Repeats a lab run with several seeds, since a single run's result is partly chance.</summary>
 internal static class LabSeeds
 {
-    /// <summary>How often.</summary>
+    /// <summary>Number of seeds.</summary>
     public const int Count = 2;
 
     /// <summary>Runs with each seed.</summary>
-    /// <typeparam name="T">What a run gives.</typeparam>
-    /// <param name="context">The topic's; its seed is the first one.</param>
+    /// <typeparam name="T">Result of a run.</typeparam>
+    /// <param name="context">The topic's context; its seed is the first one.</param>
     /// <param name="run">The experiment.</param>
     public static T[] Of<T>(LabContext context, Func<LabContext, T> run) =>
         [.. Enumerable.Range(0, Count).Select(i => run(context with { Seed = context.Seed + i }))];
 
-    /// <summary>Mean and standard deviation of shares, in percent: <c>87.2 ± 1.3 %</c>.</summary>
+    /// <summary>Mean and standard deviation of fractions, in percent: <c>87.2 ± 1.3 %</c>.</summary>
     /// <param name="shares">From 0 to 1, one for each seed.</param>
     public static string Percent(IReadOnlyCollection<double> shares)
     {
@@ -26,8 +26,8 @@ internal static class LabSeeds
     }
 
     /// <summary>Mean curve of several runs, in percent, by epoch.</summary>
-    /// <param name="runs">Histories; the mean ends where the shortest does.</param>
-    /// <param name="share">Which figure of an epoch, 0 to 1.</param>
+    /// <param name="runs">Histories of the runs; the mean ends where the shortest does.</param>
+    /// <param name="share">Selects a figure of an epoch, 0 to 1.</param>
     public static IEnumerable<(double X, double Y)> Mean(
         IReadOnlyList<IReadOnlyList<LabEpoch>> runs,
         Func<LabEpoch, double> share

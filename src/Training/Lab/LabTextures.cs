@@ -1,12 +1,12 @@
 // What it does: draws eight classes of stripes at 16 x 16 RGB: four directions, fine and coarse; phase, colours,
-// contrast and noise vary. A single convolution sees a direction, so the lesson's small networks learn these in
-// seconds, as they do not learn shapes. Tinted, each class has a colour of its own too, which layers without
-// convolutions see.
+// contrast and noise vary. A single convolution can detect a direction, so the lesson's small networks learn these
+// classes in seconds, unlike shapes. Tinted, each class also has its own colour, which layers without convolutions
+// can tell apart.
 using TorchBridge.Training.Data;
 
 namespace TorchBridge.Training.Lab;
 
-/// <summary>Easy pictures for the lesson's small networks.</summary>
+/// <summary>Draws easy pictures for the lesson's small networks.</summary>
 internal static class LabTextures
 {
     private const int Size = 16,
@@ -24,9 +24,9 @@ internal static class LabTextures
         "coarse falling",
     ];
 
-    /// <summary>As many pictures as a topic's other data has.</summary>
-    /// <param name="context">The topic's.</param>
-    /// <param name="isTinted">Whether each class has a colour.</param>
+    /// <summary>Draws as many pictures as the topic's data set has.</summary>
+    /// <param name="context">The topic's context.</param>
+    /// <param name="isTinted">Whether each class has its own colour.</param>
     public static LabData For(LabContext context, bool isTinted = false) =>
         LabData.Of(
             new PictureData(
@@ -39,11 +39,11 @@ internal static class LabTextures
             context.Seed
         );
 
-    /// <summary>Draws one part, classes in turn.</summary>
-    /// <param name="seed">The topic's.</param>
-    /// <param name="part">Keeps the parts' streams apart.</param>
-    /// <param name="count">How many pictures.</param>
-    /// <param name="isTinted">Whether each class has a colour.</param>
+    /// <summary>Draws one part, with the classes in rotation.</summary>
+    /// <param name="seed">The topic's seed.</param>
+    /// <param name="part">Number of the part, which gives it a separate random stream.</param>
+    /// <param name="count">Number of pictures.</param>
+    /// <param name="isTinted">Whether each class has its own colour.</param>
     private static PictureSet MakeSet(int seed, int part, int count, bool isTinted)
     {
         var set = new PictureSet(
@@ -64,9 +64,9 @@ internal static class LabTextures
 
     /// <summary>Draws stripes.</summary>
     /// <param name="label">Direction, and fine or coarse.</param>
-    /// <param name="draw">The picture's own stream.</param>
+    /// <param name="draw">The picture's own random stream.</param>
     /// <param name="planes">Receives 3 x 16 x 16 bytes.</param>
-    /// <param name="isTinted">Whether each class has a colour.</param>
+    /// <param name="isTinted">Whether each class has its own colour.</param>
     private static void DrawOne(int label, Draw draw, Span<byte> planes, bool isTinted)
     {
         var angle = (label % Directions * Math.PI / Directions) + draw.Uniform(-0.2, 0.2);

@@ -6,7 +6,7 @@ namespace TorchBridge.Training.Lab;
 internal static class LabTopics
 {
     /// <summary>
-    /// Every topic; a new one is added here and has its own file beside the others.
+    /// All topics. Add a new one here, in its own file next to the others.
     /// </summary>
     public static IReadOnlyList<LabTopic> All { get; } =
     [
@@ -17,29 +17,34 @@ internal static class LabTopics
         ),
         new(
             "batchnorm",
-            "BatchNorm written out, equal to the library's; and what a biased running variance does.",
+            "BatchNorm written out and compared with the library's, and the effect of a biased running variance.",
             BatchNormTopic.Run
         ),
         new(
             "normalizations",
-            "Batch, layer, instance, group and none: what each averages over, and how networks with them train.",
+            "Batch, layer, instance, group and none: which axes each averages over, and how networks train with it.",
             NormalizationsTopic.Run
         ),
         new(
             "dropout",
-            "Standard, spatial and alpha dropout: masks, statistics, a network trained with each.",
+            "Standard, spatial and alpha dropout: masks, statistics, and a network trained with each.",
             DropoutTopic.Run
         ),
         new(
             "initialization",
-            "Xavier, Kaiming, orthogonal, LeCun: signal and gradient through thirty layers, and a bad start.",
+            "Xavier, Kaiming, orthogonal, LeCun: signal and gradient through thirty layers, and training from a "
+                + "bad start.",
             InitializationTopic.Run
         ),
-        new("augmentations", "A sheet of training pictures under every augmentation.", PictureTopics.Augmentations),
-        new("mixup", "A sheet of mixup, CutMix and cutout with their labels.", PictureTopics.Mixing),
-        new("label-smoothing", "The formula, and what it does to confidence and calibration.", LabelSmoothingTopic.Run),
-        new("weight-decay", "A penalty in the loss against decoupled decay.", WeightDecayTopic.Run),
-        new("early-stopping", "An overfitting run, and where it is stopped.", EarlyStoppingTopic.Run),
+        new(
+            "augmentations",
+            "A contact sheet of training pictures under every augmentation.",
+            PictureTopics.Augmentations
+        ),
+        new("mixup", "A contact sheet of mixup, CutMix and cutout with the resulting labels.", PictureTopics.Mixing),
+        new("label-smoothing", "The formula, and its effect on confidence and calibration.", LabelSmoothingTopic.Run),
+        new("weight-decay", "A penalty in the loss compared with decoupled decay.", WeightDecayTopic.Run),
+        new("early-stopping", "An overfitting run, and where early stopping ends it.", EarlyStoppingTopic.Run),
         new(
             "learning-rate",
             "The highest learning rate that still trains, with and without BatchNorm.",

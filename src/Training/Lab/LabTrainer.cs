@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Lab;
 
-/// <summary>How a small network is trained in the lab.</summary>
+/// <summary>Training settings of a small network in the lab.</summary>
 internal sealed record LabSettings
 {
     /// <summary>Passes over the lab's training pictures.</summary>
@@ -15,7 +15,7 @@ internal sealed record LabSettings
     /// <summary>Steps after which training ends, whatever the batch size; null for whole epochs.</summary>
     public int? Steps { get; init; }
 
-    /// <summary>Pictures a step.</summary>
+    /// <summary>Pictures per step.</summary>
     public int BatchSize { get; init; } = 32;
 
     /// <summary>Constant over the whole run.</summary>
@@ -24,24 +24,26 @@ internal sealed record LabSettings
     /// <summary>Share of the target that is spread over all classes, 0 for none.</summary>
     public double LabelSmoothing { get; init; }
 
-    /// <summary>AdamW's: taken from the weights themselves.</summary>
+    /// <summary>AdamW's decay, applied to the weights directly.</summary>
     public double DecoupledDecay { get; init; }
 
-    /// <summary>Lambda of a penalty lambda / 2 ||w||^2 in the loss, which Adam then divides as it divides every
-    /// gradient.</summary>
+    /// <summary>Lambda of a penalty lambda / 2 ||w||^2 in the loss, whose gradient Adam rescales like any
+    /// other.</summary>
     public double Penalty { get; init; }
 
-    /// <summary>Training pictures that are used; null for all.</summary>
+    /// <summary>Number of training pictures to use; null for all.</summary>
     public int? Pictures { get; init; }
 
-    /// <summary>Plain gradient descent instead of Adam.</summary>
+    /// <summary>SGD with momentum instead of Adam.</summary>
     public bool Sgd { get; init; }
 
-    /// <summary>Whether validation is read after the last epoch only; before, its figures are NaN.</summary>
+    /// <summary>Whether to validate after the last epoch only; the validation figures of earlier epochs are then
+    /// NaN.</summary>
     public bool ValidateAtEndOnly { get; init; }
 }
 
-/// <summary>An epoch of a lab run. Training figures are those of its steps, validation is in eval mode.</summary>
+/// <summary>An epoch of a lab run. Training figures are measured during its steps, validation figures in eval
+/// mode.</summary>
 internal sealed record LabEpoch(
     int Epoch,
     double TrainingLoss,
@@ -50,18 +52,18 @@ internal sealed record LabEpoch(
     double ValidationAccuracy
 );
 
-/// <summary>Trains any module [N, 3, H, W] to logits on the lab's pictures, in float32. A run that diverges ends
-/// there.</summary>
+/// <summary>Trains any module from [N, 3, H, W] to logits on the lab's pictures, in float32. A run that diverges ends
+/// early.</summary>
 internal static class LabTrainer
 {
     private const int EvaluationBatch = 100;
 
-    /// <summary>Trains; <paramref name="afterStep"/> sees the number of each step.</summary>
+    /// <summary>Trains a network and calls <paramref name="afterStep"/> after each step.</summary>
     /// <param name="network">[N, 3, H, W] to logits, changed in place.</param>
-    /// <param name="context">Data, seed, and what stops it.</param>
-    /// <param name="settings">How it is trained.</param>
-    /// <param name="afterStep">Is given the number of each step; null for nobody.</param>
-    /// <returns>A record for each epoch that was finished.</returns>
+    /// <param name="context">Data set, seed and cancellation.</param>
+    /// <param name="settings">Training settings.</param>
+    /// <param name="afterStep">Receives the number of each step; may be null.</param>
+    /// <returns>One record per finished epoch.</returns>
     public static IReadOnlyList<LabEpoch> Train(
         nn.Module<Tensor, Tensor> network,
         LabContext context,
@@ -142,7 +144,7 @@ internal static class LabTrainer
 
     /// <summary>Figures over the validation pictures, in eval mode.</summary>
     /// <param name="network">[N, 3, H, W] to logits; it stays in eval mode.</param>
-    /// <param name="data">The lab's.</param>
+    /// <param name="data">The lab's data.</param>
     public static Evaluation Evaluate(nn.Module<Tensor, Tensor> network, LabData data)
     {
         network.eval();
@@ -162,8 +164,8 @@ internal static class LabTrainer
     }
 
     /// <summary>Adam, AdamW where decay is decoupled, or SGD with momentum 0.9.</summary>
-    /// <param name="network">Whose parameters it changes.</param>
-    /// <param name="settings">Which rule, and its rate.</param>
+    /// <param name="network">The network whose parameters it updates.</param>
+    /// <param name="settings">Update rule and learning rate.</param>
     private static optim.Optimizer Optimizer(nn.Module network, LabSettings settings)
     {
         if (settings.Sgd)

@@ -1,11 +1,10 @@
 // Why: bfloat16 halves the memory traffic of a convolution and, where the processor has the instructions, doubles its
-// arithmetic; but small updates of a weight would be lost in its 8 bits of mantissa. So the weight stays float32, the
-// optimizer's, and is cast for each forward pass; autograd casts its gradient back. With float32 inputs nothing is
-// cast.
-// One detour: oneDNN's backward pass of a 1x1 convolution with a stride writes beyond its buffer where there are fewer
-// input channels than the processor's block (16 with AVX-512), two threads and an odd batch ("double free"). The same
-// sums without a stride, over every second pixel, are right everywhere; uxlfoundation/oneDNN#6035.
-// Source: Micikevicius et al. 2018, "Mixed Precision Training", section 3.1.
+// arithmetic; but small updates of a weight would be lost in its 8 bits of mantissa. So the weight that the optimizer
+// updates stays float32 and is cast for each forward pass; autograd casts its gradient back. With float32 inputs
+// nothing is cast. One workaround: oneDNN's backward pass of a 1x1 convolution with a stride writes beyond its buffer
+// where there are fewer input channels than the processor's block (16 with AVX-512), two threads and an odd batch
+// ("double free"). The same convolution without a stride, over every second pixel, is correct everywhere;
+// uxlfoundation/oneDNN#6035. Source: Micikevicius et al. 2018, "Mixed Precision Training", section 3.1.
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -25,14 +24,15 @@ internal sealed class CastingConv2d : nn.Module<Tensor, Tensor>
     private readonly long groups;
     private readonly bool isFragile;
 
-    /// <summary>Makes a convolution whose weights are yet to be initialized.</summary>
-    /// <param name="from">Channels in.</param>
-    /// <param name="to">Channels out.</param>
+    /// <summary>Creates a convolution with uninitialized weights.</summary>
+    /// <param name="from">Input channels.</param>
+    /// <param name="to">Output channels.</param>
     /// <param name="kernel">Height and width of the kernel.</param>
-    /// <param name="stride">Step.</param>
-    /// <param name="padding">Zeros around the picture.</param>
+    /// <param name="stride">Stride.</param>
+    /// <param name="padding">Zero padding on every side.</param>
     /// <param name="bias">Whether a bias is added.</param>
-    /// <param name="groups">Groups of channels that do not see each other; as many as channels is depthwise.</param>
+    /// <param name="groups">Groups of channels that are convolved separately; as many groups as channels is
+    /// depthwise.</param>
     public CastingConv2d(
         int from,
         int to,
@@ -53,8 +53,8 @@ internal sealed class CastingConv2d : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    /// <summary>Whether its weights are the whitening of patches: their scale means something, so no rule that sets
-    /// a norm may change them.</summary>
+    /// <summary>Whether the weights whiten patches. Their scale is significant, so no rule that constrains norms may
+    /// change them.</summary>
     public bool IsWhitening { get; init; }
 
     /// <summary>[out, in / groups, kernel, kernel], float32.</summary>
@@ -66,7 +66,7 @@ internal sealed class CastingConv2d : nn.Module<Tensor, Tensor>
     /// <inheritdoc/>
     public override Tensor forward(Tensor x)
     {
-        // Only training goes backward; what is exported has the stride.
+        // Only training has a backward pass; the exported convolution has the stride.
         var isDetour = isFragile && training;
         var input = isDetour ? x.slice(2, 0, x.shape[2], stride[0]).slice(3, 0, x.shape[3], stride[1]) : x;
         return F.conv2d(
@@ -80,7 +80,7 @@ internal sealed class CastingConv2d : nn.Module<Tensor, Tensor>
     }
 
     /// <summary>
-    /// A parameter in the dtype of what it meets; autograd casts its gradient back.
+    /// A parameter cast to the dtype of the input; autograd casts its gradient back.
     /// </summary>
     /// <param name="parameter">Float32.</param>
     /// <param name="x">The input.</param>

@@ -28,9 +28,10 @@ internal static class ChannelsLast
     }
 
     /// <summary>
-    /// Gives the convolution weights of a module this layout, in place: names, values and gradients' shapes stay.
+    /// Converts the convolution weights of a module to this layout in place: names, values and the shapes of
+    /// gradients stay the same.
     /// </summary>
-    /// <param name="module">Its weights of four axes are changed.</param>
+    /// <param name="module">The module whose four-dimensional weights are converted.</param>
     public static void Convert(nn.Module module)
     {
         using var noGrad = no_grad();

@@ -9,7 +9,7 @@ namespace TorchBridge.Training.Networks;
 
 /// <summary>
 /// A network that ends in a global pool and a classifier: normalized pictures [N, 3, H, W] to float32 logits
-/// [N, classes]. Pictures may be bfloat16: then everything up to the pool is computed in it.
+/// [N, classes]. For bfloat16 pictures, everything up to the pool is computed in bfloat16.
 /// </summary>
 internal abstract class ImageNetwork(string name) : nn.Module<Tensor, Tensor>(name)
 {
@@ -17,17 +17,18 @@ internal abstract class ImageNetwork(string name) : nn.Module<Tensor, Tensor>(na
     /// classifier's.</summary>
     public abstract IReadOnlyList<string> Stages { get; }
 
-    /// <summary>What turns features into logits.</summary>
+    /// <summary>The part that turns features into logits.</summary>
     public abstract nn.Module Head { get; }
 
     /// <summary>The last layer.</summary>
     public abstract Linear LastLayer { get; }
 
-    /// <summary>Whether the last layer stands right behind the pool: then the class-activation map is exact.</summary>
+    /// <summary>Whether the last layer directly follows the pool; the class-activation map is then exact.</summary>
     public virtual bool IsLinearAfterPool => true;
 
-    /// <summary>Makes the network that options describe; torch's random state decides the weights.</summary>
-    /// <param name="options">Kind, classes, size and start.</param>
+    /// <summary>Creates the network that the options describe; the weights follow from torch's random
+    /// state.</summary>
+    /// <param name="options">Kind, classes, picture size and initialization.</param>
     public static ImageNetwork Make(NetworkOptions options) =>
         options.Kind switch
         {
@@ -36,9 +37,10 @@ internal abstract class ImageNetwork(string name) : nn.Module<Tensor, Tensor>(na
             _ => new ResNet(options),
         };
 
-    /// <summary>Sets those first weights that come from the training pictures, where the network has such.</summary>
+    /// <summary>Sets the initial weights that are computed from the training pictures, where the network has
+    /// any.</summary>
     /// <param name="pictures">The training part.</param>
-    /// <param name="statistics">How its pixels are normalized.</param>
+    /// <param name="statistics">Channel statistics that normalize its pixels.</param>
     public virtual void StartFrom(PictureSet pictures, ChannelStatistics statistics) { }
 
     /// <summary>The last feature maps: normalized pictures to [N, features, h, w].</summary>
@@ -60,7 +62,7 @@ internal abstract class ImageNetwork(string name) : nn.Module<Tensor, Tensor>(na
 
     /// <summary>
     /// Logits [N, classes] and the class-activation maps [N, classes, h, w] of all classes, whose sums are the logits
-    /// less their biases.
+    /// minus the biases.
     /// </summary>
     /// <param name="x">Normalized pictures [N, 3, H, W].</param>
     public (Tensor Logits, Tensor Maps) Explain(Tensor x)
@@ -72,14 +74,14 @@ internal abstract class ImageNetwork(string name) : nn.Module<Tensor, Tensor>(na
         return (Classify(pooled.view(pooled.size(0), -1)), ClassifierScale == 1 ? shares : shares * ClassifierScale);
     }
 
-    /// <summary>What the last layer's output is multiplied by.</summary>
+    /// <summary>Factor that the last layer's output is multiplied by.</summary>
     protected virtual float ClassifierScale => 1;
 
     /// <summary>Maps [N, features, h, w] to their features [N, features, 1, 1].</summary>
     protected virtual Tensor Pool(Tensor maps) => F.adaptive_avg_pool2d(maps, 1);
 
-    /// <summary>What each place of the maps gives to the pooled feature: [N, features, h, w], whose sums over places
-    /// are <paramref name="pooled"/>.</summary>
+    /// <summary>What each position of the maps contributes to the pooled feature: [N, features, h, w], whose sums
+    /// over positions are <paramref name="pooled"/>.</summary>
     protected virtual Tensor Shares(Tensor maps, Tensor pooled) => maps / (float)(maps.shape[2] * maps.shape[3]);
 
     /// <inheritdoc/>
@@ -95,6 +97,6 @@ internal abstract class ImageNetwork(string name) : nn.Module<Tensor, Tensor>(na
                 return index;
         }
 
-        throw new ArgumentException($"{parameter} is in no part of {GetName()}", nameof(parameter));
+        throw new ArgumentException($"{parameter} belongs to no stage of {GetName()}", nameof(parameter));
     }
 }

@@ -12,11 +12,11 @@ internal sealed class NormComparison : nn.Module<Tensor, Tensor>
     private readonly Sequential features;
     private readonly Linear classifier;
 
-    /// <summary>Makes the network; torch's random state decides its weights.</summary>
-    /// <param name="norm">Which norm.</param>
-    /// <param name="height">Of the pictures.</param>
-    /// <param name="width">Of the pictures.</param>
-    /// <param name="classes">How many.</param>
+    /// <summary>Creates the network; its weights follow from torch's random state.</summary>
+    /// <param name="norm">Kind of normalization.</param>
+    /// <param name="height">Height of the pictures.</param>
+    /// <param name="width">Width of the pictures.</param>
+    /// <param name="classes">Number of classes.</param>
     public NormComparison(NormKind norm, int height, int width, int classes)
         : base(nameof(NormComparison))
     {
@@ -46,7 +46,7 @@ internal sealed class DropoutComparison : nn.Module<Tensor, Tensor>
     private readonly nn.Module<Tensor, Tensor> dropout;
     private readonly Linear fc;
 
-    /// <param name="kind">Which dropout; null for none.</param>
+    /// <param name="kind">Kind of dropout; null for none.</param>
     /// <param name="classes">Number of classes.</param>
     public DropoutComparison(DropoutKind? kind, int classes)
         : base(nameof(DropoutComparison))
@@ -67,8 +67,8 @@ internal sealed class DropoutComparison : nn.Module<Tensor, Tensor>
         fc.forward(F.adaptive_avg_pool2d(dropout.forward(F.relu(bn.forward(conv.forward(x)))), 1).flatten(1));
 }
 
-/// <summary>A deep stack of linear layers over small pictures, whose values can be looked at. [N, 3, H, W] to
-/// logits.</summary>
+/// <summary>A deep stack of linear layers over small pictures, whose intermediate values can be observed. [N, 3, H,
+/// W] to logits.</summary>
 internal sealed class DeepStack : nn.Module<Tensor, Tensor>
 {
     private const int Side = 16;
@@ -77,9 +77,9 @@ internal sealed class DeepStack : nn.Module<Tensor, Tensor>
     private readonly Linear head;
 
     /// <param name="depth">Hidden layers.</param>
-    /// <param name="units">Units a layer.</param>
+    /// <param name="units">Units per layer.</param>
     /// <param name="classes">Number of classes.</param>
-    /// <param name="norm">Makes the norm of a layer; null for none.</param>
+    /// <param name="norm">Creates the norm of a layer; null for none.</param>
     public DeepStack(int depth, int units, int classes, Func<int, nn.Module<Tensor, Tensor>>? norm)
         : base(nameof(DeepStack))
     {
@@ -93,8 +93,8 @@ internal sealed class DeepStack : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    /// <summary>The layer whose input is kept, and where it is kept: mean and sigma of one unit's and of all units'
-    /// values over the batch.</summary>
+    /// <summary>The layer whose input is observed, and the callback that receives it: mean and sigma of one unit's
+    /// and of all units' values over the batch.</summary>
     public (int Layer, Action<Tensor>? Seen) Watch { get; set; }
 
     /// <inheritdoc/>

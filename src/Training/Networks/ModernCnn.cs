@@ -11,9 +11,9 @@ namespace TorchBridge.Training.Networks;
 /// that halve the picture and double the channels (conv stride 2, norm, ReLU, conv, norm), ReLU after each; global
 /// average pool; dropout; linear. The pooled form: a convolution of 2x2 patches with whitening weights, activation;
 /// three blocks (conv, max-pool of 2, norm, activation, conv, norm, activation); global max-pool; dropout; linear,
-/// divided by 9. Its norms keep the scale 1, and learn the offset only. Pictures may be bfloat16: then everything up
-/// to the pool is computed in it. Field names are state-dict keys: <c>conv1</c>, <c>bn1</c>, <c>res_block1.0</c> …,
-/// <c>shortcut1.0</c>, <c>fc</c>.
+/// divided by 9. Its norms keep their scale at 1 and learn the offset only. For bfloat16 pictures, everything up to
+/// the pool is computed in bfloat16. Field names are state-dict keys: <c>conv1</c>, <c>bn1</c>, <c>res_block1.0</c>
+/// …, <c>shortcut1.0</c>, <c>fc</c>.
 /// </summary>
 /// <remarks>Sources of the pooled form: Page 2019, "How to train your ResNet" (max-pools, whitened patches, scaled
 /// classifier); Jordan 2024, "94% on CIFAR-10 in 3.29 Seconds" (this order of layers, GELU).</remarks>
@@ -37,8 +37,8 @@ internal sealed class ModernCnn : ImageNetwork
     private readonly bool dropsChannels;
     private readonly bool isPooled;
 
-    /// <summary>Builds and initializes the network; torch's random state decides the weights.</summary>
-    /// <param name="options">Channels, classes, size, form, norm, dropout and start.</param>
+    /// <summary>Builds and initializes the network; the weights follow from torch's random state.</summary>
+    /// <param name="options">Channels, classes, picture size, form, norm, dropout and initialization.</param>
     public ModernCnn(NetworkOptions options)
         : base(nameof(ModernCnn))
     {
@@ -53,8 +53,9 @@ internal sealed class ModernCnn : ImageNetwork
                 throw new UserException(
                     string.Create(
                         System.Globalization.CultureInfo.InvariantCulture,
-                        $"Pictures of {width}x{height} pixels are too small for the form 'pooled', which halves them three "
-                            + $"times; at least {SmallestPooled} are needed. Take another --form, or a larger --size."
+                        $"Pictures of {width}x{height} pixels are too small for the form 'pooled', which halves "
+                            + $"them three times; height and width must be at least {SmallestPooled}. Choose another "
+                            + $"--form or a larger --size."
                     )
                 );
             conv1 = new CastingConv2d(3, PatchWhitening.Filters, PatchWhitening.Side) { IsWhitening = true };
@@ -99,7 +100,7 @@ internal sealed class ModernCnn : ImageNetwork
             FixScales();
     }
 
-    /// <summary>Least height and width of the pooled form: 9 less 1, halved three times, is 1.</summary>
+    /// <summary>Smallest height and width of the pooled form: 9 - 1, halved three times, is 1.</summary>
     public const int SmallestPooled = 9;
 
     /// <inheritdoc/>
@@ -143,7 +144,7 @@ internal sealed class ModernCnn : ImageNetwork
     /// <inheritdoc/>
     protected override Tensor Pool(Tensor maps) => isPooled ? F.adaptive_max_pool2d(maps, [1, 1]) : base.Pool(maps);
 
-    /// <summary>Of a max-pool, the places that hold the largest value, in equal shares.</summary>
+    /// <summary>For a max-pool: the positions that hold the largest value, in equal shares.</summary>
     protected override Tensor Shares(Tensor maps, Tensor pooled)
     {
         if (!isPooled)
@@ -152,8 +153,8 @@ internal sealed class ModernCnn : ImageNetwork
         return maps * isLargest / isLargest.sum([2, 3], keepdim: true);
     }
 
-    /// <summary>What a block's convolutions see is normalized, and what follows learns the scale: one scale
-    /// more a channel would only be another learning rate.</summary>
+    /// <summary>Fixes the norms' scales at 1. The layer after a norm learns the scale anyway, so one more per channel
+    /// would only act as another learning rate.</summary>
     private void FixScales()
     {
         foreach (var block in (Sequential[])[res_block1, res_block2, res_block3])
@@ -166,16 +167,16 @@ internal sealed class ModernCnn : ImageNetwork
         }
     }
 
-    /// <summary>What a block adds to what passes it by; in the plain form nothing passes.</summary>
+    /// <summary>Adds the block's output to its shortcut; the plain form has no shortcut.</summary>
     /// <param name="block">The convolutions.</param>
-    /// <param name="shortcut">What passes, brought to the block's shape.</param>
-    /// <param name="depth">Leaves the block out now and then while training.</param>
+    /// <param name="shortcut">Projects the input to the shape of the block's output.</param>
+    /// <param name="depth">Leaves out the block at random while training.</param>
     /// <param name="x">The block's input.</param>
     private static Tensor Join(Sequential block, Sequential? shortcut, StochasticDepth depth, Tensor x) =>
         shortcut is null ? block.forward(x) : depth.forward(block.forward(x)) + shortcut.forward(x);
 
-    /// <summary>As the options say.</summary>
-    /// <param name="x">Any shape.</param>
+    /// <summary>Applies the activation that the options name.</summary>
+    /// <param name="x">A tensor of any shape.</param>
     private Tensor Activate(Tensor x) =>
         activation switch
         {
@@ -184,7 +185,7 @@ internal sealed class ModernCnn : ImageNetwork
             _ => F.gelu(x),
         };
 
-    /// <summary>The same as a layer.</summary>
+    /// <summary>The same activation as a layer.</summary>
     private static nn.Module<Tensor, Tensor> Activation(ActivationKind kind) =>
         kind switch
         {
@@ -195,9 +196,9 @@ internal sealed class ModernCnn : ImageNetwork
         };
 
     // A 3x3 convolution of stride 2 with padding 1 gives ceil(size / 2).
-    /// <summary>Size of the maps behind a block.</summary>
-    /// <param name="height">Before it.</param>
-    /// <param name="width">Before it.</param>
+    /// <summary>Size of the maps after a block.</summary>
+    /// <param name="height">Height before the block.</param>
+    /// <param name="width">Width before the block.</param>
     private static (int Height, int Width) Halve(int height, int width) => ((height + 1) / 2, (width + 1) / 2);
 
     /// <summary>
@@ -213,7 +214,7 @@ internal sealed class ModernCnn : ImageNetwork
         );
 
     /// <summary>A block of the pooled form: [N, from, H, W] to [N, to, H / 2, W / 2], rounded down.</summary>
-    // The pool comes before norm and activation, which then have a quarter of the values to go over.
+    // The pool comes before norm and activation, which then process a quarter of the values.
     private static Sequential PooledBlock(NetworkOptions options, int from, int to, int height, int width)
     {
         var bias = options.Norm == NormKind.None;

@@ -1,9 +1,9 @@
 namespace TorchBridge.Training.Networks;
 
-/// <summary>Which network is trained. All but the first have torchvision's shape and state-dict keys.</summary>
+/// <summary>The network to train. All but the first have torchvision's architecture and state-dict keys.</summary>
 internal enum NetworkKind
 {
-    /// <summary>The lesson's.</summary>
+    /// <summary>The lesson's network.</summary>
     ModernCnn,
 
     /// <summary>18 layers, 512 features; He et al. 2016.</summary>

@@ -2,21 +2,21 @@ using TorchBridge.Training.Ranges;
 
 namespace TorchBridge.Training.Networks;
 
-/// <summary>What a block is, and whether its input is added to its output.</summary>
+/// <summary>The form of the blocks, and whether a block's input is added to its output.</summary>
 internal enum BlockForm
 {
-    /// <summary>Through a 1x1 stride-2 convolution and a norm.</summary>
+    /// <summary>The input is added through a 1x1 stride-2 convolution and a norm.</summary>
     Residual,
 
-    /// <summary>Not at all: the lesson's forward as it is written.</summary>
+    /// <summary>The input is not added: the lesson's forward pass as written.</summary>
     Plain,
 
-    /// <summary>Not at all, and max-pools make pictures smaller, instead of strides; the first layer whitens patches.
-    /// More accuracy for the same arithmetic.</summary>
+    /// <summary>The input is not added, max-pools downsample instead of strides, and the first layer whitens patches.
+    /// More accurate for the same amount of computation.</summary>
     Pooled,
 }
 
-/// <summary>What normalizes after each convolution.</summary>
+/// <summary>The normalization after each convolution.</summary>
 internal enum NormKind
 {
     /// <summary>BatchNorm2d: per channel, over the batch and the picture.</summary>
@@ -34,24 +34,24 @@ internal enum NormKind
     /// <summary>Nothing.</summary>
     None,
 
-    /// <summary>BatchNorm2d written out in tensor operations: the same numbers, slower.</summary>
+    /// <summary>BatchNorm2d written out in tensor operations: the same results, slower.</summary>
     BatchFromScratch,
 }
 
-/// <summary>What stands between the layers.</summary>
+/// <summary>The activation between the layers.</summary>
 internal enum ActivationKind
 {
     /// <summary>max(x, 0)</summary>
     Relu,
 
-    /// <summary>Self-normalizing: goes with alpha dropout and LeCun initialization.</summary>
+    /// <summary>Self-normalizing; use with alpha dropout and LeCun initialization.</summary>
     Selu,
 
-    /// <summary>x times the share of a normal distribution below x: ReLU without its corner.</summary>
+    /// <summary>x times the standard normal CDF of x: a smooth ReLU.</summary>
     Gelu,
 }
 
-/// <summary>What is dropped before the classifier.</summary>
+/// <summary>The kind of dropout before the classifier.</summary>
 internal enum DropoutKind
 {
     /// <summary>Single features, after the pooling.</summary>
@@ -60,13 +60,13 @@ internal enum DropoutKind
     /// <summary>Whole channels of the last maps, before the pooling (Dropout2d).</summary>
     Spatial,
 
-    /// <summary>Single features, set to SELU's negative limit and rescaled, so that mean and variance stay
+    /// <summary>Single features, set to SELU's negative limit and rescaled so that mean and variance are preserved
     /// (AlphaDropout).</summary>
     Alpha,
 }
 
-/// <summary>How convolutions start; biases are zero, norms are 1 and 0, the classifier is normal with std
-/// 0.01.</summary>
+/// <summary>Initialization of the convolutions. Biases are zero, norms have weight 1 and bias 0, the classifier is
+/// normal with std 0.01.</summary>
 internal enum InitializationKind
 {
     /// <summary>Normal, std sqrt(2 / fan_out): the lesson's.</summary>
@@ -87,20 +87,21 @@ internal enum InitializationKind
     /// <summary>Normal, std sqrt(1 / fan_in): for SELU.</summary>
     LecunNormal,
 
-    /// <summary>The first outputs, one an input channel, pass that channel on; the others are uniform within
+    /// <summary>The first outputs, one per input channel, pass that channel on; the others are uniform within
     /// sqrt(1 / fan_in).</summary>
     Dirac,
 }
 
-/// <summary>Everything that decides a network's shape and start; stored with its weights.</summary>
+/// <summary>Everything that determines a network's architecture and initialization; stored with its
+/// weights.</summary>
 internal sealed record NetworkOptions
 {
-    /// <summary>Which network; for all but the ModernCNN only classes, size, dropout and start of the convolutions
-    /// can be chosen.</summary>
+    /// <summary>The network. For all but the ModernCNN, only the classes, the picture size, the dropout and the
+    /// initialization of the convolutions can be chosen.</summary>
     public NetworkKind Kind { get; init; } = NetworkKind.ModernCnn;
 
-    /// <summary>Residual blocks of a ResNet's last stage, where not those of the published network: the ResNet-18
-    /// that comes with the program has three.</summary>
+    /// <summary>Residual blocks in a ResNet's last stage, where it differs from the published network: the bundled
+    /// ResNet-18 has three.</summary>
     [Allowed(1, 1000)]
     public int? LastStageBlocks { get; init; }
 
@@ -116,8 +117,8 @@ internal sealed record NetworkOptions
     [Allowed(1, 4096)]
     public int Width { get; init; } = 32;
 
-    /// <summary>Channels of the first convolution; each block doubles them. In the pooled form, those of the first
-    /// block. 64 is the lesson's.</summary>
+    /// <summary>Channels of the first convolution; each block doubles them. In the pooled form, the channels of the
+    /// first block. The lesson uses 64.</summary>
     [Allowed(8, 512, MultipleOf = 8)]
     public int Channels { get; init; } = 64;
 
@@ -125,7 +126,7 @@ internal sealed record NetworkOptions
     [Allowed(8, 2048, MultipleOf = 8)]
     public int SecondChannels { get; init; } = 256;
 
-    /// <summary>Channels of the pooled form's third block: the features that the classifier sees.</summary>
+    /// <summary>Channels of the pooled form's third block, which are the classifier's input features.</summary>
     [Allowed(8, 2048, MultipleOf = 8)]
     public int ThirdChannels { get; init; } = 256;
 
@@ -150,6 +151,6 @@ internal sealed record NetworkOptions
     [Allowed(0, 0.99)]
     public double StochasticDepth { get; init; }
 
-    /// <summary>Start of the convolutions.</summary>
+    /// <summary>Initialization of the convolutions.</summary>
     public InitializationKind Initialization { get; init; } = InitializationKind.KaimingNormal;
 }

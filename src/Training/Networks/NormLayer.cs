@@ -2,16 +2,17 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Networks;
 
-/// <summary>Makes the normalization after a convolution.</summary>
+/// <summary>Creates the normalization layer after a convolution.</summary>
 internal static class NormLayer
 {
     private const int Groups = 8;
 
-    /// <summary>Makes a layer for maps of [N, channels, height, width]; LayerNorm is sized from the map.</summary>
-    /// <param name="kind">Which norm; none is the identity.</param>
-    /// <param name="channels">Of the map.</param>
-    /// <param name="height">Of the map.</param>
-    /// <param name="width">Of the map.</param>
+    /// <summary>Creates a layer for maps [N, channels, height, width]; LayerNorm takes its shape from the
+    /// map.</summary>
+    /// <param name="kind">Kind of normalization; <c>None</c> is the identity.</param>
+    /// <param name="channels">Channels of the map.</param>
+    /// <param name="height">Height of the map.</param>
+    /// <param name="width">Width of the map.</param>
     public static nn.Module<Tensor, Tensor> Make(NormKind kind, int channels, int height, int width) =>
         kind switch
         {
@@ -24,9 +25,9 @@ internal static class NormLayer
             _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "unknown normalization"),
         };
 
-    /// <summary>GroupNorm with weight 1 and bias 0: TorchSharp 0.107 leaves both as the memory was.</summary>
-    /// <param name="groups">Must divide the channels.</param>
-    /// <param name="channels">Of the map.</param>
+    /// <summary>GroupNorm with weight 1 and bias 0: TorchSharp 0.107 leaves both uninitialized.</summary>
+    /// <param name="groups">Number of groups; must divide the channels.</param>
+    /// <param name="channels">Channels of the map.</param>
     public static nn.Module<Tensor, Tensor> Group(int groups, int channels)
     {
         var norm = nn.GroupNorm(groups, channels);

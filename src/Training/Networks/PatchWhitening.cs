@@ -1,7 +1,7 @@
-// What it does: weights of a first convolution over patches of 2x2 pixels (12 numbers) whose outputs over the training
-// pictures are not correlated and have variance 1: what the layers after it see is equally large in every direction.
+// What it does: computes weights of a first convolution over patches of 2x2 pixels (12 values) whose outputs over the
+// training pictures are uncorrelated and have variance 1, so that the layers after it see every direction at one scale.
 //   C = E (p - E p)(p - E p)^T over all patches p of normalized pixels;  C = V diag(l) V^T;  w_i = v_i / sqrt(l_i)
-// and each w_i once more as -w_i, since the activation behind it cuts one side off: 24 filters.
+// and each w_i once more as -w_i, since the activation after it cuts off one side: 24 filters.
 // Sources: Page 2019, "How to train your ResNet 8: Bag of Tricks"; Jordan 2024, "94% on CIFAR-10 in 3.29 Seconds", 3.2.
 using System.Runtime.InteropServices;
 using TorchBridge.Training.Data;
@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Networks;
 
-/// <summary>The whitening of a training part's patches.</summary>
+/// <summary>Computes weights that whiten the patches of a training part.</summary>
 internal static class PatchWhitening
 {
     /// <summary>Height and width of a patch.</summary>
@@ -22,13 +22,13 @@ internal static class PatchWhitening
     private const int Values = 3 * Side * Side;
     private const int PixelsOfAChunk = 1 << 19;
 
-    /// <summary>Of normalized pixels, which vary by 1. What varies less is not blown up to 1: pictures without colour
-    /// have such directions.</summary>
+    /// <summary>Smallest variance that is scaled up to 1; normalized pixels have variance 1. Pictures without colour
+    /// have directions of less variance.</summary>
     private const double LeastVariance = 1e-6;
 
-    /// <summary>Weights [24, 3, 2, 2], float32. The caller disposes them.</summary>
+    /// <summary>Computes the weights [24, 3, 2, 2], float32. The caller disposes them.</summary>
     /// <param name="pictures">The training part.</param>
-    /// <param name="statistics">How its pixels are normalized.</param>
+    /// <param name="statistics">Channel statistics that normalize its pixels.</param>
     public static Tensor Weights(PictureSet pictures, ChannelStatistics statistics)
     {
         using var noGrad = no_grad();

@@ -4,9 +4,9 @@ using static TorchSharp.torch;
 namespace TorchBridge.Training.Networks;
 
 /// <summary>
-/// The network with its preprocessing in front and softmax behind: what is exported, and what every comparison starts
-/// from. Pixels [N, 3, H, W], float32, RGB, 0 to 255, to (logits, probabilities), both [N, classes]. Preprocessing is
-/// (pixel / 255 - mean) / std per channel, computed as pixel * scale + offset.
+/// The network with its preprocessing before it and softmax after it: the module that is exported, and the baseline
+/// of every comparison. Pixels [N, 3, H, W], float32, RGB, 0 to 255, to (logits, probabilities), both [N, classes].
+/// Preprocessing is (pixel / 255 - mean) / std per channel, computed as pixel * scale + offset.
 /// </summary>
 internal sealed class PixelClassifier : nn.Module<Tensor, (Tensor Logits, Tensor Probabilities)>
 {
@@ -14,7 +14,7 @@ internal sealed class PixelClassifier : nn.Module<Tensor, (Tensor Logits, Tensor
     private readonly Tensor scale;
     private readonly Tensor offset;
 
-    /// <summary>Wraps a network; it stays the caller's.</summary>
+    /// <summary>Wraps a network, which the caller continues to own.</summary>
     /// <param name="network">Normalized pictures to logits.</param>
     /// <param name="statistics">Channel mean and standard deviation of the training part, of pixels scaled to 0 to
     /// 1.</param>
@@ -28,16 +28,16 @@ internal sealed class PixelClassifier : nn.Module<Tensor, (Tensor Logits, Tensor
         RegisterComponents();
     }
 
-    /// <summary>Which views of a picture its logits are the mean of, in eval mode; an export has them in its
+    /// <summary>The views of a picture that logits are averaged over in eval mode; an export has them in its
     /// graph.</summary>
     public ViewKind Views { get; set; }
 
-    /// <summary>Where its tensors are.</summary>
+    /// <summary>The device of its tensors.</summary>
     public Device Device => scale.device;
 
     /// <summary>Normalizes pixels and runs the network: float32 logits [N, classes] only.</summary>
     /// <param name="pixels">[N, 3, H, W], float32, 0 to 255.</param>
-    /// <param name="compute">What the network computes in: float32, or bfloat16 for training.</param>
+    /// <param name="compute">The data type of the network's computation: float32, or bfloat16 for training.</param>
     public Tensor Logits(Tensor pixels, ScalarType compute = ScalarType.Float32)
     {
         if (training || Views == ViewKind.None)
@@ -45,10 +45,9 @@ internal sealed class PixelClassifier : nn.Module<Tensor, (Tensor Logits, Tensor
         return TestViews.Mean(Single(TestViews.Of(pixels, Views), compute), Views);
     }
 
-    /// <summary>Normalizes pixels and gives what the network's classifier sees of them: float32 [N,
-    /// features].</summary>
+    /// <summary>Normalizes pixels and returns the input of the network's classifier: float32 [N, features].</summary>
     /// <param name="pixels">[N, 3, H, W], float32, 0 to 255.</param>
-    /// <param name="compute">What everything up to the pool computes in.</param>
+    /// <param name="compute">The data type of the computation up to the pool.</param>
     public Tensor Features(Tensor pixels, ScalarType compute = ScalarType.Float32) =>
         network.Features(Normalized(pixels, compute));
 

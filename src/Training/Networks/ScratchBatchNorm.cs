@@ -1,9 +1,8 @@
-// BatchNorm written out. For each channel, over the batch and all places (m numbers):
-//   mu = sum x / m,  var = sum (x - mu)^2 / m,  y = weight (x - mu) / sqrt(var + eps) + bias        in train mode
-//   running_mean <- (1 - momentum) running_mean + momentum mu
-//   running_var  <- (1 - momentum) running_var  + momentum var m / (m - 1)                          unbiased, as in
-// PyTorch
-//   y = weight (x - running_mean) / sqrt(running_var + eps) + bias                                  in eval mode
+// BatchNorm written out. For each channel, over the batch and all positions (m values):
+//   train mode:  mu = sum x / m,  var = sum (x - mu)^2 / m,  y = weight (x - mu) / sqrt(var + eps) + bias
+//                running_mean <- (1 - momentum) running_mean + momentum mu
+//                running_var  <- (1 - momentum) running_var  + momentum var m / (m - 1)      unbiased, as in PyTorch
+//   eval mode:   y = weight (x - running_mean) / sqrt(running_var + eps) + bias
 // Gradients are autograd's. Source: Ioffe & Szegedy 2015, "Batch Normalization", algorithms 1 and 2.
 using TorchSharp;
 using TorchSharp.Modules;
@@ -12,7 +11,7 @@ using static TorchSharp.torch;
 namespace TorchBridge.Training.Networks;
 
 /// <summary>BatchNorm1d and BatchNorm2d from tensor operations: [N, C], [N, C, L] or [N, C, H, W] to the same shape.
-/// State-dict keys are the library's.</summary>
+/// State-dict keys are those of the library's layer.</summary>
 internal sealed class ScratchBatchNorm : nn.Module<Tensor, Tensor>
 {
     private readonly Parameter weight;
@@ -23,8 +22,8 @@ internal sealed class ScratchBatchNorm : nn.Module<Tensor, Tensor>
     private readonly double eps;
     private readonly double momentum;
 
-    /// <summary>Makes a layer: weight 1, bias 0, running mean 0, running variance 1.</summary>
-    /// <param name="channels">Of the input.</param>
+    /// <summary>Creates a layer with weight 1, bias 0, running mean 0, running variance 1.</summary>
+    /// <param name="channels">Channels of the input.</param>
     /// <param name="eps">Added to the variance.</param>
     /// <param name="momentum">Weight of the newest batch in the running statistics.</param>
     public ScratchBatchNorm(int channels, double eps = 1e-5, double momentum = 0.1)
@@ -39,14 +38,14 @@ internal sealed class ScratchBatchNorm : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    /// <summary>Whether <c>running_var</c> takes the biased variance, as the lesson's version does; PyTorch takes the
-    /// unbiased one.</summary>
+    /// <summary>Whether <c>running_var</c> accumulates the biased variance, as the lesson's version does; PyTorch
+    /// accumulates the unbiased one.</summary>
     public bool KeepsBiasedVariance { get; set; }
 
     /// <inheritdoc/>
     public override Tensor forward(Tensor x)
     {
-        // As the library: statistics and weights are float32, whatever the maps are in.
+        // As in the library: statistics and weights are float32, whatever the data type of the maps.
         if (x.dtype != weight.dtype)
             return forward(x.to(weight.dtype)).to(x.dtype);
         var shape = Enumerable.Range(0, (int)x.dim()).Select(axis => axis == 1 ? x.size(1) : 1L).ToArray();
@@ -61,16 +60,16 @@ internal sealed class ScratchBatchNorm : nn.Module<Tensor, Tensor>
 
     /// <summary>Normalizes, and applies weight and bias.</summary>
     /// <param name="x">The input.</param>
-    /// <param name="mean">A number a channel.</param>
-    /// <param name="variance">A number a channel, biased.</param>
-    /// <param name="shape">Channels on axis 1, every other axis 1.</param>
+    /// <param name="mean">One number per channel.</param>
+    /// <param name="variance">One number per channel, biased.</param>
+    /// <param name="shape">Shape for broadcasting: the channels on axis 1, every other axis 1.</param>
     private Tensor Affine(Tensor x, Tensor mean, Tensor variance, long[] shape) =>
         ((x - mean) / (variance + eps).sqrt() * weight.view(shape)) + bias.view(shape);
 
     /// <summary>Moves the running statistics towards a batch's.</summary>
-    /// <param name="mean">The batch's, a number a channel.</param>
-    /// <param name="variance">The batch's, biased.</param>
-    /// <param name="count">Numbers that each was computed from.</param>
+    /// <param name="mean">The batch's mean, one number per channel.</param>
+    /// <param name="variance">The batch's biased variance.</param>
+    /// <param name="count">How many values each was computed from.</param>
     private void Track(Tensor mean, Tensor variance, double count)
     {
         using var noGrad = no_grad();

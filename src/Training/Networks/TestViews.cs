@@ -1,17 +1,17 @@
-// What it does: shows the network a picture several times, a little changed, and takes the mean of its logits:
+// What it does: shows the network a picture several times, slightly changed each time, and averages the logits:
 //   mirror          l = (f(x) + f(mirror x)) / 2
 //   mirror_shifts   half of that, and a quarter each of the same of x moved by one pixel up and left, and down and
 //                   right, filled with its mirror image without the edge (ReflectionPad2d)
-// It costs two or six times the arithmetic, so a figure says which views it is of. The views go through the network as
-// one batch, [first view of all pictures, second view of all, ...].
-// Source: Jordan 2024, "94% on CIFAR-10 in 3.29 Seconds", 3.7, whose views and weights these are.
+// It costs two or six times the computation, so every reported figure names its views. The views go through the
+// network as one batch, [first view of all pictures, second view of all, ...]. Source: Jordan 2024, "94% on CIFAR-10
+// in 3.29 Seconds", 3.7, whose views and weights these are.
 using TorchSharp;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
 namespace TorchBridge.Training.Networks;
 
-/// <summary>Which views of a picture the logits are the mean of, in eval mode.</summary>
+/// <summary>The views of a picture that logits are averaged over in eval mode.</summary>
 internal enum ViewKind
 {
     /// <summary>The picture as it is.</summary>
@@ -20,12 +20,12 @@ internal enum ViewKind
     /// <summary>The picture and its mirror image.</summary>
     Mirror,
 
-    /// <summary>The picture, moved by a pixel up and left, and down and right, each mirrored too; the picture itself
-    /// has half of the weight.</summary>
+    /// <summary>The picture, and the picture shifted by one pixel up and left, and down and right, each mirrored too;
+    /// the unshifted picture has half of the weight.</summary>
     MirrorShifts,
 }
 
-/// <summary>Views of pictures.</summary>
+/// <summary>Creates views of pictures and averages their logits.</summary>
 internal static class TestViews
 {
     /// <summary>All views of pictures [N, 3, H, W]: [views N, 3, H, W].</summary>
@@ -51,7 +51,7 @@ internal static class TestViews
         return (byView * tensor(weights, device: logits.device).view(-1, 1, 1)).sum([0]);
     }
 
-    /// <summary>What a figure says of the views that it is of: nothing where there is one.</summary>
+    /// <summary>The note that a reported figure carries about its views; empty for a single view.</summary>
     public static string Note(this ViewKind views) =>
         views switch
         {

@@ -1,4 +1,5 @@
-// How a network starts. fan_in = in x kernel height x kernel width, fan_out = out x kernel height x kernel width.
+// How weights are initialized. fan_in = in x kernel height x kernel width, fan_out = out x kernel height x kernel
+// width.
 //   Kaiming   keeps the variance of activations (fan_in) or gradients (fan_out) through ReLU layers: std sqrt(2 / fan)
 //   Xavier    keeps both for symmetric activations: std sqrt(2 / (fan_in + fan_out))
 //   orthogonal keeps norms: the matrix [out, in x kernel] has orthonormal rows or columns, times sqrt(2) for ReLU
@@ -20,10 +21,10 @@ internal static class WeightInitialization
     private const double ClassifierStd = 0.01;
 
     /// <summary>
-    /// Initializes every convolution, norm and linear layer of a module; torch's random state decides.
+    /// Initializes every convolution, norm and linear layer of a module from torch's random state.
     /// </summary>
-    /// <param name="module">Changed in place.</param>
-    /// <param name="kind">How convolutions start.</param>
+    /// <param name="module">The module; changed in place.</param>
+    /// <param name="kind">Initialization of the convolutions.</param>
     public static void Apply(nn.Module module, InitializationKind kind)
     {
         foreach (var layer in module.modules())
@@ -49,8 +50,8 @@ internal static class WeightInitialization
     }
 
     /// <summary>Initializes one weight [out, in, ...].</summary>
-    /// <param name="weight">Changed in place; fans are counted from its shape.</param>
-    /// <param name="kind">How it starts.</param>
+    /// <param name="weight">The weight; changed in place. Its fans follow from its shape.</param>
+    /// <param name="kind">Kind of initialization.</param>
     public static void Weight(Tensor weight, InitializationKind kind)
     {
         switch (kind)

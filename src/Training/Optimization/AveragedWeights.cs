@@ -1,7 +1,7 @@
-// What it does: keeps a <- d a + (1 - d) w of every float32 weight and running statistic; whole numbers are copied.
-// Early on d is min(d, (1 + t) / (10 + t)), or the random start would weigh on the average for 1 / (1 - d) steps.
-// Source: Polyak & Juditsky 1992; Tarvainen & Valpola 2017, "Mean teachers"; the early rule is TensorFlow's
-// ExponentialMovingAverage.
+// What it does: keeps a <- d a + (1 - d) w of every float32 weight and running statistic; integers are copied. In the
+// first steps d is min(d, (1 + t) / (10 + t)), because otherwise the random initialization would dominate the average
+// for 1 / (1 - d) steps. Source: Polyak & Juditsky 1992; Tarvainen & Valpola 2017, "Mean teachers"; the early rule is
+// TensorFlow's ExponentialMovingAverage.
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -16,7 +16,7 @@ internal sealed class AveragedWeights(nn.Module module, double decay) : IDisposa
     /// <summary>The averaged weights, by name.</summary>
     public IReadOnlyDictionary<string, Tensor> Values => average.Values;
 
-    /// <summary>Takes the weights after a step; <paramref name="steps"/> counts from 1.</summary>
+    /// <summary>Updates the average with the weights after a step; <paramref name="steps"/> counts from 1.</summary>
     public void Update(long steps)
     {
         using var noGrad = no_grad();
@@ -31,9 +31,9 @@ internal sealed class AveragedWeights(nn.Module module, double decay) : IDisposa
         }
     }
 
-    /// <summary>Runs work with the averaged weights in the module, and puts its own back.</summary>
-    /// <typeparam name="T">What it gives.</typeparam>
-    /// <param name="work">Evaluates, or takes a copy.</param>
+    /// <summary>Runs work with the averaged weights in the module, and restores the module's own weights.</summary>
+    /// <typeparam name="T">Type of the result.</typeparam>
+    /// <param name="work">The work, such as an evaluation.</param>
     public T Within<T>(Func<T> work)
     {
         using var own = new WeightSnapshot(module);

@@ -9,8 +9,8 @@ using static TorchSharp.torch;
 namespace TorchBridge.Training.Optimization;
 
 /// <summary>
-/// Makes the batches of an epoch, a few ahead of the training step, on a thread of its own. What a batch holds is
-/// decided by (seed, epoch, index) alone, not by timing.
+/// Creates the batches of an epoch on a separate thread, a few ahead of the training step. The contents of a batch
+/// depend only on (seed, epoch, index), not on timing.
 /// </summary>
 internal static class BatchLoader
 {
@@ -19,10 +19,10 @@ internal static class BatchLoader
     /// <summary>The shuffled, augmented batches of a training epoch; the last may be smaller.</summary>
     /// <param name="set">The training part.</param>
     /// <param name="recipe">Batch size, augmentation, mixing, and the window of the epoch.</param>
-    /// <param name="seed">The run's.</param>
-    /// <param name="epoch">From 1.</param>
-    /// <param name="stop">Ends it between two batches.</param>
-    /// <returns>Batches in their order; each is the receiver's to dispose.</returns>
+    /// <param name="seed">Seed of the run.</param>
+    /// <param name="epoch">Number of the epoch, from 1.</param>
+    /// <param name="stop">Cancels between two batches.</param>
+    /// <returns>Batches in order; the caller disposes each one.</returns>
     public static IEnumerable<PictureBatch> Training(
         PictureSet set,
         Recipe recipe,
@@ -42,8 +42,8 @@ internal static class BatchLoader
                         var mix = BatchMixing.Choose(recipe, seed, epoch, index);
                         var augmentation =
                             mix == BatchMix.Cutout ? recipe.Augmentation : recipe.Augmentation with { Cutout = 0 };
-                        // A window hides more of the picture than the square would, and lies at a random place
-                        // already: a crop would only put black into it.
+                        // A window hides more of the picture than the cutout square would and is already at a random
+                        // position; a crop would only add black pixels.
                         if (window > 0)
                             augmentation = augmentation with { Cutout = 0, CropPadding = 0 };
                         return Make(set, indices, augmentation, window, seed, epoch, index, mix);
@@ -53,23 +53,23 @@ internal static class BatchLoader
         );
     }
 
-    /// <summary>The pictures in order, as they are.</summary>
+    /// <summary>The unchanged pictures, in order.</summary>
     /// <param name="set">Any part.</param>
-    /// <param name="batchSize">Pictures a batch; the last may be smaller.</param>
-    /// <returns>Batches whose labels are not mixed; made when they are asked for.</returns>
+    /// <param name="batchSize">Pictures per batch; the last batch may be smaller.</param>
+    /// <returns>Lazily created batches whose labels are not mixed.</returns>
     public static IEnumerable<PictureBatch> InOrder(PictureSet set, int batchSize) =>
         Enumerable
             .Range(0, set.Count)
             .Chunk(batchSize)
             .Select((indices, index) => Make(set, indices, AugmentationOptions.None, 0, 0, 0, index, BatchMix.None));
 
-    /// <summary>The pictures in order, augmented as in an epoch of that number.</summary>
+    /// <summary>The pictures in order, augmented as in the epoch with the given number.</summary>
     /// <param name="set">The training part.</param>
-    /// <param name="batchSize">Pictures a batch.</param>
-    /// <param name="augmentation">Which changes are made.</param>
-    /// <param name="seed">The run's.</param>
-    /// <param name="view">The number of the view, which decides the changes.</param>
-    /// <param name="stop">Ends it between two batches.</param>
+    /// <param name="batchSize">Pictures per batch.</param>
+    /// <param name="augmentation">Options of augmentation.</param>
+    /// <param name="seed">Seed of the run.</param>
+    /// <param name="view">Number of the view, which determines the augmentation.</param>
+    /// <param name="stop">Cancels between two batches.</param>
     public static IEnumerable<PictureBatch> View(
         PictureSet set,
         int batchSize,
@@ -87,7 +87,7 @@ internal static class BatchLoader
         );
 
     /// <summary>
-    /// Makes one batch: each picture from a stream of its own, decided by seed, epoch and the picture's index.
+    /// Creates one batch; each picture has its own random stream, determined by seed, epoch and the picture's index.
     /// </summary>
     private static PictureBatch Make(
         PictureSet set,
@@ -104,7 +104,8 @@ internal static class BatchLoader
         int height = Side(set.Height, window),
             width = Side(set.Width, window),
             stride = 3 * height * width;
-        // Written straight into native memory: an array of this size a batch would keep the garbage collector busy.
+        // Written directly to native memory, because an array of this size per batch would keep the garbage collector
+        // busy.
         var pixels_NHWC = empty([indices.Length, height, width, 3]);
         var pixels = MemoryMarshal.Cast<byte, float>(pixels_NHWC.bytes);
         var whole = window > 0 ? new float[set.Stride] : [];
@@ -139,17 +140,18 @@ internal static class BatchLoader
     }
 
     /// <summary>
-    /// Side of what is trained on: the window, or the picture where it is smaller or there is no window.
+    /// Side length of the training input: that of the window, or of the picture if it is smaller or there is no
+    /// window.
     /// </summary>
-    /// <param name="picture">Pixels of the picture's side.</param>
-    /// <param name="window">Pixels of the window; 0 for none.</param>
+    /// <param name="picture">Side length of the picture in pixels.</param>
+    /// <param name="window">Side length of the window in pixels; 0 for none.</param>
     private static int Side(int picture, int window) => window > 0 ? Math.Min(picture, window) : picture;
 
     /// <summary>
-    /// Makes batches on a thread of its own, a few ahead; what was made and not taken is disposed.
+    /// Creates batches on a separate thread, a few ahead; batches that are not consumed are disposed.
     /// </summary>
-    /// <param name="batches">The batches, made as they are asked for.</param>
-    /// <param name="stop">Ends it.</param>
+    /// <param name="batches">The lazily created batches.</param>
+    /// <param name="stop">Cancels the work.</param>
     private static IEnumerable<PictureBatch> Prefetched(IEnumerable<PictureBatch> batches, CancellationToken stop)
     {
         using var queue = new BlockingCollection<PictureBatch>(Ahead);
@@ -164,7 +166,7 @@ internal static class BatchLoader
                 }
                 catch (OperationCanceledException)
                 {
-                    // The reader stopped: whatever is still in the queue is disposed below.
+                    // The consumer stopped: batches still in the queue are disposed below.
                 }
                 finally
                 {

@@ -1,8 +1,8 @@
-// What is in it: one safetensors file. Tensors: `weights.*`, `best.*` (weights of the best epoch), `average.*` (where
-// averaged), `optimizer.*`, `random_state` (torch's generator, for dropout). Its header's metadata:
+// Contents: one safetensors file. Tensors: `weights.*`, `best.*` (weights of the best epoch), `average.*` (if weights
+// are averaged), `optimizer.*`, `random_state` (torch's generator, for dropout). Metadata in its header:
 // `torchbridge.checkpoint`, JSON with the settings, the history and the counters. The learning rate and the loader's
-// randomness are functions of the step, and need no state. One file, renamed into place: it is the old one or the new
-// one, never a half of each.
+// randomness are functions of the step and need no state. The file is renamed into place, so it is always either the
+// old or the new checkpoint, never a mixture.
 using System.Text.Json;
 using TorchBridge.Onnx.Contract;
 using TorchBridge.Training.Artifacts;
@@ -12,7 +12,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Optimization;
 
-/// <summary>A run after one of its epochs, from which it can go on.</summary>
+/// <summary>The state of a run after an epoch, from which it can be resumed.</summary>
 internal sealed class Checkpoint : IDisposable
 {
     private const string RandomState = "random_state";
@@ -23,17 +23,18 @@ internal sealed class Checkpoint : IDisposable
     private Checkpoint(string path, Dictionary<string, Tensor> tensors, Facts facts) =>
         (this.path, this.tensors, this.facts) = (path, tensors, facts);
 
-    /// <summary>How the run was set up.</summary>
+    /// <summary>Settings of the run.</summary>
     public ModelSettings Settings => facts.Settings;
 
-    /// <summary>Epochs done.</summary>
+    /// <summary>Number of completed epochs.</summary>
     public int Epochs => facts.History.Count;
 
     /// <summary>Writes the state of a run.</summary>
-    /// <param name="path">The file, replaced as a whole.</param>
-    /// <param name="settings">How the run was set up.</param>
-    /// <param name="state">Weights, optimizer, average, generator and history after a whole epoch.</param>
-    /// <exception cref="UserException">The disk is full, say; the previous checkpoint is intact.</exception>
+    /// <param name="path">The file, replaced atomically.</param>
+    /// <param name="settings">Settings of the run.</param>
+    /// <param name="state">Weights, optimizer, average, generator and history after a complete epoch.</param>
+    /// <exception cref="UserException">The file cannot be written, for example because the disk is full; the previous
+    /// checkpoint is intact.</exception>
     public static void Write(string path, ModelSettings settings, TrainingState state)
     {
         using var scope = NewDisposeScope();
@@ -57,23 +58,24 @@ internal sealed class Checkpoint : IDisposable
     /// <summary>Reads a checkpoint.</summary>
     /// <param name="path">The file.</param>
     /// <returns>The checkpoint with its tensors in memory; the caller disposes it.</returns>
-    /// <exception cref="UserException">It is missing, broken, or something else.</exception>
+    /// <exception cref="UserException">The file is missing, damaged, or something else.</exception>
     public static Checkpoint Read(string path)
     {
         if (!File.Exists(path))
             throw new UserException(
-                $"There is no unfinished run to resume: {path} is not there. Start one without --resume, or name its folder with --out."
+                $"There is no unfinished run to resume: {path} does not exist. Start a run without --resume, or "
+                    + $"give the run's folder with --out."
             );
         var (tensors, metadata) = Safetensors.Read(path);
         try
         {
             if (!metadata.TryGetValue(MetadataKeys.Checkpoint, out var json))
                 throw new UserException(
-                    $"{path} is no checkpoint of this program ({MetadataKeys.Checkpoint} is missing)"
+                    $"{path} is not a checkpoint of this program ({MetadataKeys.Checkpoint} is missing)"
                 );
             var facts = JsonSerializer.Deserialize<Facts>(json, Json.Options);
             if (facts is not { Settings: not null, History: not null } || facts.History.Any(record => record is null))
-                throw new JsonException("they are not whole");
+                throw new JsonException("they are incomplete");
             facts.Settings.Check(path);
             if (
                 facts.BestEpoch < Math.Min(1, facts.History.Count)
@@ -90,12 +92,12 @@ internal sealed class Checkpoint : IDisposable
                 tensor.Dispose();
             if (error is UserException)
                 throw;
-            throw new UserException($"{path}: its facts cannot be read: {error.Message}", error);
+            throw new UserException($"{path}: its metadata cannot be read: {error.Message}", error);
         }
     }
 
-    /// <summary>What the training did that a model's weights come from: of a run that was stopped; null where the
-    /// checkpoint is missing, broken, another run's, or of a later epoch.</summary>
+    /// <summary>The training history of a model whose run was stopped; null if the checkpoint is missing, damaged,
+    /// from another run, or from a later epoch.</summary>
     /// <param name="path">The checkpoint.</param>
     /// <param name="model">The model.</param>
     public static TrainingResult? TrainingOf(string path, TrainedModel model)
@@ -126,8 +128,8 @@ internal sealed class Checkpoint : IDisposable
         }
     }
 
-    /// <summary>Puts a run's state back, bit by bit.</summary>
-    /// <param name="state">A run that was set up anew with the same settings.</param>
+    /// <summary>Restores a run's state, bit for bit.</summary>
+    /// <param name="state">The state of a new run with the same settings.</param>
     /// <exception cref="UserException">A tensor is missing, or has another shape or type.</exception>
     public void RestoreInto(TrainingState state)
     {
@@ -139,8 +141,9 @@ internal sealed class Checkpoint : IDisposable
             .Concat(tensors.Keys.Except(targets.Keys.Append(RandomState)))
             .FirstOrDefault();
         if (odd is not null)
-            throw new UserException($"{path} does not fit its own settings: '{odd}' is missing or too much");
-        // All of it before anything is changed; and libtorch ends the process where the generator's state is not one.
+            throw new UserException($"{path} does not fit its own settings: '{odd}' is missing or unexpected");
+        // Everything is checked before anything is changed; and libtorch terminates the process if the generator's
+        // state is invalid.
         foreach (var (name, target) in targets)
         {
             if (!target.shape.AsSpan().SequenceEqual(tensors[name].shape) || target.dtype != tensors[name].dtype)
@@ -148,7 +151,7 @@ internal sealed class Checkpoint : IDisposable
         }
 
         if (!RandomStates.IsValid(tensors[RandomState]))
-            throw new UserException($"{path} is damaged: '{RandomState}' is no state of the random generator");
+            throw new UserException($"{path} is damaged: '{RandomState}' is not a valid state of the random generator");
         foreach (var (name, target) in targets)
             target.copy_(tensors[name]);
         state.History.AddRange(facts.History);
@@ -165,13 +168,13 @@ internal sealed class Checkpoint : IDisposable
             tensor.Dispose();
     }
 
-    /// <summary>What the file's JSON holds beside the tensors.</summary>
-    /// <param name="Settings">How the run was set up.</param>
-    /// <param name="History">A record for each epoch done.</param>
-    /// <param name="BestEpoch">From 1; 0 where no epoch was the best yet.</param>
+    /// <summary>The contents of the file's JSON metadata.</summary>
+    /// <param name="Settings">Settings of the run.</param>
+    /// <param name="History">One record per completed epoch.</param>
+    /// <param name="BestEpoch">Number of the best epoch, from 1; 0 if there is none yet.</param>
     /// <param name="BestLoss">Validation loss of that epoch.</param>
-    /// <param name="EpochsWithout">Epochs without improvement since then.</param>
-    /// <param name="Steps">Optimizer's steps done, on which the learning rate depends.</param>
+    /// <param name="EpochsWithout">Number of epochs without improvement since then.</param>
+    /// <param name="Steps">Number of optimizer steps, on which the learning rate depends.</param>
     private sealed record Facts(
         ModelSettings Settings,
         IReadOnlyList<EpochRecord> History,

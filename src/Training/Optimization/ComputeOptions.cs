@@ -4,26 +4,27 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Optimization;
 
-/// <summary>What activations and convolutions are computed in while training.</summary>
+/// <summary>Precision of activations and convolutions in training.</summary>
 internal enum Precision
 {
-    /// <summary>IEEE single.</summary>
+    /// <summary>IEEE single precision.</summary>
     Float32,
 
     /// <summary>8 bits of mantissa; weights, norms, loss and optimizer stay float32.</summary>
     Bfloat16,
 }
 
-/// <summary>Where and how a run computes; stored with the model, so that a resumed run repeats it.</summary>
-/// <param name="Precision">Of training; evaluation is always float32.</param>
-/// <param name="Threads">Of libtorch.</param>
+/// <summary>The precision, threads and device of a run; stored with the model, so that a resumed run uses the
+/// same.</summary>
+/// <param name="Precision">Precision of training; evaluation is always float32.</param>
+/// <param name="Threads">Number of libtorch threads.</param>
 /// <param name="Device"><c>cpu</c>, <c>cuda</c> or <c>mps</c>.</param>
 internal sealed record ComputeOptions(Precision Precision, int Threads, string Device)
 {
-    /// <summary>Float32 on the CPU, with the threads that libtorch has.</summary>
+    /// <summary>Float32 on the CPU, with libtorch's default number of threads.</summary>
     public static ComputeOptions Default => new(Precision.Float32, get_num_threads(), "cpu");
 
-    /// <summary>Whether the processor multiplies bfloat16 in hardware (AVX512_BF16 or AMX_BF16); elsewhere it would
+    /// <summary>Whether the processor multiplies bfloat16 in hardware (AVX512_BF16 or AMX_BF16); otherwise it would
     /// be slower than float32.</summary>
     public static bool HasBfloat16
     {
@@ -44,9 +45,9 @@ internal sealed record ComputeOptions(Precision Precision, int Threads, string D
 
     /// <summary>Reads <c>--precision</c>, <c>--threads</c> and <c>--device</c>.</summary>
     /// <param name="precision"><c>auto</c>, <c>float32</c> or <c>bfloat16</c>.</param>
-    /// <param name="threads">Of libtorch; null for as many as it has.</param>
-    /// <param name="device"><c>cpu</c>, or a device that this build of libtorch has.</param>
-    /// <exception cref="UserException">The device is not there, or the precision is unknown.</exception>
+    /// <param name="threads">Number of libtorch threads; null for its default.</param>
+    /// <param name="device"><c>cpu</c>, or a device that this build of libtorch supports.</param>
+    /// <exception cref="UserException">The device is not available, or the precision is unknown.</exception>
     public static ComputeOptions Parse(string precision, int? threads, string device)
     {
         var chosen = precision switch
@@ -62,13 +63,14 @@ internal sealed record ComputeOptions(Precision Precision, int Threads, string D
                 break;
             case "cuda" when !cuda.is_available():
                 throw new UserException(
-                    "--device cuda: this build has no CUDA. Build with "
-                        + "-p:TorchPackage=TorchSharp-cuda-linux (or TorchSharp-cuda-windows) where that "
-                        + "package and an NVIDIA driver are installed; it is not tested here."
+                    "--device cuda: this build does not support CUDA. Build with "
+                        + "-p:TorchPackage=TorchSharp-cuda-linux (or TorchSharp-cuda-windows) on a machine where "
+                        + "that package and an NVIDIA driver are installed. CUDA has not been tested."
                 );
             case "mps" when !mps_is_available():
                 throw new UserException(
-                    "--device mps: this build of libtorch has no Metal, or this is no Apple machine. Use --device cpu."
+                    "--device mps: this build of libtorch does not support Metal, or this is not an Apple "
+                        + "machine. Use --device cpu."
                 );
             case "cuda" or "mps":
                 break;
@@ -79,7 +81,7 @@ internal sealed record ComputeOptions(Precision Precision, int Threads, string D
         return new ComputeOptions(chosen, threads ?? get_num_threads(), device);
     }
 
-    /// <summary>Sets libtorch's threads.</summary>
+    /// <summary>Sets the number of libtorch threads.</summary>
     public void Apply()
     {
         if (Threads != get_num_threads())

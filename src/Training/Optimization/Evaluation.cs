@@ -6,25 +6,25 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Optimization;
 
-/// <summary>What a network says of a set in eval mode.</summary>
-/// <param name="Loss">Mean cross entropy, without smoothing.</param>
-/// <param name="Accuracy">Share of pictures whose largest logit is the right class.</param>
+/// <summary>The results of a network on a set in eval mode.</summary>
+/// <param name="Loss">Mean cross entropy, without label smoothing.</param>
+/// <param name="Accuracy">Share of pictures whose largest logit belongs to the correct class.</param>
 /// <param name="TopFive">Share of pictures whose class is among the five largest logits.</param>
 /// <param name="Logits">count x classes.</param>
 internal sealed record Evaluation(double Loss, double Accuracy, double TopFive, float[] Logits)
 {
-    /// <summary>Which views of each picture the logits are the mean of.</summary>
+    /// <summary>The views of each picture over which the logits were averaged.</summary>
     public ViewKind Views { get; init; }
 
     private const int LargestBatch = 250,
         SmallestBatch = 8;
     private const long PixelsOfABatch = 1_000_000;
 
-    /// <summary>Evaluates in eval mode; the mode is put back.</summary>
-    /// <param name="classifier">Pixels to logits.</param>
+    /// <summary>Evaluates in eval mode and restores the mode.</summary>
+    /// <param name="classifier">The network, from pixels to logits.</param>
     /// <param name="set">Any part.</param>
-    /// <param name="stop">Ends it between two batches.</param>
-    /// <returns>Figures over all pictures, with their logits in the set's order.</returns>
+    /// <param name="stop">Cancels between two batches.</param>
+    /// <returns>Results over all pictures, with their logits in the set's order.</returns>
     public static Evaluation Of(PixelClassifier classifier, PictureSet set, CancellationToken stop = default)
     {
         var wasTraining = classifier.training;
@@ -55,30 +55,30 @@ internal sealed record Evaluation(double Loss, double Accuracy, double TopFive, 
         }
     }
 
-    /// <summary>Refuses figures of a network whose outputs are no numbers.</summary>
-    /// <exception cref="UserException">The loss is not a number.</exception>
+    /// <summary>Refuses the results of a network whose outputs are NaN or infinite.</summary>
+    /// <exception cref="UserException">The loss is NaN or infinite.</exception>
     public void RequireFinite()
     {
         if (!double.IsFinite(Loss))
             throw new UserException(
                 string.Create(
                     System.Globalization.CultureInfo.InvariantCulture,
-                    $"The test loss is {Loss}: the network's outputs are no numbers, and nothing is "
-                        + $"made from it. Train it anew with a lower --lr."
+                    $"The test loss is {Loss}: the network's outputs are not finite, so no files are "
+                        + $"created. Train it again with a lower --lr."
                 )
             );
     }
 
-    /// <summary>Of large pictures fewer at a time: their maps are what takes memory.</summary>
-    /// <param name="set">Tells the pictures' size.</param>
+    /// <summary>The batch size; smaller for large pictures, whose feature maps take more memory.</summary>
+    /// <param name="set">The set, for the size of its pictures.</param>
     private static int BatchSize(PictureSet set) =>
         (int)Math.Clamp(PixelsOfABatch / ((long)set.Height * set.Width), SmallestBatch, LargestBatch);
 
     /// <summary>
-    /// Figures of logits [N, classes] against labels [N]: means over samples, not over means of batches.
+    /// Computes the results from logits [N, classes] and labels [N]: means over samples, not over means of batches.
     /// </summary>
-    /// <param name="logits">Float32, on any device.</param>
-    /// <param name="labels">Int64.</param>
+    /// <param name="logits">Logits, float32, on any device.</param>
+    /// <param name="labels">Labels, int64.</param>
     public static Evaluation OfLogits(Tensor logits, Tensor labels)
     {
         using var noGrad = no_grad();

@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Optimization;
 
-/// <summary>Features of pictures, computed in eval mode and kept in the cache folder by the hash of all that decides
+/// <summary>Computes features of pictures in eval mode, and caches them under a hash of everything that determines
 /// them.</summary>
 internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver observer, CancellationToken stop)
 {
@@ -17,12 +17,12 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
     // The maps of more would be no faster, and glibc's heap grows to several times their size.
     private const long PixelsOfABatch = 1_000_000;
 
-    /// <summary>Features [views, N, features], float32: the first view is the picture as it is, the others are
-    /// augmented. The caller disposes them.</summary>
+    /// <summary>Features [views, N, features], float32: the first view is the unchanged picture, the others are
+    /// augmented. The caller disposes the tensor.</summary>
     /// <param name="set">The pictures.</param>
-    /// <param name="views">How many of each.</param>
-    /// <param name="augmentation">How all but the first are changed.</param>
-    /// <param name="compute">What the backbone computes in: as training does, or float32 for what is judged.</param>
+    /// <param name="views">Number of views of each picture.</param>
+    /// <param name="augmentation">Augmentation of all views but the first.</param>
+    /// <param name="compute">Precision of the backbone: that of training, or float32 for evaluation.</param>
     public Tensor Of(PictureSet set, int views, AugmentationOptions augmentation, ScalarType compute)
     {
         var cache = new CacheFolder("features", CacheBytes);
@@ -30,7 +30,7 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
         if (cache.Find(key) is { } file && Read(file) is { } found)
         {
             observer.Note(
-                FormattableString.Invariant($"features of {views} x {set.Count:N0} pictures: from the cache")
+                FormattableString.Invariant($"features of {views} x {set.Count:N0} pictures: read from the cache")
             );
             return found;
         }
@@ -129,8 +129,8 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
-    /// <summary>What is in the cache may have been cut short: then it is computed anew.</summary>
-    /// <param name="path">A file of the cache.</param>
+    /// <summary>Reads a cached file; null if it is damaged, so that it is computed again.</summary>
+    /// <param name="path">A file in the cache.</param>
     private static Tensor? Read(string path)
     {
         try

@@ -1,5 +1,5 @@
-// Why: with the backbone fixed, its features of a picture are always the same. They are computed once, of a few
-// augmented views of each training picture, and the classifier, some thousand numbers, is trained on them in seconds.
+// Why: with a fixed backbone, its features of a picture never change. They are computed once, for a few augmented
+// views of each training picture, and the classifier, a few thousand numbers, is trained on them in seconds.
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Recipes;
 using TorchBridge.Training.Regularization;
@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Optimization;
 
-/// <summary>Trains the classifier of a network on features of its backbone.</summary>
+/// <summary>Trains the classifier of a network on its backbone's features.</summary>
 internal sealed class FeatureWork : ITrainingWork
 {
     private readonly TrainedModel model;
@@ -33,11 +33,11 @@ internal sealed class FeatureWork : ITrainingWork
     /// <inheritdoc/>
     public int Count => labels.Length;
 
-    /// <summary>Computes the features, or reads them where the cache has them.</summary>
-    /// <param name="model">The network, whose weights stay.</param>
+    /// <summary>Computes the features, or reads them from the cache.</summary>
+    /// <param name="model">The network; its backbone is not changed.</param>
     /// <param name="data">Its training and validation parts.</param>
-    /// <param name="observer">Hears how far it is.</param>
-    /// <param name="stop">Ends it before its time.</param>
+    /// <param name="observer">Receives the progress.</param>
+    /// <param name="stop">Cancels the work.</param>
     public static FeatureWork Of(
         TrainedModel model,
         PictureData data,
@@ -53,7 +53,7 @@ internal sealed class FeatureWork : ITrainingWork
             model.Settings.Recipe.Augmentation,
             model.Settings.Compute.Dtype
         );
-        // What is judged is what is exported: float32.
+        // Evaluation uses the precision of the exported model: float32.
         var validation = features.Of(data.Validation, 1, AugmentationOptions.None, ScalarType.Float32);
         var work = new FeatureWork(model, data, training, validation[0].DetachFromDisposeScope());
         validation.Dispose();
@@ -70,7 +70,7 @@ internal sealed class FeatureWork : ITrainingWork
         model.Network.Head.train();
     }
 
-    /// <summary>Each picture once an epoch, by one of its views.</summary>
+    /// <summary>Each picture once per epoch, as one of its views.</summary>
     public IEnumerable<PictureBatch> Batches(Recipe recipe, int epoch, CancellationToken stop)
     {
         var views = training_VNF.shape[0];

@@ -23,7 +23,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Optimization;
 
-/// <summary>Changes the parameters of a module by their gradients. State tensors have names, for checkpoints.</summary>
+/// <summary>Updates the parameters of a module by their gradients. State tensors have names, for
+/// checkpoints.</summary>
 internal sealed class ParameterOptimizer : IDisposable
 {
     private const float Beta1 = 0.9f,
@@ -33,12 +34,12 @@ internal sealed class ParameterOptimizer : IDisposable
     private readonly ScalarType orthogonalization;
     private readonly List<Entry> entries = [];
 
-    /// <summary>Makes the state of every parameter: zeros.</summary>
-    /// <param name="module">Whose parameters; in float32 on the CPU or another device.</param>
-    /// <param name="recipe">Rule, momentum, weight decay, clipping.</param>
-    /// <param name="epsilon">Of AdamW.</param>
-    /// <param name="rateOf">Factor of the learning rate of a parameter, by its name; null for one everywhere.</param>
-    /// <param name="orthogonalization">What Muon's matrix products are computed in.</param>
+    /// <summary>Creates the state of every parameter, initialized to zero.</summary>
+    /// <param name="module">The module, in float32, on the CPU or another device.</param>
+    /// <param name="recipe">Optimizer, momentum, weight decay, clipping.</param>
+    /// <param name="epsilon">Epsilon of AdamW.</param>
+    /// <param name="rateOf">Learning-rate factor of a parameter, by name; null for 1 everywhere.</param>
+    /// <param name="orthogonalization">Precision of Muon's matrix products.</param>
     public ParameterOptimizer(
         nn.Module module,
         Recipe recipe,
@@ -78,8 +79,8 @@ internal sealed class ParameterOptimizer : IDisposable
         }
     }
 
-    /// <summary>Names of the weights that Muon changes: of convolutions, but not of a whitening, whose length
-    /// counts.</summary>
+    /// <summary>Names of the weights that Muon updates: those of convolutions, except a whitening layer, whose scale
+    /// matters.</summary>
     private static HashSet<string> FilterParameters(nn.Module module) =>
         module
             .named_modules()
@@ -88,10 +89,10 @@ internal sealed class ParameterOptimizer : IDisposable
             .ToHashSet(StringComparer.Ordinal);
 
     /// <summary>
-    /// Names of the parameters of norms, by the kind of module: a LayerNorm over channel, height and width has
-    /// weights of three axes.
+    /// Names of the parameters of norms, found by module type, because the weights of a LayerNorm over channel,
+    /// height and width have three axes.
     /// </summary>
-    /// <param name="module">Any.</param>
+    /// <param name="module">Any module.</param>
     /// <returns>State-dict keys.</returns>
     private static HashSet<string> NormParameters(nn.Module module) =>
         module
@@ -107,7 +108,7 @@ internal sealed class ParameterOptimizer : IDisposable
             )
             .ToHashSet(StringComparer.Ordinal);
 
-    /// <summary>Steps done.</summary>
+    /// <summary>Number of steps so far.</summary>
     public long Steps { get; set; }
 
     /// <summary>The state, by name: <c>optimizer.m.conv1.weight</c>.</summary>
@@ -122,15 +123,15 @@ internal sealed class ParameterOptimizer : IDisposable
                 }
         );
 
-    /// <summary>Forgets the gradients.</summary>
+    /// <summary>Clears the gradients.</summary>
     public void ZeroGradients()
     {
         foreach (var entry in entries)
             entry.Parameter.grad = null;
     }
 
-    /// <summary>One step; returns the norm of all gradients before clipping.</summary>
-    /// <param name="learningRate">Of this step, before the parameters' own rates.</param>
+    /// <summary>Makes one step; returns the global norm of the gradients before clipping.</summary>
+    /// <param name="learningRate">Learning rate of this step, before the parameters' own rates.</param>
     public double Step(double learningRate)
     {
         using var noGrad = no_grad();
@@ -162,10 +163,10 @@ internal sealed class ParameterOptimizer : IDisposable
     }
 
     /// <summary>
-    /// A parameter's gradient in the layout of its state, so that one pass can go over both.
+    /// A parameter's gradient in the memory layout of its state, so that one pass can process both.
     /// </summary>
     /// <param name="entry">The parameter.</param>
-    /// <returns>Null where nothing flowed back to it.</returns>
+    /// <returns>Null if it has no gradient.</returns>
     private static Tensor? Gradient(Entry entry)
     {
         var gradient = entry.Parameter.grad;
@@ -175,7 +176,7 @@ internal sealed class ParameterOptimizer : IDisposable
     }
 
     /// <summary>Sum of squares, in float64 over blocks of float32 sums.</summary>
-    /// <param name="gradient">Of any device.</param>
+    /// <param name="gradient">Gradient on any device.</param>
     private static double SquaredNorm(Tensor gradient)
     {
         if (gradient.device_type != DeviceType.CPU)
@@ -184,7 +185,7 @@ internal sealed class ParameterOptimizer : IDisposable
             return norm * norm;
         }
 
-        // Short blocks summed in float32 lanes, the blocks in float64: exact enough at any size.
+        // Short blocks are summed in float32 lanes and the blocks in float64, which is precise enough at any size.
         const int block = 4096;
         double sum = 0;
         var values = ChannelsLast.Memory(gradient);
@@ -193,8 +194,8 @@ internal sealed class ParameterOptimizer : IDisposable
         return sum;
     }
 
-    /// <summary>Sum of squares of a block, in as many lanes as the processor has.</summary>
-    /// <param name="values">A block, short enough for float32.</param>
+    /// <summary>Sum of squares of a block, vectorized.</summary>
+    /// <param name="values">A block that is short enough for float32.</param>
     private static float SumOfSquares(ReadOnlySpan<float> values)
     {
         var lanes = Vector<float>.Zero;
@@ -211,11 +212,11 @@ internal sealed class ParameterOptimizer : IDisposable
         return sum;
     }
 
-    /// <summary>One step of one parameter.</summary>
+    /// <summary>Makes one step for one parameter.</summary>
     /// <param name="entry">The parameter with its state.</param>
-    /// <param name="gradient">In the layout of the state.</param>
-    /// <param name="clip">What the gradient is multiplied by, 1 where nothing is clipped.</param>
-    /// <param name="learningRate">The parameter's own.</param>
+    /// <param name="gradient">The gradient, in the layout of the state.</param>
+    /// <param name="clip">Factor of the gradient, 1 without clipping.</param>
+    /// <param name="learningRate">Learning rate of the parameter.</param>
     private void Update(Entry entry, Tensor gradient, float clip, double learningRate)
     {
         var rate = learningRate * entry.Rate;
@@ -251,7 +252,7 @@ internal sealed class ParameterOptimizer : IDisposable
         var g = gradient * clip;
         m.mul_(recipe.Momentum).add_(g);
         g.add_(m, alpha: recipe.Momentum);
-        // In memory order: the order of a matrix's columns changes nothing but that of the result's.
+        // In memory order: permuting a matrix's columns only permutes the columns of the result.
         var rows = p.shape[0];
         var matrix = g.permute(0, 2, 3, 1).reshape(rows, -1);
         var update = Orthogonalization.Of(matrix, orthogonalization);
@@ -261,14 +262,14 @@ internal sealed class ParameterOptimizer : IDisposable
         p.add_(update.view(rows, p.shape[2], p.shape[3], p.shape[1]).permute(0, 3, 1, 2), alpha: -learningRate);
     }
 
-    /// <summary>AdamW in one pass; letters are those of the formula above.</summary>
+    /// <summary>AdamW in one pass; the letters are those of the formulas above.</summary>
     /// <param name="p">The parameter, changed in place.</param>
     /// <param name="g">Its gradient.</param>
     /// <param name="m">First moment, changed in place.</param>
     /// <param name="v">Second moment, changed in place.</param>
     /// <param name="decay">Weight decay.</param>
-    /// <param name="clip">What the gradient is multiplied by.</param>
-    /// <param name="learningRate">The parameter's own.</param>
+    /// <param name="clip">Factor of the gradient.</param>
+    /// <param name="learningRate">Learning rate of the parameter.</param>
     private void UpdateAdamW(
         Span<float> p,
         Span<float> g,
@@ -306,15 +307,15 @@ internal sealed class ParameterOptimizer : IDisposable
     }
 
     /// <summary>
-    /// SGD with Nesterov momentum in one pass; letters are those of the formula above.
+    /// SGD with Nesterov momentum in one pass; the letters are those of the formulas above.
     /// </summary>
     /// <param name="p">The parameter, changed in place.</param>
     /// <param name="g">Its gradient.</param>
     /// <param name="m">The momentum, changed in place.</param>
     /// <param name="decay">Weight decay.</param>
-    /// <param name="keep">What the parameter is multiplied by: decoupled decay.</param>
-    /// <param name="clip">What the gradient is multiplied by.</param>
-    /// <param name="learningRate">The parameter's own.</param>
+    /// <param name="keep">Factor of the parameter, for decoupled decay.</param>
+    /// <param name="clip">Factor of the gradient.</param>
+    /// <param name="learningRate">Learning rate of the parameter.</param>
     private void UpdateSgd(
         Span<float> p,
         Span<float> g,
@@ -332,7 +333,7 @@ internal sealed class ParameterOptimizer : IDisposable
         {
             var pi = new Vector<float>(p[index..]);
             var gi = (new Vector<float>(g[index..]) * clip) + (pi * decay);
-            // The momentum starts at zero, so that the first step has m = g, as PyTorch's.
+            // The momentum starts at zero, so that the first step has m = g, as in PyTorch.
             var mi = (new Vector<float>(m[index..]) * mu) + gi;
             mi.CopyTo(m[index..]);
             ((pi * keep) - ((gi + (mi * mu)) * rate)).CopyTo(p[index..]);
@@ -346,11 +347,11 @@ internal sealed class ParameterOptimizer : IDisposable
         }
     }
 
-    /// <summary>The same in torch's operations, for devices whose memory is not ours.</summary>
+    /// <summary>The same with torch operations, for devices whose memory is not directly accessible.</summary>
     /// <param name="entry">The parameter with its state.</param>
-    /// <param name="gradient">On the same device.</param>
-    /// <param name="clip">What the gradient is multiplied by.</param>
-    /// <param name="learningRate">The parameter's own.</param>
+    /// <param name="gradient">The gradient, on the same device.</param>
+    /// <param name="clip">Factor of the gradient.</param>
+    /// <param name="learningRate">Learning rate of the parameter.</param>
     /// <param name="decayRate">The learning rate of decoupled decay.</param>
     private void UpdateOnDevice(Entry entry, Tensor gradient, float clip, double learningRate, double decayRate)
     {
@@ -373,10 +374,10 @@ internal sealed class ParameterOptimizer : IDisposable
     }
 
     /// <summary>
-    /// What the formula needs of the step's number: 1 - lr wd, lr / (1 - b1^t) and 1 / sqrt(1 - b2^t).
+    /// The factors of the formula that depend on the step: 1 - lr wd, lr / (1 - b1^t) and 1 / sqrt(1 - b2^t).
     /// </summary>
     /// <param name="decay">Weight decay.</param>
-    /// <param name="learningRate">The parameter's own.</param>
+    /// <param name="learningRate">Learning rate of the parameter.</param>
     private (float Keep, float Step, float Root) AdamWFactors(float decay, double learningRate) =>
         (
             (float)(1 - (learningRate * decay)),
@@ -386,11 +387,11 @@ internal sealed class ParameterOptimizer : IDisposable
 
     /// <summary>A parameter with its state.</summary>
     /// <param name="Name">Its name in the module.</param>
-    /// <param name="Parameter">What is changed.</param>
-    /// <param name="Rule">By which rule.</param>
-    /// <param name="Rate">Factor of the learning rate.</param>
-    /// <param name="DecayRate">The same where it multiplies decoupled decay: without the factor of norms'
-    /// biases.</param>
+    /// <param name="Parameter">The parameter.</param>
+    /// <param name="Rule">Its optimizer.</param>
+    /// <param name="Rate">Learning-rate factor.</param>
+    /// <param name="DecayRate">Learning-rate factor for decoupled decay: without the factor for the biases of
+    /// norms.</param>
     /// <param name="Decay">Weight decay.</param>
     /// <param name="First">Momentum.</param>
     /// <param name="Second">AdamW's mean of squares.</param>

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Optimization;
 
-/// <summary>Trains all of a network on pictures.</summary>
+/// <summary>Trains a whole network on pictures.</summary>
 internal sealed class PictureWork(TrainedModel model, PictureData data) : ITrainingWork
 {
     private readonly ModelSettings settings = model.Settings;

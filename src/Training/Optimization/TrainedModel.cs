@@ -14,16 +14,17 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Optimization;
 
-/// <summary>What is needed, beside the weights, to use or repeat a model; stored inside the safetensors file.</summary>
-/// <param name="Network">Shape of the network.</param>
+/// <summary>Everything besides the weights that is needed to use or reproduce a model; stored in the safetensors
+/// file.</summary>
+/// <param name="Network">Options of the network.</param>
 /// <param name="Recipe">How it was trained.</param>
 /// <param name="Compute">Precision, threads, device.</param>
-/// <param name="Seed">What all randomness came from.</param>
-/// <param name="Data">What <c>--data</c> was.</param>
-/// <param name="DataLimits">Numbers of drawn pictures, where not the default.</param>
-/// <param name="ClassNames">One a class.</param>
-/// <param name="Statistics">Channel mean and standard deviation of the training part, or those that the first weights
-/// were trained with.</param>
+/// <param name="Seed">Seed of all random numbers.</param>
+/// <param name="Data">The value of <c>--data</c>.</param>
+/// <param name="DataLimits">Numbers of drawn pictures, if not the default.</param>
+/// <param name="ClassNames">One name per class.</param>
+/// <param name="Statistics">Mean and standard deviation per channel of the training part, or those with which the
+/// initial weights were trained.</param>
 internal sealed record ModelSettings(
     NetworkOptions Network,
     Recipe Recipe,
@@ -35,26 +36,26 @@ internal sealed record ModelSettings(
     ChannelStatistics Statistics
 )
 {
-    /// <summary>Where the first weights came from; null where they were drawn.</summary>
+    /// <summary>Origin of the initial weights; null if they were random.</summary>
     public WeightsOrigin? Start { get; init; }
 
     /// <summary>How picture files are read.</summary>
     public PictureReading Reading { get; init; } = PictureReading.Stock;
 
-    /// <summary>What the pictures were when the run began; null where nothing was recorded.</summary>
+    /// <summary>Fingerprint of the pictures when the run began; null if not recorded.</summary>
     public DataFingerprint? Pictures { get; init; }
 
-    /// <summary>The program that began the run, with its commit; null where nothing was recorded.</summary>
+    /// <summary>The program that started the run, with its commit; null if not recorded.</summary>
     public string? Program { get; init; }
 
-    /// <summary>Names the run: a hash of everything that decides it. Weights, card, history, curves and report of one
-    /// run have the same.</summary>
+    /// <summary>Identifies the run: a hash of everything that determines it. Weights, card, history, curves and
+    /// report of a run have the same id.</summary>
     [JsonIgnore]
     public string RunId => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(Json.Text(this))))[..16];
 
-    /// <summary>Checks settings that were read from a file, before a network is made of them.</summary>
-    /// <param name="path">The file, for an error.</param>
-    /// <exception cref="UserException">Something is missing, out of its range, or does not fit.</exception>
+    /// <summary>Checks settings that were read from a file, before a network is created from them.</summary>
+    /// <param name="path">The file, for error messages.</param>
+    /// <exception cref="UserException">A value is missing, out of its range, or inconsistent.</exception>
     public void Check(string path)
     {
         if (
@@ -66,38 +67,38 @@ internal sealed record ModelSettings(
             || Statistics is null
             || Reading is null
         )
-            throw new UserException($"{path}: its settings are not whole");
+            throw new UserException($"{path}: its settings are incomplete");
         ConfigurationRanges.Check(new RunConfiguration("", Recipe, Network), path);
         if (ClassNames.Count != Network.Classes || ClassNames.Any(name => name is null))
             throw new UserException(
                 FormattableString.Invariant(
-                    $"{path}: its settings name {ClassNames.Count} classes, and the network has {Network.Classes}"
+                    $"{path}: its settings name {ClassNames.Count} classes, but the network has {Network.Classes}"
                 )
             );
         if (
             Statistics is not { Mean: { Length: 3 } mean, Std: { Length: 3 } deviation }
             || !mean.Concat(deviation).All(double.IsFinite)
         )
-            throw new UserException($"{path}: its settings hold no mean and standard deviation of three channels");
+            throw new UserException($"{path}: its settings have no mean and standard deviation for three channels");
     }
 }
 
-/// <summary>A network with its settings: made new, or read from a safetensors file.</summary>
+/// <summary>A network with its settings, either new or read from a safetensors file.</summary>
 internal sealed class TrainedModel : IDisposable
 {
     private readonly ImageNetwork network;
 
-    /// <summary>Makes a new network; the seed decides its weights.</summary>
-    /// <param name="settings">Shape of the network, statistics, class names and seed; the same settings give the same
-    /// weights.</param>
+    /// <summary>Creates a new network, whose weights are determined by the seed.</summary>
+    /// <param name="settings">Options of the network, statistics, class names and seed; the same settings give the
+    /// same weights.</param>
     public TrainedModel(ModelSettings settings)
     {
         Settings = settings;
         random.manual_seed(settings.Seed);
         network = ImageNetwork.Make(settings.Network);
         Classifier = new PixelClassifier(network, settings.Statistics);
-        // Before training and after loading alike: another layout sums in another order, and the last digits would
-        // differ.
+        // Both before training and after loading, because another layout sums in another order, and the last digits
+        // would differ.
         ChannelsLast.Convert(Classifier);
     }
 
@@ -110,20 +111,20 @@ internal sealed class TrainedModel : IDisposable
     /// <summary>The network alone: normalized pictures to logits.</summary>
     public ImageNetwork Network => network;
 
-    /// <summary>The network in a word or two, for people.</summary>
+    /// <summary>A short description of the network.</summary>
     public string Description =>
         Settings.Network.Kind == NetworkKind.ModernCnn
             ? $"ModernCNN, {Settings.Network.Form}"
             : Naming.Of(Settings.Network.Kind);
 
-    /// <summary>What the ONNX file says of itself to those who serve it.</summary>
+    /// <summary>The model card in the ONNX file, for inference.</summary>
     public ModelCard Card =>
         new(Settings.ClassNames, Settings.Network.Width, Settings.Network.Height) { Reading = Settings.Reading };
 
     /// <summary>Reads a model.</summary>
     /// <param name="path">The safetensors file.</param>
     /// <returns>The model in eval mode; the caller disposes it.</returns>
-    /// <exception cref="UserException">The file is missing, broken, or another program's.</exception>
+    /// <exception cref="UserException">The file is missing, damaged, or from another program.</exception>
     public static TrainedModel Load(string path)
     {
         var (tensors, metadata) = Safetensors.Read(path);
@@ -132,7 +133,7 @@ internal sealed class TrainedModel : IDisposable
             var settings = metadata.TryGetValue(MetadataKeys.Settings, out var json)
                 ? JsonSerializer.Deserialize<ModelSettings>(json, Json.Options)
                     ?? throw new JsonException("they are null")
-                : throw new UserException($"{path} holds no settings of this program ({MetadataKeys.Settings})");
+                : throw new UserException($"{path} has no settings of this program ({MetadataKeys.Settings})");
             settings.Check(path);
             var model = new TrainedModel(settings);
             try
@@ -158,8 +159,8 @@ internal sealed class TrainedModel : IDisposable
     }
 
     /// <summary>Writes weights and settings.</summary>
-    /// <param name="path">The safetensors file, replaced as a whole.</param>
-    /// <exception cref="UserException">The place cannot be written.</exception>
+    /// <param name="path">The safetensors file, replaced atomically.</param>
+    /// <exception cref="UserException">The file cannot be written.</exception>
     public void Save(string path) =>
         Safetensors.Write(
             path,
@@ -178,9 +179,9 @@ internal sealed class TrainedModel : IDisposable
     }
 
     /// <summary>Copies tensors into the network.</summary>
-    /// <param name="path">For an error.</param>
-    /// <param name="tensors">By the names of the state dict; all of them, and of their shapes.</param>
-    /// <exception cref="UserException">A tensor is missing, is one too many, or has another shape.</exception>
+    /// <param name="path">The file, for error messages.</param>
+    /// <param name="tensors">All tensors of the state dict by name, with matching shapes.</param>
+    /// <exception cref="UserException">A tensor is missing or unexpected, or has another shape.</exception>
     private void SetWeights(string path, Dictionary<string, Tensor> tensors)
     {
         using var noGrad = no_grad();
@@ -188,7 +189,7 @@ internal sealed class TrainedModel : IDisposable
         var state = network.state_dict();
         var missing = state.Keys.Except(tensors.Keys).Concat(tensors.Keys.Except(state.Keys)).FirstOrDefault();
         if (missing is not null)
-            throw new UserException($"{path} does not fit its own settings: '{missing}' is missing or too much");
+            throw new UserException($"{path} does not fit its own settings: '{missing}' is missing or unexpected");
         foreach (var (name, target) in state)
         {
             if (!target.shape.AsSpan().SequenceEqual(tensors[name].shape))

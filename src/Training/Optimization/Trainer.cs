@@ -10,8 +10,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Optimization;
 
-/// <summary>An epoch's figures; the resident size of the process is that at its end. Losses are means over samples;
-/// the training loss is the one that is minimised: targets smoothed and mixed.</summary>
+/// <summary>The results of an epoch, with the resident size of the process at its end. Losses are means over samples;
+/// the training loss is the minimized one, with smoothed and mixed targets.</summary>
 internal sealed record EpochRecord(
     int Epoch,
     double TrainingLoss,
@@ -24,42 +24,42 @@ internal sealed record EpochRecord(
     double ResidentMegabytes
 );
 
-/// <summary>What a training run did.</summary>
-/// <param name="History">One record an epoch.</param>
+/// <summary>The result of a training run.</summary>
+/// <param name="History">One record per epoch.</param>
 /// <param name="BestEpoch">The epoch whose weights are kept.</param>
 /// <param name="Ending">Why it ended: all epochs, early stopping, stopped by the user, paused.</param>
 internal sealed record TrainingResult(IReadOnlyList<EpochRecord> History, int BestEpoch, string Ending)
 {
-    /// <summary>The run did what it was to do.</summary>
+    /// <summary>All epochs were trained.</summary>
     public const string AllEpochs = "all epochs";
 
-    /// <summary>The validation loss had not improved for as many epochs as patience has.</summary>
+    /// <summary>The validation loss did not improve for as many epochs as the patience.</summary>
     public const string EarlyStop = "early stopping";
 
     /// <summary>Ctrl-C; the best weights so far are kept.</summary>
     public const string StoppedByUser = "stopped by the user";
 
-    /// <summary>It goes on later, from its checkpoint.</summary>
+    /// <summary>The run will be continued later from its checkpoint.</summary>
     public const string Paused = "paused";
 }
 
-/// <summary>Receives what happens while a network trains.</summary>
+/// <summary>Receives the progress of training.</summary>
 internal interface ITrainingObserver
 {
-    /// <summary>After a step.</summary>
+    /// <summary>Called after a step.</summary>
     void Step(int epoch, long step, long stepsInEpoch, double loss, double learningRate, double imagesPerSecond);
 
-    /// <summary>After an epoch.</summary>
+    /// <summary>Called after an epoch.</summary>
     void Epoch(EpochRecord record, bool isBest);
 
-    /// <summary>While features are computed.</summary>
+    /// <summary>Called while features are computed.</summary>
     void Features(int view, int views, int done, int count) { }
 
-    /// <summary>Something to say.</summary>
+    /// <summary>Called with a message.</summary>
     void Note(string text) { }
 }
 
-/// <summary>Hears everything, and says nothing.</summary>
+/// <summary>Ignores all progress.</summary>
 internal sealed class SilentObserver : ITrainingObserver
 {
     public void Step(
@@ -74,22 +74,22 @@ internal sealed class SilentObserver : ITrainingObserver
     public void Epoch(EpochRecord record, bool isBest) { }
 }
 
-/// <summary>Trains a model by its recipe. After each epoch the best weights are kept, and a checkpoint is written
-/// where one is asked for.</summary>
+/// <summary>Trains a model by its recipe. After each epoch the best weights are kept, and a checkpoint is written if
+/// requested.</summary>
 internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, string? checkpointPath = null)
 {
     private readonly Recipe recipe = model.Settings.Recipe;
 
-    /// <summary>The epoch after which the run pauses, from 1; null for never. The schedule is that of all
-    /// epochs.</summary>
+    /// <summary>The epoch after which the run pauses, from 1; null for never. The learning-rate schedule is still
+    /// that of all epochs.</summary>
     public int? PauseAfter { get; init; }
 
-    /// <summary>Trains until the epochs are over, validation says stop, or <paramref name="stop"/> does. The network
-    /// then holds its best weights.</summary>
-    /// <param name="data">Pictures of the model's size.</param>
-    /// <param name="resumed">The checkpoint to go on from, or null.</param>
-    /// <param name="stop">Ends the run before its time.</param>
-    /// <exception cref="UserException">The loss is not a number any more, or a checkpoint cannot be
+    /// <summary>Trains all epochs, unless early stopping or <paramref name="stop"/> ends it before. The network then
+    /// has its best weights.</summary>
+    /// <param name="data">Pictures at the model's size.</param>
+    /// <param name="resumed">The checkpoint to resume from, or null.</param>
+    /// <param name="stop">Stops the run early.</param>
+    /// <exception cref="UserException">The loss has become NaN or infinite, or a checkpoint cannot be
     /// written.</exception>
     public TrainingResult Train(PictureData data, Checkpoint? resumed = null, CancellationToken stop = default)
     {
@@ -121,11 +121,11 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
     }
 
     /// <summary>
-    /// The classifier alone, before everything is trained: a new classifier's gradients would spoil the features
-    /// below it.
+    /// Trains only the classifier before everything is trained, because the gradients of a new classifier would
+    /// damage the features of the backbone.
     /// </summary>
-    /// <param name="data">Training and validation part.</param>
-    /// <param name="stop">Ends it between two steps.</param>
+    /// <param name="data">Training and validation parts.</param>
+    /// <param name="stop">Cancels between two steps.</param>
     private void TrainHead(PictureData data, CancellationToken stop)
     {
         var tuning = recipe.Tuning;
@@ -147,7 +147,7 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         observer.Note(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"classifier alone, {headRecipe.Epochs} epochs: loss {last.TrainingLoss:F4} / "
+                $"classifier only, {headRecipe.Epochs} epochs: loss {last.TrainingLoss:F4} / "
                     + $"{last.ValidationLoss:F4}  accuracy {last.TrainingAccuracy:P1} / "
                     + $"{last.ValidationAccuracy:P1}"
             )
@@ -155,11 +155,11 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
     }
 
     /// <summary>
-    /// The epochs, with evaluation, best weights, early stopping and checkpoints.
+    /// Trains the epochs, with evaluation, best weights, early stopping and checkpoints.
     /// </summary>
-    /// <param name="work">What an epoch goes over.</param>
-    /// <param name="resumed">The run that goes on; null for a new one.</param>
-    /// <param name="stop">Ends it between two steps.</param>
+    /// <param name="work">Provides the batches and the network.</param>
+    /// <param name="resumed">The checkpoint of a resumed run; null for a new one.</param>
+    /// <param name="stop">Cancels between two steps.</param>
     private TrainingResult Train(ITrainingWork work, Checkpoint? resumed, CancellationToken stop)
     {
         using var state = new TrainingState(work.Trained, recipe, work.RateOf, model.Settings.Compute.Dtype);
@@ -189,7 +189,7 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
                 break;
             }
 
-            // Before the observer hears of it: what was reported is safe.
+            // Before the observer is notified, so that a reported epoch is always saved.
             if (checkpointPath is not null)
                 Checkpoint.Write(checkpointPath, model.Settings, state);
             observer.Epoch(state.History[^1], state.BestEpoch == epoch);
@@ -199,13 +199,13 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         return new TrainingResult(state.History, state.BestEpoch, ending);
     }
 
-    /// <summary>One pass over the training part, with the observer told after each step.</summary>
-    /// <param name="work">What an epoch goes over.</param>
+    /// <summary>Trains one epoch, and notifies the observer after each step.</summary>
+    /// <param name="work">Provides the batches and the network.</param>
     /// <param name="recipe">Batch size, schedule, clipping.</param>
-    /// <param name="epoch">From 1.</param>
-    /// <param name="state">Changed by every step.</param>
-    /// <param name="observer">Hears of each step.</param>
-    /// <param name="stop">Ends it between two steps.</param>
+    /// <param name="epoch">Number of the epoch, from 1.</param>
+    /// <param name="state">State of the run, changed by every step.</param>
+    /// <param name="observer">Notified after each step.</param>
+    /// <param name="stop">Cancels between two steps.</param>
     private void TrainEpoch(
         ITrainingWork work,
         Recipe recipe,
@@ -289,15 +289,15 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         );
     }
 
-    /// <summary>Forward, backward, and a step of the optimizer and of the average.</summary>
-    /// <param name="work">Gives logits and targets.</param>
+    /// <summary>Runs forward and backward and makes one step of the optimizer and of the average.</summary>
+    /// <param name="work">Computes logits and targets.</param>
     /// <param name="recipe">Label smoothing and mixing.</param>
     /// <param name="batch">Pictures or features.</param>
-    /// <param name="epoch">From 1.</param>
-    /// <param name="learningRate">Of this step.</param>
-    /// <param name="state">Changed.</param>
-    /// <returns>The batch's mean loss, and how many pictures were right; with mixed targets by the larger
-    /// share.</returns>
+    /// <param name="epoch">Number of the epoch, from 1.</param>
+    /// <param name="learningRate">Learning rate of this step.</param>
+    /// <param name="state">State of the run, which is changed.</param>
+    /// <returns>The batch's mean loss, and the number of correctly classified pictures; for mixed targets, the class
+    /// with the larger share counts.</returns>
     private static (double Loss, long Correct) Step(
         ITrainingWork work,
         Recipe recipe,
@@ -313,18 +313,18 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         loss.backward();
         state.Optimizer.Step(learningRate);
         state.Average?.Update(state.Optimizer.Steps);
-        // Of a mixed picture, the class with the larger share counts.
+        // For a mixed picture, the class with the larger share counts.
         return (loss.ToDouble(), logits.argmax(1).eq(targets.argmax(1)).sum().ToInt64());
     }
 
     /// <summary>
-    /// What is no number on validation pictures would be compared with nothing, and the first weights kept as the
-    /// best.
+    /// Refuses values that are not finite: a NaN validation loss would compare as not better, and the first weights
+    /// would be kept as the best.
     /// </summary>
-    /// <param name="trained">What is trained; its running statistics are looked at too.</param>
-    /// <param name="validation">The epoch's figures.</param>
-    /// <param name="epoch">From 1.</param>
-    /// <exception cref="TrainingDivergedException">Something is no number.</exception>
+    /// <param name="trained">The trained module; its running statistics are checked too.</param>
+    /// <param name="validation">Results of the epoch.</param>
+    /// <param name="epoch">Number of the epoch, from 1.</param>
+    /// <exception cref="TrainingDivergedException">A value is not finite.</exception>
     private void RefuseNotFinite(nn.Module trained, Evaluation validation, int epoch)
     {
         using var noGrad = no_grad();
@@ -337,16 +337,16 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
         {
             if (value.is_floating_point() && !value.isfinite().all().ToBoolean())
                 throw Diverged(
-                    FormattableString.Invariant($"'{name}' holds values that are no numbers after epoch {epoch}")
+                    FormattableString.Invariant($"'{name}' contains values that are not finite after epoch {epoch}")
                 );
         }
     }
 
-    /// <summary>The error for a loss that is no number, with the step at which it was seen.</summary>
-    /// <param name="loss">What it was.</param>
-    /// <param name="step">From 1 in the epoch.</param>
-    /// <param name="epoch">From 1.</param>
-    /// <param name="learningRate">Of that step.</param>
+    /// <summary>Creates the exception for a loss that is not finite, with the step.</summary>
+    /// <param name="loss">The loss.</param>
+    /// <param name="step">Number of the step in the epoch, from 1.</param>
+    /// <param name="epoch">Number of the epoch, from 1.</param>
+    /// <param name="learningRate">Learning rate of that step.</param>
     private TrainingDivergedException Diverged(double loss, int step, int epoch, double learningRate) =>
         Diverged(
             string.Create(
@@ -355,8 +355,8 @@ internal sealed class Trainer(TrainedModel model, ITrainingObserver observer, st
             )
         );
 
-    /// <summary>The error with the way out.</summary>
-    /// <param name="what">What is no number.</param>
+    /// <summary>Creates the exception with the remedy.</summary>
+    /// <param name="what">Description of what is not finite.</param>
     private TrainingDivergedException Diverged(string what) =>
         new(
             $"{what}: training diverged. Lower --lr, or keep gradient clipping on."

@@ -5,16 +5,16 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Optimization;
 
-/// <summary>Everything that a run changes while it trains; all of it is in a checkpoint.</summary>
+/// <summary>The complete mutable state of a run; all of it is saved in a checkpoint.</summary>
 internal sealed class TrainingState : IDisposable
 {
     private readonly nn.Module trained;
 
-    /// <summary>The state before the first step.</summary>
-    /// <param name="trained">What is trained.</param>
-    /// <param name="recipe">How.</param>
-    /// <param name="rateOf">Factor of the learning rate of a parameter; null for one everywhere.</param>
-    /// <param name="orthogonalization">What Muon's matrix products are computed in.</param>
+    /// <summary>Creates the state before the first step.</summary>
+    /// <param name="trained">The trained module.</param>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="rateOf">Learning-rate factor of a parameter, by name; null for 1 everywhere.</param>
+    /// <param name="orthogonalization">Precision of Muon's matrix products.</param>
     public TrainingState(
         nn.Module trained,
         Recipe recipe,
@@ -29,26 +29,26 @@ internal sealed class TrainingState : IDisposable
         Stopping = new EarlyStopping(recipe.Patience);
     }
 
-    /// <summary>Changes the parameters; it holds their moments.</summary>
+    /// <summary>The optimizer with its moments.</summary>
     public ParameterOptimizer Optimizer { get; }
 
-    /// <summary>Averaged weights, where the recipe has them.</summary>
+    /// <summary>Averaged weights, if the recipe uses them.</summary>
     public AveragedWeights? Average { get; }
 
     /// <summary>The weights of the best epoch.</summary>
     public WeightSnapshot Best { get; }
 
-    /// <summary>The best loss so far, and how long ago it was.</summary>
+    /// <summary>The best loss so far, and the number of epochs since then.</summary>
     public EarlyStopping Stopping { get; }
 
-    /// <summary>One record an epoch.</summary>
+    /// <summary>One record per epoch.</summary>
     public List<EpochRecord> History { get; } = [];
 
     /// <summary>The epoch of <see cref="Best"/>, from 1; 0 before the first.</summary>
     public int BestEpoch { get; set; }
 
-    /// <summary>Every tensor by its name in a checkpoint; writing into them restores them.</summary>
-    /// <returns>Live tensors, by names such as <c>weights.conv1.weight</c>; they stay this state's.</returns>
+    /// <summary>Every tensor by its name in a checkpoint; writing to them restores the state.</summary>
+    /// <returns>Live tensors by names such as <c>weights.conv1.weight</c>; this object keeps ownership.</returns>
     public Dictionary<string, Tensor> Tensors()
     {
         var tensors = new Dictionary<string, Tensor>(StringComparer.Ordinal);

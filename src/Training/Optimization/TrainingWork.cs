@@ -5,19 +5,19 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Optimization;
 
-/// <summary>What a trainer's epochs go over, and what they change.</summary>
+/// <summary>The data and the module that a trainer works on.</summary>
 internal interface ITrainingWork : IDisposable
 {
-    /// <summary>What the optimizer changes; a checkpoint holds its tensors.</summary>
+    /// <summary>The module that the optimizer updates; a checkpoint contains its tensors.</summary>
     nn.Module Trained { get; }
 
-    /// <summary>Samples an epoch.</summary>
+    /// <summary>Number of samples per epoch.</summary>
     int Count { get; }
 
-    /// <summary>Factor of the learning rate of a parameter, by its name in <see cref="Trained"/>.</summary>
+    /// <summary>Learning-rate factor of a parameter, by its name in <see cref="Trained"/>.</summary>
     double RateOf(string parameter);
 
-    /// <summary>Puts the network into the mode that an epoch's steps run in.</summary>
+    /// <summary>Switches the network to the mode for the steps of an epoch.</summary>
     void EnterTraining(int epoch);
 
     /// <summary>The batches of an epoch.</summary>
@@ -26,6 +26,6 @@ internal interface ITrainingWork : IDisposable
     /// <summary>Logits [N, classes] and targets [N, classes] of a batch.</summary>
     (Tensor Logits, Tensor Targets) Forward(PictureBatch batch, Recipe recipe, int epoch);
 
-    /// <summary>What the network says of the validation part.</summary>
+    /// <summary>Evaluates the network on the validation part.</summary>
     Evaluation Validate(CancellationToken stop);
 }

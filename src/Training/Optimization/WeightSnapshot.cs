@@ -3,14 +3,14 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Optimization;
 
-/// <summary>A copy of a module's parameters and buffers that can be put back.</summary>
+/// <summary>A restorable copy of a module's parameters and buffers.</summary>
 internal sealed class WeightSnapshot : IDisposable
 {
     private readonly Dictionary<string, Tensor> live;
     private readonly Dictionary<string, Tensor> copies = new(StringComparer.Ordinal);
 
     /// <summary>Takes the first copy.</summary>
-    /// <param name="module">Whose parameters and buffers are copied.</param>
+    /// <param name="module">The module.</param>
     public WeightSnapshot(nn.Module module)
     {
         live = module.state_dict();
@@ -21,10 +21,10 @@ internal sealed class WeightSnapshot : IDisposable
     /// <summary>The copies, by state-dict key.</summary>
     public IReadOnlyDictionary<string, Tensor> Values => copies;
 
-    /// <summary>Copies the weights as they are now.</summary>
+    /// <summary>Copies the current weights.</summary>
     public void Take() => Copy(live, copies);
 
-    /// <summary>Writes the copy into the module.</summary>
+    /// <summary>Restores the copied weights in the module.</summary>
     public void PutBack() => Copy(copies, live);
 
     /// <inheritdoc/>
@@ -34,9 +34,9 @@ internal sealed class WeightSnapshot : IDisposable
             copy.Dispose();
     }
 
-    /// <summary>Copies values; the tensors stay the same ones.</summary>
-    /// <param name="from">By name.</param>
-    /// <param name="to">By the same names.</param>
+    /// <summary>Copies values in place.</summary>
+    /// <param name="from">Source tensors by name.</param>
+    /// <param name="to">Target tensors by the same names.</param>
     private static void Copy(Dictionary<string, Tensor> from, Dictionary<string, Tensor> to)
     {
         using var noGrad = no_grad();

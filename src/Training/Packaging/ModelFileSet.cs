@@ -2,15 +2,16 @@ using TorchBridge.Onnx.Files;
 
 namespace TorchBridge.Training.Packaging;
 
-/// <summary>The files of a model or a report, which replace those of the one before together.</summary>
+/// <summary>Publishes the files of a model or report, which replace the previous ones together.</summary>
 internal static class ModelFileSet
 {
-    /// <summary>Makes files in a folder of their own, and then puts all of them where they belong; or none, where
-    /// making them fails.</summary>
-    /// <param name="folder">Where they belong.</param>
-    /// <param name="replaced">Names of files of the model before that go where no new one is made.</param>
-    /// <param name="make">Makes them, under their names in the folder that it is given. Sub-folders are thrown
-    /// away.</param>
+    /// <summary>Creates files in a staging folder, then moves all of them to their destination; none if creating them
+    /// fails.</summary>
+    /// <param name="folder">Destination folder.</param>
+    /// <param name="replaced">Names of files of the previous model that are deleted if no new ones are
+    /// created.</param>
+    /// <param name="make">Creates the files, under their final names, in the folder it is given. Subfolders are
+    /// discarded.</param>
     /// <exception cref="UserException">A file cannot be written.</exception>
     public static T Publish<T>(ModelFolder folder, IEnumerable<string> replaced, Func<ModelFolder, T> make)
     {
@@ -19,7 +20,7 @@ internal static class ModelFileSet
         var result = make(staged);
         Guarded(folder, () =>
         {
-            // The model last: who watches it finds the others there.
+            // The model comes last, so that whoever watches it finds the other files in place.
             var files = Directory
                 .EnumerateFiles(set.Folder)
                 .Order(StringComparer.Ordinal)
@@ -32,9 +33,9 @@ internal static class ModelFileSet
         return result;
     }
 
-    /// <summary>The same for files that are no model's.</summary>
-    /// <param name="folder">Where they belong; it is there.</param>
-    /// <param name="make">Makes them in the folder that it is given.</param>
+    /// <summary>The same for files that do not belong to a model.</summary>
+    /// <param name="folder">Destination folder, which must exist.</param>
+    /// <param name="make">Creates the files in the folder it is given.</param>
     /// <exception cref="UserException">A file cannot be written.</exception>
     public static void Publish(string folder, Action<string> make) => Publish(new ModelFolder(folder), [], staged =>
         {
@@ -42,15 +43,15 @@ internal static class ModelFileSet
             return true;
         });
 
-    /// <summary>Makes a folder inside a staged one for files that are needed on the way.</summary>
-    /// <param name="staged">The folder in which the files are made; it goes with all that is in it.</param>
+    /// <summary>Creates a folder for temporary files inside a staging folder.</summary>
+    /// <param name="staged">The staging folder, which is deleted with its contents.</param>
     /// <returns>The path of the new folder.</returns>
     public static string Scratch(ModelFolder staged) =>
         Directory.CreateDirectory(Path.Combine(staged.Path, "scratch")).FullName;
 
-    /// <summary>Turns errors of the disk into one sentence for people.</summary>
-    /// <param name="folder">Named in it.</param>
-    /// <param name="work">Writes files.</param>
+    /// <summary>Converts disk errors to a message for the user.</summary>
+    /// <param name="folder">The folder, for the message.</param>
+    /// <param name="work">Writes the files.</param>
     private static T Guarded<T>(ModelFolder folder, Func<T> work)
     {
         try

@@ -5,20 +5,20 @@ using TorchBridge.Training.Optimization;
 
 namespace TorchBridge.Training.Packaging;
 
-/// <summary>Names of what a run leaves.</summary>
+/// <summary>Names of the files of a run.</summary>
 /// <param name="Path">The folder (<c>--out</c>).</param>
 internal sealed record ModelFolder(string Path)
 {
     private string Name { get; init; } = "modern-cnn";
 
     /// <summary>
-    /// Names of a model made from this one: <c>modern-cnn.int8.onnx</c>, <c>modern-cnn.int8.zip</c>.
+    /// Names of the files of a model derived from this one: <c>modern-cnn.int8.onnx</c>, <c>modern-cnn.int8.zip</c>.
     /// </summary>
-    /// <param name="name">What was done to it: <c>int8</c>.</param>
+    /// <param name="name">Name of the variant, such as <c>int8</c>.</param>
     public ModelFolder MadeFrom(string name) => this with { Name = $"{Name}.{name}" };
 
     /// <summary>
-    /// <c>modern-cnn.safetensors</c>: weights and settings, which Python opens too.
+    /// <c>modern-cnn.safetensors</c>: weights and settings, also readable by Python.
     /// </summary>
     public string Weights => File(".safetensors");
 
@@ -32,19 +32,19 @@ internal sealed record ModelFolder(string Path)
     /// </summary>
     public string Zip => File(".zip");
 
-    /// <summary>The unfinished run, after its last whole epoch.</summary>
+    /// <summary>The checkpoint of an unfinished run, after its last complete epoch.</summary>
     public string Checkpoint => File(".checkpoint.safetensors");
 
     /// <summary>
-    /// <c>modern-cnn.card.json</c>: data, settings, versions and figures for other programs.
+    /// <c>modern-cnn.card.json</c>: data, settings, versions and results for other programs.
     /// </summary>
     public string Card => File(".card.json");
 
-    /// <summary><c>modern-cnn.report.html</c>: one page that stands alone.</summary>
+    /// <summary><c>modern-cnn.report.html</c>: a self-contained page.</summary>
     public string Report => File(".report.html");
 
-    /// <summary>Path of a picture, without its ending (<c>.svg</c>, <c>.png</c>).</summary>
-    /// <param name="name">What it shows: <c>curves</c>, <c>confusion</c>.</param>
+    /// <summary>Path of a plot, without its extension (<c>.svg</c>, <c>.png</c>).</summary>
+    /// <param name="name">Name of the plot: <c>curves</c>, <c>confusion</c>.</param>
     public string Picture(string name) => File($".{name}");
 
     /// <summary>Names of the files that may have been quantized from this model.</summary>
@@ -57,13 +57,13 @@ internal sealed record ModelFolder(string Path)
     /// <summary>The plot of losses and accuracies by epoch.</summary>
     public IEnumerable<string> CurveFiles => [$"{Picture("curves")}.svg", $"{Picture("curves")}.png"];
 
-    /// <summary>The plot of what each layer costs alone.</summary>
+    /// <summary>The plot of the accuracy that quantizing each layer alone costs.</summary>
     public IEnumerable<string> SensitivityFiles => [$"{Picture("sensitivity")}.svg", $"{Picture("sensitivity")}.png"];
 
-    /// <summary>Makes the folder, sees that it can be written, before an hour of training is spent, removes what
-    /// killed runs have left in it, and keeps other runs out of it.</summary>
-    /// <returns>The folder is free again when this is disposed.</returns>
-    /// <exception cref="UserException">It cannot be written, or another run is at work in it.</exception>
+    /// <summary>Creates the folder, checks that it can be written before time is spent on training, removes the
+    /// remains of killed runs, and locks it against other runs.</summary>
+    /// <returns>The lock, which is released when it is disposed.</returns>
+    /// <exception cref="UserException">It cannot be written, or another run is using it.</exception>
     public IDisposable Claim()
     {
         try
@@ -75,13 +75,13 @@ internal sealed record ModelFolder(string Path)
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new UserException(
-                $"--out {Path}: the folder cannot be written ({error.Message}). Name another with --out.",
+                $"--out {Path}: the folder cannot be written ({error.Message}). Give another one with --out.",
                 error
             );
         }
     }
 
     /// <summary>A file of this model in this folder.</summary>
-    /// <param name="ending">What stands behind the model's name, with its dot.</param>
+    /// <param name="ending">The extension with its leading dot.</param>
     private string File(string ending) => System.IO.Path.Combine(Path, Name + ending);
 }

@@ -15,32 +15,32 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Packaging;
 
-/// <summary>What packaging made and proved.</summary>
+/// <summary>The result of packaging.</summary>
 internal sealed record PackagingResult(ExportReport Export, IReadOnlyList<ParityRow> Parity)
 {
-    /// <summary>Whether every way of running the model said what TorchSharp says.</summary>
+    /// <summary>Whether every way of running the model agrees with TorchSharp.</summary>
     public bool Passed => Parity.All(row => row.Passed);
 }
 
-/// <summary>Turns a trained model into its ONNX file and its ML.NET zip, proves both, and only then puts them where
-/// they belong.</summary>
+/// <summary>Converts a trained model to an ONNX file and an ML.NET zip, verifies both, and only then moves them to
+/// their destination.</summary>
 internal static class ModelPackager
 {
     private const int SelfCheckPictures = 16;
 
-    /// <summary>Exports, packages and proves. Where the proof fails, nothing is left behind.</summary>
+    /// <summary>Exports, packages and verifies. If the verification fails, no files are left behind.</summary>
     /// <param name="model">The trained model.</param>
-    /// <param name="folder">Where the files go.</param>
-    /// <param name="data">The test part is what the proof runs over.</param>
+    /// <param name="folder">Destination folder.</param>
+    /// <param name="data">The data; the verification uses its test part.</param>
     /// <param name="test">TorchSharp's evaluation of the test part.</param>
-    /// <param name="foldBatchNorm">Whether BatchNorm goes into the convolutions.</param>
-    /// <param name="explain">Whether every value inside the network is compared too.</param>
-    /// <param name="alongside">Makes what else belongs to the model (pictures, card, report) in the folder that it is
+    /// <param name="foldBatchNorm">Whether BatchNorm is folded into the convolutions.</param>
+    /// <param name="explain">Whether every intermediate value of the network is compared too.</param>
+    /// <param name="alongside">Creates the other files of the model (plots, card, report) in the folder it is
     /// given.</param>
-    /// <param name="activationMap">Whether the file gets the class-activation maps as a third output.</param>
-    /// <param name="stop">Ends it between two of its steps; what was there before stays.</param>
-    /// <exception cref="UserException">Export was refused, or the proof failed.</exception>
-    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    /// <param name="activationMap">Whether the file has the class-activation maps as a third output.</param>
+    /// <param name="stop">Cancels between two steps; the previous files are then kept.</param>
+    /// <exception cref="UserException">The export was refused, or the verification failed.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static PackagingResult Package(
         TrainedModel model,
         ModelFolder folder,
@@ -54,8 +54,8 @@ internal static class ModelPackager
     )
     {
         test.RequireFinite();
-        // Quantized copies were made from the model that is replaced; an older zip, report and curves go too where
-        // none are made now.
+        // Quantized copies belong to the model that is replaced; an older zip, report and curves are deleted too if
+        // no new ones are created.
         var replaced = folder.VariantFiles.Concat(
             ((string[])[folder.Zip, folder.Report, .. folder.CurveFiles]).Select(file => Path.GetFileName(file))
         );
@@ -68,7 +68,7 @@ internal static class ModelPackager
             VerifyItself(staged.Onnx);
             if (!result.Passed)
                 throw new UserException(
-                    "The files do not say what the network says, and are not left behind: "
+                    "The exported files do not give the same results as the network and were deleted: "
                         + $"{Describe(result.Parity.First(row => !row.Passed))}"
                 );
             stop.ThrowIfCancellationRequested();
@@ -77,17 +77,17 @@ internal static class ModelPackager
         });
     }
 
-    /// <summary>The file passes, on the machine that made it, the check by which it will be judged on others.</summary>
+    /// <summary>Checks that the file passes its own self-check on this machine, as it must on others.</summary>
     private static void VerifyItself(string onnx)
     {
         using var classifier = ImageClassifier.Load(onnx);
         if (classifier.Verify() is { Passed: false } failed)
-            throw new UserException($"The file fails its own self-check, and is not left behind: {failed}");
+            throw new UserException($"The file fails its own self-check and was deleted: {failed}");
     }
 
     /// <summary>
-    /// Exports the model into the staged folder, and packages it for ML.NET where stock transforms read pictures as
-    /// it does.
+    /// Exports the model to the staging folder, and packages it for ML.NET if stock transforms read pictures in the
+    /// same way.
     /// </summary>
     private static ExportReport Write(
         TrainedModel model,
@@ -108,20 +108,20 @@ internal static class ModelPackager
         }
         catch (ExportException error)
         {
-            throw new UserException($"The export was refused, and no file was written: {error.Message}", error);
+            throw new UserException($"The export was refused and no file was written: {error.Message}", error);
         }
     }
 
-    /// <summary>Compares every way of running the model over the test pictures.</summary>
-    /// <param name="model">The model; TorchSharp in eval mode is what is right.</param>
+    /// <summary>Compares every way of running the model on the test pictures.</summary>
+    /// <param name="model">The model; TorchSharp in eval mode is the reference.</param>
     /// <param name="onnx">The ONNX file.</param>
-    /// <param name="zip">The ML.NET zip; of a model that stock ML.NET cannot read pictures for there is none, and the
+    /// <param name="zip">The ML.NET zip; null if stock ML.NET cannot read the model's pictures, in which case the
     /// classifier reads the files.</param>
-    /// <param name="data">Its test part is run.</param>
-    /// <param name="test">TorchSharp's evaluation of it.</param>
-    /// <param name="scratch">A folder for files that are needed on the way.</param>
-    /// <param name="stop">Ends it between two ways.</param>
-    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    /// <param name="data">The data, whose test part is used.</param>
+    /// <param name="test">TorchSharp's evaluation of the test part.</param>
+    /// <param name="scratch">A folder for temporary files.</param>
+    /// <param name="stop">Cancels between two comparisons.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public static IReadOnlyList<ParityRow> Prove(
         TrainedModel model,
         string onnx,
@@ -134,7 +134,7 @@ internal static class ModelPackager
     {
         stop.ThrowIfCancellationRequested();
         var unfolded = Path.Combine(scratch, "unfolded.onnx");
-        // Proved below, over all test pictures.
+        // It is verified below, on all test pictures.
         Export(model, unfolded, foldBatchNorm: false, data.Data.Test, test, verify: false);
         var files = WriteFiles(data, Path.Combine(scratch, "pictures"));
         Func<ParityRow>[] ways =
@@ -162,9 +162,9 @@ internal static class ModelPackager
         ];
     }
 
-    /// <summary>A row as people read it.</summary>
-    /// <param name="row">A comparison over the test pictures.</param>
-    /// <returns>Name, agreement of classes, largest difference of logits beside what is allowed.</returns>
+    /// <summary>Formats a row for display.</summary>
+    /// <param name="row">A comparison on the test pictures.</param>
+    /// <returns>Name, agreement of classes, largest difference of logits and the allowed difference.</returns>
     public static string Describe(ParityRow row) =>
         string.Create(
             CultureInfo.InvariantCulture,
@@ -229,7 +229,7 @@ internal static class ModelPackager
         );
     }
 
-    /// <summary>Some test pictures with TorchSharp's logits: what a deployed model checks itself by.</summary>
+    /// <summary>Some test pictures with TorchSharp's logits, with which a deployed model checks itself.</summary>
     private static SelfCheck SelfCheckOf(PictureSet pictures, Evaluation test)
     {
         var chosen = Enumerable
@@ -238,20 +238,20 @@ internal static class ModelPackager
             .ToArray();
         var classes = test.Logits.Length / pictures.Count;
         float[] logits = [.. chosen.SelectMany(i => test.Logits.AsSpan(i * classes, classes).ToArray())];
-        // What packaging proves over all test pictures, and no less: a share of the largest of all logits.
+        // The tolerance is the same as for packaging: a share of the largest of all logits on the test part.
         var share = Largest(logits) > 0 ? Largest(test.Logits) / Largest(logits) : 1;
         return new SelfCheck(pictures.Select(chosen).Pixels, logits, SelfCheck.Float32Tolerance * share);
     }
 
-    /// <summary>Largest magnitude among logits: what tolerances are shares of.</summary>
+    /// <summary>Largest magnitude among logits, of which tolerances are a share.</summary>
     /// <param name="logits">count x classes.</param>
     private static double Largest(float[] logits) => ArrayComparison.LargestMagnitude<float>(logits);
 
     /// <summary>
-    /// What the ONNX file's metadata says of the training: settings, versions, test accuracy.
+    /// The ONNX file's metadata about the training: settings, versions, test accuracy.
     /// </summary>
     /// <param name="model">The trained model.</param>
-    /// <param name="test">Its figures on the test part.</param>
+    /// <param name="test">Its results on the test part.</param>
     private static IEnumerable<KeyValuePair<string, string>> TrainingFacts(TrainedModel model, Evaluation test) =>
         [
             new(MetadataKeys.Settings, Json.Text(model.Settings)),
@@ -263,9 +263,9 @@ internal static class ModelPackager
                 : [new(MetadataKeys.Views, Naming.Of(test.Views))],
         ];
 
-    /// <summary>Which views an exported file takes the mean of.</summary>
+    /// <summary>The views over which an exported file averages.</summary>
     /// <param name="onnx">The file.</param>
-    /// <exception cref="UserException">It names none that this program knows.</exception>
+    /// <exception cref="UserException">The file names unknown views.</exception>
     public static ViewKind ViewsOf(string onnx)
     {
         var text = OnnxReader.Read(onnx).Metadata.GetValueOrDefault(MetadataKeys.Views);
@@ -279,9 +279,9 @@ internal static class ModelPackager
             );
     }
 
-    /// <summary>Writes the test pictures as files, in their order.</summary>
-    /// <param name="data">The test part is encoded without loss.</param>
-    /// <param name="folder">Made where it is missing.</param>
+    /// <summary>Writes the test pictures as files, in order.</summary>
+    /// <param name="data">The data, whose test part is encoded without loss.</param>
+    /// <param name="folder">Folder to write to; created if missing.</param>
     /// <returns>The paths, in the order of the test part.</returns>
     public static string[] WriteFiles(LoadedData data, string folder)
     {

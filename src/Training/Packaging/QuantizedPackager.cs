@@ -10,29 +10,29 @@ using TorchBridge.Training.Data;
 
 namespace TorchBridge.Training.Packaging;
 
-/// <summary>Quantizes an exported model over its own pictures, and packages the result as the float model
-/// was.</summary>
+/// <summary>Quantizes an exported model with its own pictures, and packages the result like the float
+/// model.</summary>
 internal static class QuantizedPackager
 {
     private const int BatchSize = 32;
     private const int ZipPictures = 64;
 
     /// <summary>
-    /// Share of the largest logit by which a quantized model may differ from itself on another machine. Its sums are
-    /// integers and equal everywhere; what may differ is a float32 value that lies between two steps of 1/255 and is
-    /// rounded the other way. Sums that saturate are off by tens of per cent.
+    /// Share of the largest logit by which the results of a quantized model may differ between machines. Its sums are
+    /// integers and equal everywhere; only a float32 value close to the middle of two steps of 1/255 may be rounded
+    /// differently. Sums that saturate are off by tens of percent.
     /// </summary>
     private const double SelfCheckTolerance = 5e-3;
 
-    /// <summary>Quantizes, packages, checks, and only then puts the files where they belong.</summary>
-    /// <param name="folder">Where the float model is.</param>
-    /// <param name="data">Calibration draws from the training part; the validation part is held out; the test part is
-    /// read at the end.</param>
-    /// <param name="pictures">Training pictures to calibrate on.</param>
-    /// <param name="draw">Decides which.</param>
-    /// <param name="options">How.</param>
-    /// <param name="alongside">Makes what else belongs to the model in the folder that it is given.</param>
-    /// <exception cref="UserException">It was refused, or the files do not agree.</exception>
+    /// <summary>Quantizes, packages and checks, and only then moves the files to their destination.</summary>
+    /// <param name="folder">Folder of the float model.</param>
+    /// <param name="data">The data: calibration uses the training part, the validation part is held out, and the test
+    /// part is used only at the end.</param>
+    /// <param name="pictures">Number of training pictures for calibration.</param>
+    /// <param name="draw">Seed for choosing them.</param>
+    /// <param name="options">Options of the quantization.</param>
+    /// <param name="alongside">Creates the other files of the model in the folder it is given.</param>
+    /// <exception cref="UserException">The quantization was refused, or the files do not agree.</exception>
     public static QuantizationReport Package(
         ModelFolder folder,
         LoadedData data,
@@ -81,7 +81,7 @@ internal static class QuantizedPackager
                                 Onnx = Path.GetFileName(target.Onnx),
                                 Zip = hasZip ? Path.GetFileName(target.Zip) : null,
                             },
-                            // A card goes with its model: where that was made is nobody's business.
+                            // The card is distributed with the model, so it must not contain local paths.
                             Quantization = report with
                             {
                                 Path = Path.GetFileName(report.Path),
@@ -96,12 +96,12 @@ internal static class QuantizedPackager
         }
         catch (QuantizationException error)
         {
-            throw new UserException($"Not quantized: {error.Message}", error);
+            throw new UserException($"The model was not quantized: {error.Message}", error);
         }
     }
 
-    /// <summary>What a mode's files are called.</summary>
-    /// <param name="mode">What is stored in fewer bits.</param>
+    /// <summary>The variant name in the names of a mode's files.</summary>
+    /// <param name="mode">The quantization mode.</param>
     /// <returns><c>int8</c>, <c>weights-int8</c> or <c>float16</c>: part of the files' names.</returns>
     public static string VariantName(QuantizationMode mode) =>
         mode switch
@@ -111,9 +111,9 @@ internal static class QuantizedPackager
             _ => "float16",
         };
 
-    /// <summary>Pictures as the model's one input takes them: float32 [N, 3, H, W], 0 to 255.</summary>
-    /// <param name="set">The pictures, in their order.</param>
-    /// <returns>Batches of 32 and a rest, each made when it is asked for, with the pictures' labels.</returns>
+    /// <summary>Pictures in the format of the model's input: float32 [N, 3, H, W], 0 to 255.</summary>
+    /// <param name="set">The pictures.</param>
+    /// <returns>Lazily created batches of up to 32 pictures, with their labels.</returns>
     public static IEnumerable<QuantizationBatch> Batches(PictureSet set)
     {
         for (var start = 0; start < set.Count; start += BatchSize)
@@ -131,19 +131,19 @@ internal static class QuantizedPackager
         }
     }
 
-    /// <summary>The self-check pictures in an exported file; null where it carries none.</summary>
+    /// <summary>The self-check pictures in an exported file; null if it has none.</summary>
     /// <param name="onnx">The float model.</param>
     /// <exception cref="UserException">The file is missing.</exception>
     private static SelfCheck? SelfCheckOf(string onnx)
     {
         if (!File.Exists(onnx))
-            throw new UserException($"{onnx} is not there. `train` or `export` makes it.");
+            throw new UserException($"{onnx} does not exist. Create it with `train` or `export`.");
         using var classifier = ImageClassifier.Load(onnx);
         return classifier.SelfCheck;
     }
 
     /// <summary>
-    /// What the quantized file's metadata says: its own test accuracy and how far it is from the float model.
+    /// The quantized file's metadata: its own test accuracy and its distance from the float model.
     /// </summary>
     /// <param name="report">The result with its test part.</param>
     private static IEnumerable<KeyValuePair<string, string>> Metadata(QuantizationReport report)
@@ -155,8 +155,8 @@ internal static class QuantizedPackager
     }
 
     /// <summary>
-    /// Puts the float model's pictures into the file, with the logits that the quantized model gives for them here:
-    /// the float model's would hide an error as large as the quantization's.
+    /// Adds the float model's self-check pictures to the file, with the logits that the quantized model computes for
+    /// them on this machine: the float model's logits would hide errors as large as the quantization error.
     /// </summary>
     /// <param name="onnx">The quantized file, changed in place.</param>
     /// <param name="pictures">The float model's self-check.</param>
@@ -179,15 +179,16 @@ internal static class QuantizedPackager
         File.WriteAllBytes(onnx, OnnxWriter.ToBytes(graph));
     }
 
-    /// <summary>The file passes its own self-check, and the stock zip says what the classifier says.</summary>
-    /// <param name="staged">The folder in which the files were made.</param>
-    /// <param name="data">Its test pictures go through the zip.</param>
-    /// <exception cref="UserException">Something disagrees; nothing is then put in place.</exception>
+    /// <summary>Checks that the file passes its own self-check and that the stock zip agrees with the
+    /// classifier.</summary>
+    /// <param name="staged">The staging folder.</param>
+    /// <param name="data">The data, whose test pictures are run through the zip.</param>
+    /// <exception cref="UserException">Something disagrees; no file is then moved to its destination.</exception>
     private static void Check(ModelFolder staged, LoadedData data)
     {
         using var classifier = ImageClassifier.Load(staged.Onnx);
         if (classifier.SelfCheck is not null && classifier.Verify() is { Passed: false } failed)
-            throw new UserException($"The quantized file fails its own self-check, and is not left behind: {failed}");
+            throw new UserException($"The quantized file fails its own self-check and was deleted: {failed}");
         if (!File.Exists(staged.Zip))
             return;
         var scratch = ModelFileSet.Scratch(staged);
@@ -206,8 +207,8 @@ internal static class QuantizedPackager
         {
             if (classifier.Classify(file).Label != label)
                 throw new UserException(
-                    $"The ML.NET zip calls {Path.GetFileName(file)} '{label}', the ONNX file "
-                        + $"'{classifier.Classify(file).Label}'; the files are not left behind."
+                    $"The ML.NET zip classifies {Path.GetFileName(file)} as '{label}', but the ONNX file as "
+                        + $"'{classifier.Classify(file).Label}'; the files were deleted."
                 );
         }
     }

@@ -9,17 +9,17 @@ using static TorchSharp.torch;
 namespace TorchBridge.Training.Parity;
 
 /// <summary>Loss and accuracy with batch statistics at one batch size.</summary>
-/// <param name="BatchSize">Pictures that share their statistics.</param>
-/// <param name="Loss">Mean over the validation pictures, dropout off.</param>
-/// <param name="Accuracy">Share that is right, 0 to 1.</param>
+/// <param name="BatchSize">Number of pictures that share their statistics.</param>
+/// <param name="Loss">Mean loss over the validation pictures, with dropout off.</param>
+/// <param name="Accuracy">Share of correct predictions, 0 to 1.</param>
 internal sealed record ModeRow(int BatchSize, double Loss, double Accuracy);
 
-/// <summary>What train mode and eval mode make of the same weights.</summary>
-/// <param name="Drift">Layers in order, training pictures against running statistics.</param>
-/// <param name="EvalLoss">With running statistics.</param>
-/// <param name="EvalAccuracy">With running statistics.</param>
-/// <param name="TrainMode">With batch statistics, dropout off.</param>
-/// <param name="Pictures">Validation pictures that losses and accuracies are of.</param>
+/// <summary>The results of train mode and eval mode with the same weights.</summary>
+/// <param name="Drift">For each layer, in order: the training pictures compared with the running statistics.</param>
+/// <param name="EvalLoss">Loss with running statistics.</param>
+/// <param name="EvalAccuracy">Accuracy with running statistics.</param>
+/// <param name="TrainMode">Results with batch statistics, dropout off.</param>
+/// <param name="Pictures">Number of validation pictures.</param>
 internal sealed record ModeParityResult(
     IReadOnlyList<NormalizationDrift> Drift,
     double EvalLoss,
@@ -28,12 +28,12 @@ internal sealed record ModeParityResult(
     int Pictures
 );
 
-/// <summary>Running statistics computed anew.</summary>
-/// <param name="LossBefore">Validation loss with the statistics as they were.</param>
-/// <param name="AccuracyBefore">Accuracy with them, 0 to 1.</param>
+/// <summary>The result of recomputing the running statistics.</summary>
+/// <param name="LossBefore">Validation loss with the previous statistics.</param>
+/// <param name="AccuracyBefore">Accuracy with these statistics, 0 to 1.</param>
 /// <param name="LossAfter">Validation loss with the new statistics.</param>
-/// <param name="AccuracyAfter">Accuracy with them, 0 to 1.</param>
-/// <param name="Kept">Whether the new ones are in the model now.</param>
+/// <param name="AccuracyAfter">Accuracy with these statistics, 0 to 1.</param>
+/// <param name="Kept">Whether the model now uses the new statistics.</param>
 internal sealed record RecalibrationResult(
     double LossBefore,
     double AccuracyBefore,
@@ -42,23 +42,24 @@ internal sealed record RecalibrationResult(
     bool Kept
 );
 
-/// <summary>Train mode against eval mode, on a trained model. Weights, running statistics and counters are afterwards
-/// what they were.</summary>
+/// <summary>Compares train mode with eval mode on a trained model. Weights, running statistics and counters are
+/// restored afterwards.</summary>
 internal static class ModeParity
 {
-    /// <summary>Enough for a standard error of 1.6 points at 50 % and few enough for batches of two.</summary>
+    /// <summary>Largest number of pictures: enough for a standard error of 1.6 points at 50 %, and few enough for
+    /// batches of two.</summary>
     private const int LargestPart = 1000;
     private const int StatisticsBatch = 100;
     private static readonly int[] BatchSizes = [2, 8, 32, 128];
 
     /// <summary>Measures drift over the training part, and losses over the validation part.</summary>
-    /// <param name="model">Trained.</param>
-    /// <param name="data">Training and validation part.</param>
-    /// <param name="stop">Ends it between two batches.</param>
+    /// <param name="model">The trained model.</param>
+    /// <param name="data">Training and validation parts.</param>
+    /// <param name="stop">Cancels between two batches.</param>
     public static ModeParityResult Measure(TrainedModel model, PictureData data, CancellationToken stop = default)
     {
         var drift = TrainEvalParity.Drift(model.Classifier, Pixels(model, data.Training, stop));
-        // Mixed, because folders and drawings come class after class, and a batch of one class is no batch of training.
+        // Shuffled, because pictures are ordered by class, and a batch of one class is not typical for training.
         var part = data.Validation.Sample(LargestPart, new Draw(model.Settings.Seed, 23));
         var eval = Evaluation.Of(model.Classifier, part, stop);
         var rows = BatchSizes
@@ -71,12 +72,11 @@ internal static class ModeParity
     }
 
     /// <summary>
-    /// Computes the running statistics anew over the training part; keeps them where the validation loss is not
-    /// worse.
+    /// Recomputes the running statistics over the training part, and keeps them if the validation loss is not worse.
     /// </summary>
-    /// <param name="model">Trained; changed only where the new statistics are kept.</param>
-    /// <param name="data">Training and validation part.</param>
-    /// <param name="stop">Ends it between two batches; the model is then as it was.</param>
+    /// <param name="model">The trained model; changed only if the new statistics are kept.</param>
+    /// <param name="data">Training and validation parts.</param>
+    /// <param name="stop">Cancels between two batches; the model is then not changed.</param>
     public static RecalibrationResult Recalibrate(
         TrainedModel model,
         PictureData data,
@@ -93,10 +93,10 @@ internal static class ModeParity
         return new RecalibrationResult(before.Loss, before.Accuracy, after.Loss, after.Accuracy, kept);
     }
 
-    /// <summary>Sends a part through the network in train mode, without gradients.</summary>
+    /// <summary>Runs the network over a part in train mode, without gradients.</summary>
     /// <param name="model">The network.</param>
     /// <param name="set">The training part.</param>
-    /// <param name="stop">Ends it between two batches.</param>
+    /// <param name="stop">Cancels between two batches.</param>
     private static void RunOver(TrainedModel model, PictureSet set, CancellationToken stop)
     {
         foreach (var pixels in Pixels(model, set, stop))
@@ -106,10 +106,10 @@ internal static class ModeParity
         }
     }
 
-    /// <summary>Whole batches only: each has the same weight in the average.</summary>
-    /// <param name="model">Tells the device.</param>
+    /// <summary>Full batches only, so that each has the same weight in the average.</summary>
+    /// <param name="model">The model, for its device.</param>
     /// <param name="set">Any part.</param>
-    /// <param name="stop">Ends it between two batches.</param>
+    /// <param name="stop">Cancels between two batches.</param>
     private static IEnumerable<Tensor> Pixels(TrainedModel model, PictureSet set, CancellationToken stop)
     {
         var size = Math.Min(StatisticsBatch, set.Count);
@@ -124,8 +124,9 @@ internal static class ModeParity
         }
     }
 
-    /// <summary>A part in drawn order: classes stored one after another would make batches of one class.</summary>
-    /// <param name="model">Tells the seed.</param>
+    /// <summary>A part in random order, because pictures that are ordered by class would give batches of one
+    /// class.</summary>
+    /// <param name="model">The model, for its seed.</param>
     /// <param name="set">Any part.</param>
     private static PictureSet Mixed(TrainedModel model, PictureSet set) =>
         set.Sample(set.Count, new Draw(model.Settings.Seed, 29));
@@ -133,8 +134,9 @@ internal static class ModeParity
     /// <summary>Loss and accuracy with batch statistics at one batch size.</summary>
     /// <param name="model">The network.</param>
     /// <param name="set">The validation part.</param>
-    /// <param name="batchSize">Pictures that share their statistics; a smaller rest is left out.</param>
-    /// <param name="stop">Ends it between two batches.</param>
+    /// <param name="batchSize">Number of pictures that share their statistics; a smaller last batch is
+    /// skipped.</param>
+    /// <param name="stop">Cancels between two batches.</param>
     private static ModeRow OfBatches(TrainedModel model, PictureSet set, int batchSize, CancellationToken stop)
     {
         double loss = 0;
@@ -147,7 +149,7 @@ internal static class ModeParity
             {
                 stop.ThrowIfCancellationRequested();
                 if (batch.Labels.shape[0] != batchSize)
-                    continue; // a smaller last batch is another experiment
+                    continue; // a smaller last batch would have other statistics
                 var logits = model.Classifier.Logits(batch.Pixels);
                 loss +=
                     SoftTargets

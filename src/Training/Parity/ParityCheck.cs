@@ -1,8 +1,9 @@
-// What it does: proves that the files say what the network says. Over the test pictures, TorchSharp in eval mode is
-// compared with the ONNX file, with its unfolded twin, and with the zip in stock ML.NET reading the picture files.
-// Tolerance: 2e-5 of the largest absolute logit over all pictures, some 330 units in the last place of float32. A
-// top-1 that differs where the two logits lie closer than that is a tie, and counted. The zip gives probabilities;
-// softmax moves a probability by at most half of what it moves the logits, so the same tolerance is strict.
+// What it does: verifies that the exported files give the same results as the network. On the test pictures, TorchSharp
+// in eval mode is compared with the ONNX file, with the unfolded ONNX file, and with the zip in stock ML.NET reading the
+// picture files. Tolerance: 2e-5 of the largest absolute logit over all pictures, about 330 units in the last place of
+// float32. A different top-1 class whose two logits are closer than that is counted as a tie. The zip returns
+// probabilities; softmax changes a probability by at most half of a change in the logits, so the same tolerance is
+// strict.
 using System.Runtime.InteropServices;
 using TorchBridge.Inference;
 using TorchBridge.Onnx.Compare;
@@ -21,22 +22,22 @@ internal sealed record ParityRow(
     int Count
 )
 {
-    /// <summary>Whether nothing is out of tolerance. NaN never passes.</summary>
+    /// <summary>Whether everything is within tolerance. NaN never passes.</summary>
     public bool Passed => LargestAbsolute <= Tolerance && Agree == Count;
 }
 
 /// <summary>Compares the ways of running a model.</summary>
 internal static class ParityCheck
 {
-    /// <summary>Share of the largest absolute logit that a difference may have.</summary>
+    /// <summary>Tolerance, as a share of the largest absolute logit.</summary>
     public const double RelativeTolerance = 2e-5;
     private const int BatchSize = 64;
 
     /// <summary>Compares logits of an ONNX file.</summary>
-    /// <param name="name">Of the row.</param>
+    /// <param name="name">Name of the row.</param>
     /// <param name="path">The ONNX file.</param>
     /// <param name="pictures">The test part.</param>
-    /// <param name="expectedLogits">TorchSharp's, count x classes.</param>
+    /// <param name="expectedLogits">TorchSharp's logits, count x classes.</param>
     public static ParityRow Onnx(string name, string path, PictureSet pictures, float[] expectedLogits)
     {
         using var classifier = ImageClassifier.Load(path);
@@ -52,11 +53,11 @@ internal static class ParityCheck
     }
 
     /// <summary>Compares probabilities and labels of the zip in stock ML.NET, reading picture files.</summary>
-    /// <param name="name">Of the row.</param>
+    /// <param name="name">Name of the row.</param>
     /// <param name="path">The zip.</param>
-    /// <param name="files">The test pictures as files, in their order.</param>
-    /// <param name="classNames">In the model's order.</param>
-    /// <param name="expectedLogits">TorchSharp's, count x classes.</param>
+    /// <param name="files">The test pictures as files, in order.</param>
+    /// <param name="classNames">Class names in the model's order.</param>
+    /// <param name="expectedLogits">TorchSharp's logits, count x classes.</param>
     public static ParityRow Zip(
         string name,
         string path,
@@ -66,10 +67,10 @@ internal static class ParityCheck
     ) => Scores(name, StockPipeline.Score(path, files), classNames, expectedLogits);
 
     /// <summary>Compares probabilities and labels, row by row.</summary>
-    /// <param name="name">Of the row.</param>
+    /// <param name="name">Name of the row.</param>
     /// <param name="rows">Label and probabilities of each picture, in order.</param>
-    /// <param name="classNames">In the model's order.</param>
-    /// <param name="expectedLogits">TorchSharp's, count x classes.</param>
+    /// <param name="classNames">Class names in the model's order.</param>
+    /// <param name="expectedLogits">TorchSharp's logits, count x classes.</param>
     public static ParityRow Scores(
         string name,
         IEnumerable<(string Label, float[] Scores)> rows,
@@ -87,7 +88,7 @@ internal static class ParityCheck
 
         var classes = classNames.Count;
         var compared = Compare(name, [.. scores], Softmax(expectedLogits, classes), expectedLogits, classes);
-        // The label that a row says must be the class of its own largest score.
+        // The label of a row must be the class of its largest score.
         var mislabelled = Enumerable
             .Range(0, labels.Count)
             .Count(i =>
@@ -100,10 +101,10 @@ internal static class ParityCheck
     }
 
     /// <summary>Compares logits of an ONNX file whose classifier reads picture files.</summary>
-    /// <param name="name">Of the row.</param>
+    /// <param name="name">Name of the row.</param>
     /// <param name="path">The ONNX file.</param>
-    /// <param name="files">The test pictures as files, in their order.</param>
-    /// <param name="expectedLogits">TorchSharp's, count x classes.</param>
+    /// <param name="files">The test pictures as files, in order.</param>
+    /// <param name="expectedLogits">TorchSharp's logits, count x classes.</param>
     public static ParityRow Files(string name, string path, IReadOnlyList<string> files, float[] expectedLogits)
     {
         using var classifier = ImageClassifier.Load(path);
@@ -117,11 +118,11 @@ internal static class ParityCheck
     }
 
     /// <summary>Compares numbers row by row.</summary>
-    /// <param name="name">Of the row.</param>
+    /// <param name="name">Name of the row.</param>
     /// <param name="actual">Logits or probabilities, count x classes.</param>
-    /// <param name="expected">The same of TorchSharp.</param>
-    /// <param name="logits">TorchSharp's logits, which decide the tolerance and what is a tie.</param>
-    /// <param name="classes">How many.</param>
+    /// <param name="expected">TorchSharp's values.</param>
+    /// <param name="logits">TorchSharp's logits, which determine the tolerance and ties.</param>
+    /// <param name="classes">Number of classes.</param>
     internal static ParityRow Compare(string name, float[] actual, float[] expected, float[] logits, int classes)
     {
         var tolerance = RelativeTolerance * ArrayComparison.LargestMagnitude<float>(logits);
@@ -137,7 +138,7 @@ internal static class ParityCheck
             );
         var difference = ArrayComparison.Compare<float>(actual, expected);
         var rows = ArrayComparison.Rows<float>(actual, logits, classes, tolerance);
-        // NaN never passes, not even where it was expected.
+        // NaN never passes, not even if it was expected.
         var largest = difference.IsFinite ? difference.LargestAbsolute : double.PositiveInfinity;
         return new ParityRow(
             name,
@@ -150,9 +151,9 @@ internal static class ParityCheck
         );
     }
 
-    /// <summary>Probabilities of each row, in float64, rounded once.</summary>
+    /// <summary>Probabilities of each row, computed in float64 and rounded once.</summary>
     /// <param name="logits">count x classes.</param>
-    /// <param name="classes">How many.</param>
+    /// <param name="classes">Number of classes.</param>
     private static float[] Softmax(float[] logits, int classes)
     {
         var result = new float[logits.Length];

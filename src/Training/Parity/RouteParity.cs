@@ -1,5 +1,5 @@
 // What it does: runs picture files through every way of serving a model, and compares each with TorchSharp in eval
-// mode over the same pictures. The threads row compares bits with the same classifier's own results on one thread.
+// mode on the same pictures. The threads row compares bit for bit with the same classifier's results on one thread.
 using Microsoft.ML;
 using Microsoft.ML.Data;
 using TorchBridge.Inference;
@@ -7,17 +7,17 @@ using TorchBridge.Onnx.Compare;
 
 namespace TorchBridge.Training.Parity;
 
-/// <summary>The ways of serving, beyond the ONNX file and the zip that packaging proves.</summary>
+/// <summary>The ways of serving other than the ONNX file and the zip, which packaging verifies.</summary>
 internal static class RouteParity
 {
     private const int Threads = 64;
     private const int MostPredictionsAThread = 1000;
 
-    /// <summary>Compares route by route; lazily, so that each can be shown when it is done.</summary>
+    /// <summary>Compares the routes lazily, so that each can be shown when it is done.</summary>
     /// <param name="onnx">The ONNX file.</param>
     /// <param name="files">The test pictures as files.</param>
-    /// <param name="expectedLogits">TorchSharp's, in their order.</param>
-    /// <param name="scratch">A folder for files that are needed on the way.</param>
+    /// <param name="expectedLogits">TorchSharp's logits, in the same order.</param>
+    /// <param name="scratch">A folder for temporary files.</param>
     public static IEnumerable<ParityRow> Of(
         string onnx,
         IReadOnlyList<string> files,
@@ -73,10 +73,10 @@ internal static class RouteParity
     }
 
     /// <summary>
-    /// One classifier on several threads at once, against its own results on one.
+    /// Compares one classifier on several concurrent threads with its own results on one thread.
     /// </summary>
     /// <param name="classifier">Shared by all threads.</param>
-    /// <param name="files">Pictures.</param>
+    /// <param name="files">Picture files.</param>
     private static ParityRow ManyThreads(ImageClassifier classifier, IReadOnlyList<string> files)
     {
         var distinct = files.Take(MostPredictionsAThread).ToArray();
@@ -110,7 +110,7 @@ internal static class RouteParity
         foreach (var thread in threads)
             thread.Join();
         return new ParityRow(
-            FormattableString.Invariant($"{Threads} threads on one classifier, against one thread"),
+            FormattableString.Invariant($"{Threads} threads on one classifier, compared with one thread"),
             largest,
             0,
             0,
@@ -122,17 +122,17 @@ internal static class RouteParity
 
     /// <summary>Label and probabilities of a batched transformer's rows.</summary>
     /// <param name="context">The context.</param>
-    /// <param name="scored">Its view.</param>
+    /// <param name="scored">The scored data view.</param>
     private static IEnumerable<(string Label, float[] Scores)> Read(MLContext context, IDataView scored) =>
         context
             .Data.CreateEnumerable<Scored>(scored, reuseRowObject: false)
             .Select(row => (row.PredictedLabel, row.Score));
 
     /// <summary>
-    /// Label and probabilities of stock ML.NET's rows, whose label is a vector of one.
+    /// Label and probabilities of stock ML.NET's rows, whose label is a vector with one element.
     /// </summary>
     /// <param name="context">The context.</param>
-    /// <param name="scored">Its view.</param>
+    /// <param name="scored">The scored data view.</param>
     private static IEnumerable<(string Label, float[] Scores)> ReadStock(MLContext context, IDataView scored) =>
         context
             .Data.CreateEnumerable<StockScored>(scored, reuseRowObject: false)

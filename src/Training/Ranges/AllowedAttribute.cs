@@ -5,40 +5,40 @@ using TorchBridge.Onnx;
 namespace TorchBridge.Training.Ranges;
 
 /// <summary>
-/// The numbers that a property may hold, wherever they come from: the command line, a recipe's file, a model's own
-/// settings. Outside of them training fails late, never ends, or takes memory without a bound. NaN is in no range.
+/// The allowed range of a property, whether its value comes from the command line, a recipe file or a model's
+/// settings. Outside the range, training would fail late, never end, or use unbounded memory. NaN is never allowed.
 /// </summary>
-/// <param name="low">The smallest.</param>
-/// <param name="high">The largest.</param>
+/// <param name="low">Smallest allowed value.</param>
+/// <param name="high">Largest allowed value.</param>
 [AttributeUsage(AttributeTargets.Property)]
 internal sealed class AllowedAttribute(double low, double high) : Attribute
 {
-    /// <summary>The smallest.</summary>
+    /// <summary>Smallest allowed value.</summary>
     public double Low => low;
 
-    /// <summary>The largest.</summary>
+    /// <summary>Largest allowed value.</summary>
     public double High => high;
 
     /// <summary>Whether 0 is allowed too, below <see cref="Low"/>.</summary>
     public bool OrZero { get; init; }
 
-    /// <summary>What the number must be a multiple of; 0 for nothing.</summary>
+    /// <summary>The number of which values must be a multiple; 0 for no restriction.</summary>
     public int MultipleOf { get; init; }
 
     /// <summary>The range of a record's property.</summary>
     /// <typeparam name="T">The record.</typeparam>
     /// <param name="property">Its name.</param>
-    /// <exception cref="InvalidOperationException">It has none.</exception>
+    /// <exception cref="InvalidOperationException">The property has no range.</exception>
     public static AllowedAttribute Of<T>(string property) =>
         typeof(T).GetProperty(property)?.GetCustomAttribute<AllowedAttribute>()
         ?? throw new InvalidOperationException($"{typeof(T).Name}.{property} has no range");
 
     /// <summary>Whether a number is allowed.</summary>
-    /// <param name="value">Any number; NaN is in no range.</param>
+    /// <param name="value">Any number; NaN is never allowed.</param>
     public bool Contains(double value) =>
         ((value >= low && value <= high) || (OrZero && value == 0)) && (MultipleOf == 0 || value % MultipleOf == 0);
 
-    /// <summary>What is allowed, in the form in which it is typed: no separators of thousands, a decimal
+    /// <summary>Describes the range in the format in which values are typed: no thousands separators, a decimal
     /// point.</summary>
     public override string ToString()
     {
@@ -51,7 +51,7 @@ internal sealed class AllowedAttribute(double low, double high) : Attribute
             );
     }
 
-    /// <summary>A bound without separators, whole where it is whole.</summary>
+    /// <summary>Formats a bound without separators.</summary>
     /// <param name="value">The bound.</param>
     private static string Text(double value) =>
         value == Math.Floor(value) && Math.Abs(value) < 1e15

@@ -8,19 +8,20 @@ using TorchBridge.Training.Ranges;
 
 namespace TorchBridge.Training.Recipes;
 
-/// <summary>Checks a recipe by the ranges that stand on its records.</summary>
+/// <summary>Checks a recipe against the ranges declared on its records.</summary>
 internal static class ConfigurationRanges
 {
     /// <summary>Checks a configuration.</summary>
-    /// <param name="configuration">What was read.</param>
-    /// <param name="source">What to call it in an error.</param>
-    /// <exception cref="UserException">A value is out of its range, or no value of its kind.</exception>
+    /// <param name="configuration">The configuration to check.</param>
+    /// <param name="source">Its name in error messages.</param>
+    /// <exception cref="UserException">A value is out of its range, or not a value of its enum.</exception>
     public static void Check(RunConfiguration configuration, string source)
     {
         CheckRecord(configuration, source);
         if (configuration.Training.Window > 0 && configuration.Network.Norm == NormKind.Layer)
             throw new UserException(
-                $"{source}: a window does not go with the norm 'layer', whose weights have the size of the whole picture."
+                $"{source}: a window cannot be combined with the norm 'layer', whose weights have the size of "
+                    + "the whole picture. Set the window to 0, or use another norm."
             );
         if (
             configuration.Network.Form == BlockForm.Pooled
@@ -35,11 +36,11 @@ internal static class ConfigurationRanges
             );
     }
 
-    /// <summary>How a record differs from another, value by value, for people.</summary>
-    /// <typeparam name="T">Their type.</typeparam>
-    /// <param name="now">A record.</param>
-    /// <param name="was">The record it is compared with.</param>
-    /// <returns>One text a value that differs: its name, what it is and what it was.</returns>
+    /// <summary>Describes the differences between two records, value by value.</summary>
+    /// <typeparam name="T">Type of the records.</typeparam>
+    /// <param name="now">The current record.</param>
+    /// <param name="was">The previous record.</param>
+    /// <returns>One text per difference: the name, the current and the previous value.</returns>
     public static IEnumerable<string> Differences<T>(T now, T was)
         where T : class
     {
@@ -54,7 +55,8 @@ internal static class ConfigurationRanges
                     yield return inner;
             }
             else
-                yield return $"{JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name)} is {Text(value)}, and was {Text(before)}";
+                yield return $"{JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name)} is {Text(value)}, "
+                    + $"but was {Text(before)}";
         }
 
         static string Text(object? value) =>
@@ -68,14 +70,14 @@ internal static class ConfigurationRanges
             };
     }
 
-    /// <summary>The properties of a record that are read and written.</summary>
-    /// <param name="record">Its type.</param>
+    /// <summary>The properties of a record that are read from and written to files.</summary>
+    /// <param name="record">Type of the record.</param>
     public static IEnumerable<PropertyInfo> PropertiesOf(Type record) =>
         record
             .GetProperties(BindingFlags.Public | BindingFlags.Instance)
             .Where(property => property.CanWrite && property.GetIndexParameters().Length == 0);
 
-    /// <summary>Whether a type is a record of settings, whose properties are looked at one by one.</summary>
+    /// <summary>Whether a type is a settings record, whose properties are checked one by one.</summary>
     /// <param name="type">Any type.</param>
     public static bool IsRecord(Type type) =>
         type.IsClass
@@ -84,9 +86,9 @@ internal static class ConfigurationRanges
 
     private const string Ours = "TorchBridge.Training";
 
-    /// <summary>Checks the numbers of a record and of the records in it.</summary>
+    /// <summary>Checks the numbers in a record and in its nested records.</summary>
     /// <param name="record">The record.</param>
-    /// <param name="source">The file, for an error.</param>
+    /// <param name="source">The file, for error messages.</param>
     /// <exception cref="UserException">A number is out of its range; the message says which and what is
     /// allowed.</exception>
     private static void CheckRecord(object record, string source)
@@ -98,7 +100,7 @@ internal static class ConfigurationRanges
             if (value is null)
             {
                 if (Nullable.GetUnderlyingType(property.PropertyType) is null && IsRecord(property.PropertyType))
-                    throw new UserException($"{source}: {name} is null; leave it out, or give its values.");
+                    throw new UserException($"{source}: {name} is null; omit it, or give its values.");
             }
             else if (value is Enum choice)
             {
@@ -118,7 +120,7 @@ internal static class ConfigurationRanges
         }
     }
 
-    /// <summary>The values of a choice as files write them.</summary>
+    /// <summary>The names of an enum's values as written in files.</summary>
     /// <param name="choice">An enum.</param>
     public static IEnumerable<string> NamesOf(Type choice) =>
         Enum.GetNames(choice).Select(JsonNamingPolicy.SnakeCaseLower.ConvertName);

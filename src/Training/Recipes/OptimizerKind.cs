@@ -1,6 +1,6 @@
 namespace TorchBridge.Training.Recipes;
 
-/// <summary>Which rule changes the weights.</summary>
+/// <summary>The optimizer, which updates the weights.</summary>
 internal enum OptimizerKind
 {
     /// <summary>Adam with decoupled weight decay.</summary>

@@ -5,27 +5,27 @@ using TorchBridge.Training.Ranges;
 namespace TorchBridge.Training.Recipes;
 
 /// <summary>
-/// Looks at a recipe's JSON before it is read: a misspelt, doubled or empty key must not pass as a default, and a
-/// value of another kind is told by its name and with what is allowed.
+/// Validates a recipe's JSON before it is read: a misspelt, duplicate or empty key must not silently become a
+/// default, and a value of the wrong kind is reported with its name and the allowed values.
 /// </summary>
 internal static class RecipeForm
 {
     private const string Source = "the file";
 
     /// <summary>Checks an object against a record.</summary>
-    /// <param name="json">What was read.</param>
-    /// <param name="record">What it is going to be.</param>
-    /// <param name="source">What to call it in an error.</param>
-    /// <exception cref="UserException">A key or a value is not one of the record's.</exception>
+    /// <param name="json">The JSON.</param>
+    /// <param name="record">Type of the record.</param>
+    /// <param name="source">Its name in error messages.</param>
+    /// <exception cref="UserException">A key or a value does not fit the record.</exception>
     public static void Check(JsonElement json, Type record, string source) => CheckObject(json, record, source, Source);
 
     /// <summary>
-    /// Every key must be a property, and be there once; values are looked at in turn.
+    /// Checks that every key is a property and occurs once, and then the values.
     /// </summary>
     /// <param name="json">The object.</param>
     /// <param name="record">The type whose properties its keys name.</param>
-    /// <param name="source">The file, for an error.</param>
-    /// <param name="name">Where the object stands in it.</param>
+    /// <param name="source">The file, for error messages.</param>
+    /// <param name="name">Name of the object in the file.</param>
     private static void CheckObject(JsonElement json, Type record, string source, string name)
     {
         if (json.ValueKind != JsonValueKind.Object)
@@ -44,19 +44,19 @@ internal static class RecipeForm
                     $"{source}: {member.Name} is unknown in {name}; allowed is {string.Join(", ", known.Keys)}."
                 );
             if (!seen.Add(member.Name))
-                throw new UserException($"{source}: {member.Name} is there twice in {name}; give one of them.");
+                throw new UserException($"{source}: {member.Name} occurs twice in {name}; remove one of them.");
             if (member.Value.ValueKind == JsonValueKind.Null)
-                throw new UserException($"{source}: {member.Name} is null; leave it out, or give its value.");
+                throw new UserException($"{source}: {member.Name} is null; omit it, or give its value.");
             CheckValue(member.Value, property, source, member.Name);
         }
     }
 
-    /// <summary>The value must be of the property's kind.</summary>
+    /// <summary>Checks that a value fits the property's type.</summary>
     /// <param name="json">The value.</param>
-    /// <param name="property">What it is for.</param>
-    /// <param name="source">The file, for an error.</param>
-    /// <param name="name">Where it stands.</param>
-    /// <exception cref="UserException">It is of another kind.</exception>
+    /// <param name="property">The property.</param>
+    /// <param name="source">The file, for error messages.</param>
+    /// <param name="name">Name of the value in the file.</param>
+    /// <exception cref="UserException">It has another type.</exception>
     private static void CheckValue(JsonElement json, PropertyInfo property, string source, string name)
     {
         var type = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
@@ -87,7 +87,7 @@ internal static class RecipeForm
         }
     }
 
-    /// <summary>The value as it stands in the file, cut where it is long.</summary>
+    /// <summary>The value as it is written in the file, truncated if it is long.</summary>
     /// <param name="json">The value.</param>
     private static string Shown(JsonElement json)
     {

@@ -1,14 +1,14 @@
 namespace TorchBridge.Training.Recipes;
 
-/// <summary>How the learning rate falls after its warm-up.</summary>
+/// <summary>The learning-rate schedule after the warm-up.</summary>
 internal enum ScheduleKind
 {
-    /// <summary>Half a cosine, to zero.</summary>
+    /// <summary>Half a cosine down to the final rate.</summary>
     Cosine,
 
-    /// <summary>A line, to zero.</summary>
+    /// <summary>A line down to the final rate.</summary>
     OneCycle,
 
-    /// <summary>Not at all.</summary>
+    /// <summary>Constant.</summary>
     Constant,
 }

@@ -2,28 +2,28 @@ using TorchBridge.Training.Ranges;
 
 namespace TorchBridge.Training.Recipes;
 
-/// <summary>What of a network that starts from trained weights is trained.</summary>
+/// <summary>Which part of a network that starts from trained weights is trained.</summary>
 internal enum TuneKind
 {
-    /// <summary>Everything, as a new network is.</summary>
+    /// <summary>Everything, like a new network.</summary>
     None,
 
-    /// <summary>The classifier alone, on features that are computed once.</summary>
+    /// <summary>Only the classifier, on features that are computed once.</summary>
     Head,
 
-    /// <summary>The classifier first, as <see cref="Head"/> does it; then everything.</summary>
+    /// <summary>First only the classifier, as with <see cref="Head"/>, then everything.</summary>
     All,
 }
 
-/// <summary>How a network that starts from trained weights is tuned.</summary>
-/// <param name="What">What is trained.</param>
-/// <param name="Views">Augmented views of each training picture whose features the classifier sees; the first is the
-/// picture as it is. At least 1.</param>
-/// <param name="HeadEpochs">Epochs of the classifier alone before everything is trained.</param>
-/// <param name="HeadLearningRate">Peak learning rate of those.</param>
-/// <param name="LayerDecay">Factor of the learning rate from each part of the network to the one before it, above 0
-/// to 1: what is near the pixels changes least.</param>
-/// <param name="FreezeNorms">Whether BatchNorm keeps the running statistics that it came with, in eval mode, while
+/// <summary>How a network that starts from trained weights is fine-tuned.</summary>
+/// <param name="What">Which part is trained.</param>
+/// <param name="Views">Number of views of each training picture whose features the classifier is trained on, at least
+/// 1; the first is the unchanged picture, the others are augmented.</param>
+/// <param name="HeadEpochs">Epochs in which only the classifier is trained, before everything is trained.</param>
+/// <param name="HeadLearningRate">Peak learning rate of these epochs.</param>
+/// <param name="LayerDecay">Learning-rate factor from each part of the network to the part before it, above 0 and at
+/// most 1: layers near the input change least.</param>
+/// <param name="FreezeNorms">Whether BatchNorm stays in eval mode and keeps its original running statistics while
 /// everything is trained.</param>
 internal sealed record TuningOptions(
     TuneKind What = TuneKind.None,

@@ -1,9 +1,8 @@
-// What it does: trains on pictures between two classes, so that the network's answer between them is asked for, not
-// left open.
-//   mixup   x <- l x + (1 - l) x[perm],  t <- l t + (1 - l) t[perm],  l ~ Beta(a, a) for a batch
-// CutMix  a box of x[perm], of the area 1 - l, is set into x; l is then the share that is left of x, counted in
-// pixels Mixed targets go through the one loss with soft targets: l CE(z, y) + (1 - l) CE(z, y[perm]) is CE of the
-// mixed target. Sources: Zhang et al. 2018, "mixup", equation 1; Yun et al. 2019, "CutMix", equations 1 and 2.
+// What it does: trains on pictures between two classes, so that the network learns an answer for them too.
+//   mixup   x <- l x + (1 - l) x[perm],  t <- l t + (1 - l) t[perm],  l ~ Beta(a, a) per batch
+//   CutMix  a box of x[perm] with the area 1 - l is pasted into x; l is then the remaining share of x, counted in pixels
+// Mixed targets use the same loss with soft targets: l CE(z, y) + (1 - l) CE(z, y[perm]) is the CE of the mixed target.
+// Sources: Zhang et al. 2018, "mixup", equation 1; Yun et al. 2019, "CutMix", equations 1 and 2.
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Recipes;
 using TorchSharp;
@@ -11,30 +10,30 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Regularization;
 
-/// <summary>What a batch has drawn.</summary>
+/// <summary>The kind of mixing that was drawn for a batch.</summary>
 internal enum BatchMix
 {
-    /// <summary>Pictures stay apart and whole.</summary>
+    /// <summary>Pictures are not mixed.</summary>
     None,
 
     /// <summary>Pictures are blended.</summary>
     Mixup,
 
-    /// <summary>A box of one stands in another.</summary>
+    /// <summary>A box of one picture is pasted into another.</summary>
     CutMix,
 
-    /// <summary>A square of each is black; the loader does it.</summary>
+    /// <summary>A square of each picture is blackened, by the loader.</summary>
     Cutout,
 }
 
 /// <summary>Mixes batches.</summary>
 internal static class BatchMixing
 {
-    /// <summary>Which of the techniques that are on is this batch's.</summary>
-    /// <param name="recipe">Which techniques are on.</param>
-    /// <param name="seed">The run's.</param>
-    /// <param name="epoch">From 1.</param>
-    /// <param name="index">The batch's, from 0.</param>
+    /// <summary>Chooses one of the enabled techniques for a batch.</summary>
+    /// <param name="recipe">The recipe, with the enabled techniques.</param>
+    /// <param name="seed">Seed of the run.</param>
+    /// <param name="epoch">Number of the epoch, from 1.</param>
+    /// <param name="index">Index of the batch, from 0.</param>
     public static BatchMix Choose(Recipe recipe, int seed, int epoch, int index)
     {
         var on = new List<BatchMix>();
@@ -48,13 +47,13 @@ internal static class BatchMixing
     }
 
     /// <summary>Mixes pictures [N, 3, H, W] and soft targets [N, classes] as drawn for this batch.</summary>
-    /// <param name="mix">What this batch has drawn; cutout is done picture by picture elsewhere.</param>
-    /// <param name="pixels">Float32.</param>
-    /// <param name="targets">Rows that sum to 1.</param>
+    /// <param name="mix">The kind of mixing that was drawn; cutout is applied to each picture elsewhere.</param>
+    /// <param name="pixels">Pictures, float32.</param>
+    /// <param name="targets">Targets, in rows that sum to 1.</param>
     /// <param name="recipe">Alpha of the Beta distribution.</param>
-    /// <param name="seed">The run's.</param>
-    /// <param name="epoch">From 1.</param>
-    /// <param name="index">The batch's, from 0.</param>
+    /// <param name="seed">Seed of the run.</param>
+    /// <param name="epoch">Number of the epoch, from 1.</param>
+    /// <param name="index">Index of the batch, from 0.</param>
     public static (Tensor Pixels, Tensor Targets) Apply(
         BatchMix mix,
         Tensor pixels,
@@ -82,7 +81,7 @@ internal static class BatchMixing
     /// <summary>lambda x + (1 - lambda) x[partners], for pictures and targets.</summary>
     /// <param name="pixels">[N, 3, H, W].</param>
     /// <param name="targets">[N, classes].</param>
-    /// <param name="partners">For each picture the index of the one that is mixed in.</param>
+    /// <param name="partners">For each picture, the index of the one that is mixed in.</param>
     /// <param name="lambda">Share of the picture itself, 0 to 1.</param>
     public static (Tensor Pixels, Tensor Targets) Mixup(Tensor pixels, Tensor targets, long[] partners, double lambda)
     {
@@ -90,11 +89,11 @@ internal static class BatchMixing
         return (Blend(pixels, order, lambda), Blend(targets, order, lambda));
     }
 
-    /// <summary>Sets a box of x[partners] into x; targets are blended by the share of pixels that is left.</summary>
+    /// <summary>Pastes a box of x[partners] into x; targets are blended by the remaining share of pixels.</summary>
     /// <param name="pixels">[N, 3, H, W].</param>
     /// <param name="targets">[N, classes].</param>
-    /// <param name="partners">For each picture the index of the one that the box is taken from.</param>
-    /// <param name="box">In pixels.</param>
+    /// <param name="partners">For each picture, the index of the one from which the box is taken.</param>
+    /// <param name="box">The box, in pixels.</param>
     public static (Tensor Pixels, Tensor Targets) CutMix(Tensor pixels, Tensor targets, long[] partners, Box box)
     {
         using var scope = NewDisposeScope();
@@ -118,13 +117,14 @@ internal static class BatchMixing
     }
 }
 
-/// <summary>Rows from Top to below Bottom, columns from Left to below Right.</summary>
+/// <summary>A box with rows from Top (inclusive) to Bottom (exclusive) and columns from Left to Right.</summary>
 internal readonly record struct Box(int Top, int Bottom, int Left, int Right)
 {
-    /// <summary>A box around a random centre, sqrt(1 - lambda) of each side long, cut at the edges.</summary>
-    /// <param name="lambda">Share of the area that is left outside, 0 to 1.</param>
-    /// <param name="height">Of the picture, in pixels.</param>
-    /// <param name="width">Of the picture, in pixels.</param>
+    /// <summary>A box around a random centre, with sides of sqrt(1 - lambda) of the picture's, clipped at the
+    /// edges.</summary>
+    /// <param name="lambda">Share of the area outside the box, 0 to 1.</param>
+    /// <param name="height">Height of the picture, in pixels.</param>
+    /// <param name="width">Width of the picture, in pixels.</param>
     /// <param name="draw">Draws the centre, anywhere in the picture.</param>
     public static Box Of(double lambda, int height, int width, ref Draw draw)
     {

@@ -1,19 +1,19 @@
 namespace TorchBridge.Training.Regularization;
 
-/// <summary>Stops when the validation loss has not improved for a number of epochs; never where that number is
+/// <summary>Signals a stop when the validation loss has not improved for a number of epochs; never if that number is
 /// 0.</summary>
 internal sealed class EarlyStopping(int patience)
 {
     /// <summary>Lowest validation loss so far.</summary>
     public double Best { get; private set; } = double.PositiveInfinity;
 
-    /// <summary>Epochs since then.</summary>
+    /// <summary>Number of epochs since then.</summary>
     public int EpochsWithout { get; private set; }
 
-    /// <summary>Whether patience is used up.</summary>
+    /// <summary>Whether the patience is exhausted.</summary>
     public bool ShouldStop => patience > 0 && EpochsWithout >= patience;
 
-    /// <summary>Takes an epoch's loss; true where it is the best so far. NaN is never the best.</summary>
+    /// <summary>Adds an epoch's loss; true if it is the best so far. NaN is never the best.</summary>
     /// <param name="loss">Validation loss of the epoch.</param>
     public bool Improved(double loss)
     {
@@ -27,8 +27,8 @@ internal sealed class EarlyStopping(int patience)
         return false;
     }
 
-    /// <summary>Goes on from a stored state.</summary>
+    /// <summary>Restores a saved state.</summary>
     /// <param name="best">Lowest loss so far.</param>
-    /// <param name="epochsWithout">Epochs since then.</param>
+    /// <param name="epochsWithout">Number of epochs since then.</param>
     public void Restore(double best, int epochsWithout) => (Best, EpochsWithout) = (best, epochsWithout);
 }

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Regularization;
 
-/// <summary>Targets that are distributions, and their loss.</summary>
+/// <summary>Targets that are probability distributions, and their loss.</summary>
 internal static class SoftTargets
 {
     /// <summary>Smoothed one-hot targets [N, classes], float32.</summary>
@@ -20,8 +20,8 @@ internal static class SoftTargets
     }
 
     /// <summary>Cross entropy of logits [N, classes] with soft targets [N, classes]: a scalar.</summary>
-    /// <param name="logits">Float32.</param>
-    /// <param name="targets">Rows that sum to 1.</param>
+    /// <param name="logits">Logits, float32.</param>
+    /// <param name="targets">Targets, in rows that sum to 1.</param>
     public static Tensor CrossEntropy(Tensor logits, Tensor targets) =>
         -(targets * logits.log_softmax(1)).sum(1).mean();
 }

@@ -6,19 +6,19 @@ using TorchBridge.Training.Artifacts;
 
 namespace TorchBridge.Training.Reports;
 
-/// <summary>Predictions of many pictures, through ML.NET in batches, as a CSV file.</summary>
+/// <summary>Writes predictions for many pictures, computed by ML.NET in batches, to a CSV file.</summary>
 internal static class CsvPredictions
 {
     /// <summary>
-    /// Writes the file; returns the program's exit code: bad pictures are marked and counted, and are no failure.
+    /// Writes the file and returns the exit code. Unreadable pictures are marked and counted, but are not a failure.
     /// </summary>
-    /// <param name="console">Where progress goes.</param>
+    /// <param name="console">Console for progress.</param>
     /// <param name="model">The ONNX file.</param>
-    /// <param name="pictures">Files, in the order of the rows.</param>
-    /// <param name="path">The CSV file, replaced as a whole: path, label, probability; the last two are empty for a
-    /// bad picture.</param>
-    /// <param name="stop">Ends it; no file is left then.</param>
-    /// <returns>0.</returns>
+    /// <param name="pictures">Picture files, in the order of the rows.</param>
+    /// <param name="path">The CSV file, replaced atomically: path, label, probability; the last two are empty for an
+    /// unreadable picture.</param>
+    /// <param name="stop">Cancels the work; no file is written then.</param>
+    /// <returns>The exit code, always 0.</returns>
     public static int Write(
         IAnsiConsole console,
         string model,
@@ -82,10 +82,10 @@ internal static class CsvPredictions
         }
     }
 
-    /// <summary>Does work with a progress bar where there is a terminal.</summary>
-    /// <param name="console">Where it goes.</param>
-    /// <param name="count">Steps in all.</param>
-    /// <param name="work">Is given what it calls after each step.</param>
+    /// <summary>Runs work with a progress bar on a terminal.</summary>
+    /// <param name="console">The console.</param>
+    /// <param name="count">Total number of steps.</param>
+    /// <param name="work">The work; it receives an action to call after each step.</param>
     private static void WithProgress(IAnsiConsole console, int count, Action<Action> work)
     {
         if (!console.Profile.Capabilities.Interactive || Console.IsOutputRedirected)
@@ -104,11 +104,11 @@ internal static class CsvPredictions
     }
 
     /// <summary>
-    /// A cell of text. A spreadsheet takes what begins with = + - @, a tab or a carriage return for a formula: an
-    /// apostrophe before it keeps it text.
+    /// Formats a text cell. Spreadsheets treat text that starts with = + - @, a tab or a carriage return as a
+    /// formula; a leading apostrophe keeps it as text.
     /// </summary>
     /// <param name="text">A path or a class name.</param>
-    /// <returns>The cell in quotes, with quotes inside doubled.</returns>
+    /// <returns>The quoted cell, with inner quotes doubled.</returns>
     internal static string Quoted(string text)
     {
         if (text.Length > 0 && "=+-@\t\r".Contains(text[0], StringComparison.Ordinal))

@@ -5,23 +5,23 @@ using TorchBridge.Training.Packaging;
 
 namespace TorchBridge.Training.Reports;
 
-/// <summary>A picture: a plot, or pixels. One of both is set.</summary>
-/// <param name="Name">Ending of its file's name.</param>
-/// <param name="Width">Pixels.</param>
-/// <param name="Height">Pixels.</param>
+/// <summary>A figure for a report: a plot or a PNG; exactly one of them is set.</summary>
+/// <param name="Name">Name of the figure, used in its file name.</param>
+/// <param name="Width">Width in pixels.</param>
+/// <param name="Height">Height in pixels.</param>
 internal sealed record Figure(string Name, int Width, int Height)
 {
-    /// <summary>Makes the plot, anew for each file: a plot keeps what it was drawn on.</summary>
+    /// <summary>Creates the plot, once for each file, because a plot keeps its drawing surface.</summary>
     public Func<PlotModel>? Plot { get; init; }
 
-    /// <summary>A sheet of pictures as PNG.</summary>
+    /// <summary>The figure as PNG.</summary>
     public byte[]? Png { get; init; }
 
-    /// <summary>What it belongs to, for programs: a description inside the SVG that nobody sees; or null.</summary>
+    /// <summary>The run to which it belongs, written to the SVG as an invisible description; or null.</summary>
     public string? About { get; init; }
 
-    /// <summary>The picture as an SVG element.</summary>
-    /// <returns>An element of its own size, ready for a page.</returns>
+    /// <summary>Renders the figure as an SVG element.</summary>
+    /// <returns>An element with the figure's size.</returns>
     public XElement Svg()
     {
         var svg = Plot is null ? SvgPicture.Of(Png!, Width, Height) : SvgPicture.Of(Plot(), Width, Height);
@@ -30,12 +30,12 @@ internal sealed record Figure(string Name, int Width, int Height)
         return svg;
     }
 
-    /// <summary>Writes it beside a model, as SVG and as PNG; its own name is part of the files' names.</summary>
-    /// <param name="folder">Of the model.</param>
+    /// <summary>Writes the figure beside a model, as SVG and as PNG; its name is part of the file names.</summary>
+    /// <param name="folder">Folder of the model.</param>
     public void WriteTo(ModelFolder folder) => Write(folder.Picture(Name));
 
-    /// <summary>Writes it as SVG and as PNG.</summary>
-    /// <param name="path">Without the ending.</param>
+    /// <summary>Writes the figure as SVG and as PNG.</summary>
+    /// <param name="path">Path without extension.</param>
     public void Write(string path)
     {
         AtomicWrite.Text($"{path}.svg", SvgPicture.Text(Svg()) + "\n");

@@ -6,11 +6,10 @@ using TorchBridge.Training.Artifacts;
 
 namespace TorchBridge.Training.Reports;
 
-/// <summary>One page, self-contained: inline SVG, no script, nothing external; well-formed XML, too.</summary>
+/// <summary>A self-contained HTML page: inline SVG, no scripts, nothing external; also well-formed XML.</summary>
 internal sealed class HtmlPage
 {
-    // Pictures are dark on white, and stay so on a dark page. On a narrow screen a picture or a table scrolls by
-    // itself.
+    // Figures are dark on white, even on a dark page. On a narrow screen, figures and tables scroll individually.
     private const string Style = """
         :root{color-scheme:light dark;--text:#222;--page:#fff;--line:#ddd;--box:#f5f5f5;--link:#0645ad}
         @media(prefers-color-scheme:dark){:root{--text:#ddd;--page:#1b1b1b;--line:#444;--box:#2a2a2a;--link:#8ab4f8}}
@@ -38,8 +37,9 @@ internal sealed class HtmlPage
             """
         );
 
-    /// <summary>Adds HTML as it is; what people wrote goes through <see cref="Text"/> first.</summary>
-    /// <param name="markup">Well-formed HTML; its numbers are written as in every language of programs.</param>
+    /// <summary>Adds HTML without escaping; user-provided text must be passed through <see cref="Text"/>
+    /// first.</summary>
+    /// <param name="markup">Well-formed HTML; numbers are formatted with the invariant culture.</param>
     /// <returns>This page.</returns>
     public HtmlPage Add(FormattableString markup)
     {
@@ -47,8 +47,8 @@ internal sealed class HtmlPage
         return this;
     }
 
-    /// <summary>Adds a picture; its ids become unique on the page.</summary>
-    /// <param name="svg">The element; what others refer to in it is renamed.</param>
+    /// <summary>Adds a figure; its ids are made unique on the page.</summary>
+    /// <param name="svg">The SVG element; references to ids are renamed too.</param>
     /// <returns>This page.</returns>
     public HtmlPage Picture(XElement svg)
     {
@@ -59,22 +59,22 @@ internal sealed class HtmlPage
         return this;
     }
 
-    /// <summary>Adds a PNG, inside the page.</summary>
+    /// <summary>Adds an embedded PNG.</summary>
     /// <param name="png">Its bytes.</param>
-    /// <param name="about">What it shows, for those who do not see it.</param>
+    /// <param name="about">Alternative text.</param>
     /// <returns>This page.</returns>
     public HtmlPage Image(byte[] png, string about) =>
         Add($"<img alt=\"{about}\" src=\"data:image/png;base64,{Convert.ToBase64String(png)}\"/>");
 
     /// <summary>Adds a table.</summary>
-    /// <param name="caption">Above it; null for none.</param>
-    /// <param name="head">Names of the columns.</param>
-    /// <param name="rows">Cells as text, which is escaped.</param>
+    /// <param name="caption">Caption above the table; null for none.</param>
+    /// <param name="head">Column headings.</param>
+    /// <param name="rows">Cells as plain text, which is escaped.</param>
     /// <returns>This page.</returns>
     public HtmlPage Table(string? caption, IReadOnlyList<string> head, IEnumerable<IReadOnlyList<string>> rows)
     {
         var cells = rows.ToArray();
-        // Figures stand under each other by their last digit, words by their first letter.
+        // Numbers are right-aligned, words are left-aligned.
         string[] ofColumn =
         [
             .. head.Select(
@@ -103,16 +103,16 @@ internal sealed class HtmlPage
         || cell is "NaN" or "no" or "yes"
         || (cell.Length > 1 && cell[0] is '-' or '+' && char.IsAsciiDigit(cell[1]));
 
-    /// <summary>A cell, in which a figure and its spread stay on one line.</summary>
+    /// <summary>Formats a cell so that a number and its deviation stay on one line.</summary>
     private static string Figures(string cell) =>
         Text(cell).Replace(" &#177; ", "&#160;&#177;&#160;", StringComparison.Ordinal);
 
-    /// <summary>Ends the page and writes it.</summary>
-    /// <param name="path">The file, replaced as a whole.</param>
-    /// <exception cref="UserException">It cannot be written.</exception>
+    /// <summary>Completes the page and writes it.</summary>
+    /// <param name="path">The file, replaced atomically.</param>
+    /// <exception cref="UserException">The file cannot be written.</exception>
     public void Write(string path) => AtomicWrite.Text(path, html.Append("</body></html>\n").ToString());
 
-    /// <summary>Text with its signs escaped.</summary>
-    /// <param name="text">What people wrote: names of classes and files.</param>
+    /// <summary>Escapes text for HTML.</summary>
+    /// <param name="text">User-provided text, such as names of classes and files.</param>
     public static string Text(string text) => WebUtility.HtmlEncode(text);
 }

@@ -9,7 +9,7 @@ using TorchBridge.Training.Parity;
 
 namespace TorchBridge.Training.Reports;
 
-/// <summary>One page on a run, self-contained: inline SVG, no script, nothing external.</summary>
+/// <summary>The report of a run as a self-contained page: inline SVG, no scripts, nothing external.</summary>
 internal static class HtmlReport
 {
     /// <summary>Writes the page.</summary>
@@ -27,7 +27,7 @@ internal static class HtmlReport
         )
             .Add(
                 $"""
-                <p>Test accuracy <b>{test.Accuracy:P2}</b> on {test.Count:N0} pictures that no choice has looked at;
+                <p>Test accuracy <b>{test.Accuracy:P2}</b> on {test.Count:N0} pictures that were not used for any decision;
                 top-5 {test.TopFive:P2}, loss {test.Loss:F4}, expected calibration error {test.CalibrationError:P2}{test.Views.Note()}.</p>
                 """
             )
@@ -36,7 +36,7 @@ internal static class HtmlReport
                 <h2>Training</h2><p>{training.History.Count} epochs ({HtmlPage.Text(training.Ending)}),
                 {Duration(training.History.Sum(record => record.Seconds))},
                 {training.History.Average(record => record.ImagesPerSecond):F0} images/s;
-                the weights are those of epoch {training.BestEpoch}. Run {settings.RunId}.</p>
+                the weights are those of epoch {training.BestEpoch}. Run id {settings.RunId}.</p>
                 """
             )
             .Picture(LearningCurves.Of(training, settings.RunId).Svg())
@@ -75,7 +75,7 @@ internal static class HtmlReport
             .Picture(TestPlots.Reliability(test).Svg())
             .Add($"<h2>Worst mistakes</h2>")
             .Mistakes(mistakes)
-            .Add($"<h2>The same network everywhere</h2>")
+            .Add($"<h2>Parity of all exported files</h2>")
             .Table(
                 null,
                 ["route", "agreement", "largest difference", "allowed"],
@@ -89,26 +89,28 @@ internal static class HtmlReport
                         ]
                 )
             )
-            .Add(
-                $"<h2>To repeat it</h2><pre>{HtmlPage.Text(Json.Text(settings))}</pre><pre>{HtmlPage.Text(Json.Text(Versions.All))}</pre>"
-            )
+            .Add($"<h2>How to reproduce it</h2><pre>{HtmlPage.Text(Json.Text(settings))}</pre>")
+            .Add($"<pre>{HtmlPage.Text(Json.Text(Versions.All))}</pre>")
             .Write(folder.Report);
 
-    /// <summary>Each as the network sees it, and beside it where it sees what it takes it for.</summary>
+    /// <summary>Adds the worst mistakes: each picture as the network sees it, and beside it the evidence for the
+    /// predicted class.</summary>
     /// <param name="page">The page.</param>
-    /// <param name="mistakes">The surest ones, first the surest.</param>
+    /// <param name="mistakes">The mistakes with the highest confidence, the highest first.</param>
     private static HtmlPage Mistakes(this HtmlPage page, IReadOnlyList<Mistake> mistakes)
     {
         if (mistakes.Count == 0)
-            return page.Add($"<p>There is none among the test pictures.</p>");
+            return page.Add($"<p>No test picture was classified incorrectly.</p>");
         var beside = mistakes[0].Overlay is null
             ? ""
-            : "; beside each the evidence for what it is taken for: the more yellow and red, the more of it";
-        page.Add($"<p>The test pictures that it was surest of and wrong about, as the network sees them{beside}.</p>");
+            : "; beside each, the evidence for the predicted class: yellow for some, red for most";
+        page.Add(
+            $"<p>The misclassified test pictures with the highest confidence, as the network sees them{beside}.</p>"
+        );
         page.Add($"<div class=\"cards\">");
         foreach (var mistake in mistakes)
         {
-            var about = HtmlPage.Text($"{mistake.Truth}, taken for {mistake.Predicted}");
+            var about = HtmlPage.Text($"{mistake.Truth}, classified as {mistake.Predicted}");
             page.Add($"<figure>").Image(mistake.Picture, about);
             if (mistake.Overlay is { } overlay)
                 page.Image(overlay, $"{about}: evidence");
@@ -118,19 +120,19 @@ internal static class HtmlReport
         return page.Add($"</div>");
     }
 
-    /// <summary>A whole number with separators.</summary>
+    /// <summary>Formats a whole number with thousands separators.</summary>
     /// <param name="value">The number.</param>
     private static string N(int value) => value.ToString("N0", CultureInfo.InvariantCulture);
 
-    /// <summary>A number with four decimals.</summary>
+    /// <summary>Formats a number with four decimals.</summary>
     /// <param name="value">The number.</param>
     private static string F(double value) => value.ToString("F4", CultureInfo.InvariantCulture);
 
-    /// <summary>A share in percent with two decimals.</summary>
+    /// <summary>Formats a share in percent with two decimals.</summary>
     /// <param name="value">0 to 1.</param>
     private static string P(double value) => value.ToString("P2", CultureInfo.InvariantCulture);
 
-    /// <summary>In the unit that people would take.</summary>
+    /// <summary>Formats a duration in a suitable unit.</summary>
     private static string Duration(double seconds) =>
         seconds < 60
             ? string.Create(CultureInfo.InvariantCulture, $"{seconds:F1} seconds")

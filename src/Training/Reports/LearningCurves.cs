@@ -4,32 +4,33 @@ using TorchBridge.Training.Optimization;
 
 namespace TorchBridge.Training.Reports;
 
-/// <summary>Losses and accuracies over the epochs, as a picture.</summary>
+/// <summary>A figure with losses and accuracies over the epochs.</summary>
 internal static class LearningCurves
 {
-    /// <summary>The picture of a run, which says in its file whose it is.</summary>
+    /// <summary>The figure of a run, with the run's id in its file.</summary>
     /// <param name="training">The run's history.</param>
-    /// <param name="runId">Goes into the file, so that a picture is known to be of this run.</param>
+    /// <param name="runId">Id of the run, written to the file.</param>
     public static Figure Of(TrainingResult training, string runId) =>
         Of(training.History, training.BestEpoch) with
         {
             About = $"Run {runId}",
         };
 
-    /// <summary>The picture: losses above, accuracies below.</summary>
-    /// <param name="history">A record an epoch.</param>
-    /// <param name="bestEpoch">Marked by a line; 0 for none.</param>
+    /// <summary>The figure: losses at the top, accuracies at the bottom.</summary>
+    /// <param name="history">One record per epoch.</param>
+    /// <param name="bestEpoch">The epoch to mark with a line; 0 for none.</param>
     public static Figure Of(IReadOnlyList<EpochRecord> history, int bestEpoch) =>
         new("curves", 900, 640) { Plot = () => Plot(history, bestEpoch) };
 
-    /// <summary>Two panels over one axis of epochs.</summary>
-    /// <param name="history">A record an epoch.</param>
-    /// <param name="bestEpoch">Marked by a line; 0 for none.</param>
+    /// <summary>Two panels with a common epoch axis.</summary>
+    /// <param name="history">One record per epoch.</param>
+    /// <param name="bestEpoch">The epoch to mark with a line; 0 for none.</param>
     private static PlotModel Plot(IReadOnlyList<EpochRecord> history, int bestEpoch)
     {
         var plot = PlotStyle.Plot(
             "Learning curves",
-            $"kept weights: epoch {bestEpoch}. Training is measured on pictures and labels as the recipe changes them."
+            $"kept weights: epoch {bestEpoch}. Training values are measured on augmented pictures and smoothed "
+                + $"labels."
         );
         var epochs = PlotStyle.Axis(false, AxisPosition.Bottom, "epoch");
         epochs.MinimumMajorStep = 1;
@@ -53,10 +54,10 @@ internal static class LearningCurves
     }
 
     /// <summary>The vertical axis of a panel.</summary>
-    /// <param name="key">What its lines refer to.</param>
-    /// <param name="title">Beside it.</param>
-    /// <param name="start">Share of the height at which it begins.</param>
-    /// <param name="end">Share of the height at which it ends.</param>
+    /// <param name="key">Key by which its lines refer to the axis.</param>
+    /// <param name="title">Title of the axis.</param>
+    /// <param name="start">Relative height at which it starts.</param>
+    /// <param name="end">Relative height at which it ends.</param>
     private static Axis Panel(string key, string title, double start, double end)
     {
         var axis = PlotStyle.Axis(false, AxisPosition.Left, title);

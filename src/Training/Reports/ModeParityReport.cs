@@ -8,26 +8,26 @@ using TorchBridge.Training.Parity;
 
 namespace TorchBridge.Training.Reports;
 
-/// <summary>Shows how train mode and eval mode differ: two tables, and a picture of each.</summary>
+/// <summary>Shows how train mode and eval mode differ: two tables, each with a plot.</summary>
 internal static class ModeParityReport
 {
     private const int Named = 3;
 
-    /// <summary>Prints the tables, and names the layers that drift most.</summary>
-    /// <param name="console">Where it goes.</param>
-    /// <param name="result">What was measured.</param>
+    /// <summary>Prints the tables and names the layers with the largest drift.</summary>
+    /// <param name="console">The console.</param>
+    /// <param name="result">The measurements.</param>
     public static void Print(IAnsiConsole console, ModeParityResult result)
     {
         if (result.Drift.Count == 0)
         {
             console.WriteLine(
-                "This network has no running statistics: its normalization is the same in train and eval mode."
+                "This network has no running statistics, so its normalization is the same in train and eval mode."
             );
         }
         else
         {
             var drift = new Table()
-                .Title("Training pictures against running statistics, by layer")
+                .Title("Statistics of the training pictures compared with running statistics, by layer")
                 .AddColumns(
                     "layer",
                     "channels",
@@ -50,13 +50,15 @@ internal static class ModeParityReport
 
             console.Write(drift);
             var most = result.Drift.OrderByDescending(layer => layer.Score).Take(Named);
-            console.WriteLine($"Drift most: {string.Join(", ", most.Select(layer => layer.ModulePath))}");
+            console.WriteLine($"Largest drift: {string.Join(", ", most.Select(layer => layer.ModulePath))}");
         }
 
         var modes = new Table()
             .Title(
-                FormattableString.Invariant(
-                    $"Eval mode against train mode (batch statistics, dropout off), {result.Pictures:N0} validation pictures"
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"Eval mode compared with train mode (batch statistics, dropout off), {result.Pictures:N0} "
+                        + $"validation pictures"
                 )
             )
             .AddColumns("statistics", "loss", "accuracy");
@@ -71,9 +73,9 @@ internal static class ModeParityReport
     }
 
     /// <summary>
-    /// The pictures: drift by layer, where the network has running statistics, and accuracy by batch size.
+    /// The plots: drift by layer, if the network has running statistics, and accuracy by batch size.
     /// </summary>
-    /// <param name="result">What was measured.</param>
+    /// <param name="result">The measurements.</param>
     public static IReadOnlyList<Figure> Figures(ModeParityResult result)
     {
         var modes = new Figure("modes", 760, 480) { Plot = () => ModePlot(result) };
@@ -83,12 +85,12 @@ internal static class ModeParityReport
     }
 
     /// <summary>
-    /// A dot a channel, a column a layer: shift of the mean above, ratio of variances below.
+    /// One dot per channel and one column per layer: mean shift at the top, variance ratio at the bottom.
     /// </summary>
-    /// <param name="result">What was measured.</param>
+    /// <param name="result">The measurements.</param>
     private static PlotModel DriftPlot(ModeParityResult result)
     {
-        var plot = PlotStyle.Plot("Training pictures against running statistics", "each dot is a channel");
+        var plot = PlotStyle.Plot("Training pictures compared with running statistics", "each dot is a channel");
         var layers = PlotStyle.Names(AxisPosition.Bottom, [.. result.Drift.Select(layer => layer.ModulePath)], 800);
         layers.Angle = -45;
         plot.Axes.Add(layers);
@@ -119,7 +121,7 @@ internal static class ModeParityReport
             for (var index = 0; index < result.Drift.Count; index++)
             {
                 var all = values(result.Drift[index]);
-                // Side by side within the layer's column, so that dots do not hide each other.
+                // Spread within the layer's column, so that dots do not hide each other.
                 for (var number = 0; number < all.Count; number++)
                     dots.Points.Add(new ScatterPoint(index - 0.3 + (0.6 * number / all.Count), all[number]));
             }
@@ -128,8 +130,8 @@ internal static class ModeParityReport
         }
     }
 
-    /// <summary>Accuracy over the batch size.</summary>
-    /// <param name="result">What was measured.</param>
+    /// <summary>Accuracy by batch size.</summary>
+    /// <param name="result">The measurements.</param>
     private static PlotModel ModePlot(ModeParityResult result)
     {
         var plot = PlotStyle.Plot("Accuracy with batch statistics", "dropout off; the dashed line is eval mode");

@@ -7,17 +7,17 @@ using TorchBridge.Training.Packaging;
 
 namespace TorchBridge.Training.Reports;
 
-/// <summary>The model card, for people and programs: what the ONNX metadata says, the history, and the proof of every
-/// route.</summary>
+/// <summary>The model card, for people and programs: the contents of the ONNX metadata, the training history, and the
+/// parity of every route.</summary>
 internal static class ModelCardFile
 {
     /// <summary>Writes the card.</summary>
-    /// <param name="folder">Where the card and the files that it names are made.</param>
+    /// <param name="folder">Folder of the card and of the files that it names.</param>
     /// <param name="model">The trained model.</param>
-    /// <param name="data">What it was trained on.</param>
-    /// <param name="training">What training did; null where that is not known.</param>
-    /// <param name="test">Figures over the test part.</param>
-    /// <param name="packaging">What was made and proved.</param>
+    /// <param name="data">The training data.</param>
+    /// <param name="training">The result of training; null if not known.</param>
+    /// <param name="test">Results on the test part.</param>
+    /// <param name="packaging">The result of packaging.</param>
     public static void Write(
         ModelFolder folder,
         TrainedModel model,
@@ -65,10 +65,10 @@ internal static class ModelCardFile
             ) + "\n"
         );
 
-    /// <summary>What training did, as a card tells it: an export later on did not train. Another run's card tells
-    /// nothing.</summary>
+    /// <summary>The training history from a card, for an export after training. The card of another run is
+    /// ignored.</summary>
     /// <param name="card">The card's file.</param>
-    /// <param name="runId">Of the run that is asked for.</param>
+    /// <param name="runId">Id of the run.</param>
     public static TrainingResult? TrainingOf(string card, string runId)
     {
         try
@@ -86,7 +86,7 @@ internal static class ModelCardFile
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException or ArgumentException)
         {
-            return null; // it is about to be replaced
+            return null; // a damaged card is about to be replaced
         }
     }
 }

@@ -6,7 +6,7 @@ using TorchBridge.Onnx;
 
 namespace TorchBridge.Training.Reports;
 
-/// <summary>What all plots have in common.</summary>
+/// <summary>The common style of all plots.</summary>
 internal static class PlotStyle
 {
     private const int LongestName = 32,
@@ -35,10 +35,11 @@ internal static class PlotStyle
     ];
 
     /// <summary>
-    /// An empty plot: white, so that it can be read on a dark page; its title may be as wide as the picture.
+    /// An empty plot with a white background, so that it is readable on a dark page; its title may be as wide as the
+    /// figure.
     /// </summary>
-    /// <param name="title">Above the plot.</param>
-    /// <param name="subtitle">Below the title; null for none.</param>
+    /// <param name="title">Title above the plot.</param>
+    /// <param name="subtitle">Subtitle below the title; null for none.</param>
     public static PlotModel Plot(string title, string? subtitle = null) =>
         new()
         {
@@ -52,34 +53,34 @@ internal static class PlotStyle
         };
 
     /// <summary>The colour of a series.</summary>
-    /// <param name="series">From 0; after the last colour the first comes again.</param>
+    /// <param name="series">Index of the series, from 0; colours repeat after the last one.</param>
     public static OxyColor Color(int series) => Colors[series % Colors.Length];
 
-    /// <summary>An axis of numbers.</summary>
-    /// <param name="isLogarithmic">Whether a step to the right or up is a factor.</param>
+    /// <summary>A numeric axis.</summary>
+    /// <param name="isLogarithmic">Whether the axis is logarithmic.</param>
     /// <param name="position">Its side of the plot.</param>
-    /// <param name="title">What it counts, with the unit.</param>
-    /// <param name="factor">From one mark of a logarithmic axis to the next.</param>
+    /// <param name="title">Title with the unit.</param>
+    /// <param name="factor">Factor between tick marks of a logarithmic axis.</param>
     public static Axis Axis(bool isLogarithmic, AxisPosition position, string title, double factor = 10)
     {
         Axis axis = isLogarithmic ? new LogarithmicAxis { Base = factor } : new LinearAxis();
         axis.Position = position;
         axis.Title = title;
         axis.MajorGridlineStyle = LineStyle.Dot;
-        // Room for markers at both ends.
+        // Space for markers at both ends.
         axis.MinimumPadding = 0.03;
         axis.MaximumPadding = 0.03;
         axis.LabelFormatter = value => Numbers.Short(value, 6);
-        // There is nothing at an epoch and a half.
+        // These values are whole numbers.
         if (!isLogarithmic && title is "epoch" or "step" or "layer")
             (axis.MinimumMajorStep, axis.MinimumMinorStep) = (1, 1);
         return axis;
     }
 
-    /// <summary>An axis of names; where they are too many for their room, only every so many is written.</summary>
+    /// <summary>A category axis; if there are too many names for the space, only some are written.</summary>
     /// <param name="position">Its side of the plot; on the left, the first name is on top.</param>
-    /// <param name="names">One a place.</param>
-    /// <param name="pixels">About the axis' length.</param>
+    /// <param name="names">One name per position.</param>
+    /// <param name="pixels">Approximate length of the axis in pixels.</param>
     public static CategoryAxis Names(AxisPosition position, IReadOnlyList<string> names, double pixels)
     {
         const double pixelsOfAName = 13;
@@ -97,18 +98,18 @@ internal static class PlotStyle
         return axis;
     }
 
-    /// <summary>Adds the list of series, beside the plot.</summary>
-    /// <param name="plot">Changed in place.</param>
+    /// <summary>Adds a legend beside the plot.</summary>
+    /// <param name="plot">The plot, changed in place.</param>
     public static void AddLegend(PlotModel plot) =>
         plot.Legends.Add(
             new Legend { LegendPlacement = LegendPlacement.Outside, LegendPosition = LegendPosition.RightTop }
         );
 
-    /// <summary>A line of its own look: no two of forty lines have both colour and marker in common.</summary>
-    /// <param name="name">In the legend; null for a line that is not in it.</param>
-    /// <param name="series">Its number.</param>
-    /// <param name="points">What is not finite is left out, and the line has a gap there.</param>
-    /// <param name="isDashed">Whether it is the dashed companion of the solid line of the same number.</param>
+    /// <summary>A line with a distinct style: up to forty lines differ in colour or marker.</summary>
+    /// <param name="name">Name in the legend; null to omit it.</param>
+    /// <param name="series">Index of the series.</param>
+    /// <param name="points">Points; values that are not finite leave a gap.</param>
+    /// <param name="isDashed">Whether it is the dashed companion of the solid line with the same index.</param>
     public static LineSeries Line(
         string? name,
         int series,
@@ -125,7 +126,7 @@ internal static class PlotStyle
         line.Points.AddRange(
             points.Select(point => double.IsFinite(point.Y) ? new DataPoint(point.X, point.Y) : DataPoint.Undefined)
         );
-        // Hundreds of markers are a thick line.
+        // Hundreds of markers would look like a thick line.
         line.MarkerType =
             isDashed || line.Points.Count > MostMarkers
                 ? MarkerType.None
@@ -134,8 +135,8 @@ internal static class PlotStyle
         return line;
     }
 
-    /// <summary>A name that leaves room for the plot: the middle of a long one is left out.</summary>
-    /// <param name="name">Of a class or a layer.</param>
+    /// <summary>Shortens a long name by omitting its middle, so that there is space for the plot.</summary>
+    /// <param name="name">Name of a class or a layer.</param>
     public static string Shortened(string name) =>
         name.Length <= LongestName ? name : $"{name[..(LongestName / 2)]}…{name[^((LongestName / 2) - 1)..]}";
 }

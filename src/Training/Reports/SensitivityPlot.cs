@@ -5,11 +5,11 @@ using TorchBridge.Quantization;
 
 namespace TorchBridge.Training.Reports;
 
-/// <summary>Draws what quantizing each layer alone costs.</summary>
+/// <summary>Plots the cost of quantizing each layer alone.</summary>
 internal static class SensitivityPlot
 {
-    /// <summary>Bars, the dearest layer on top.</summary>
-    /// <param name="layers">What each cost alone; 28 pixels of height each.</param>
+    /// <summary>Bars, with the most expensive layer at the top.</summary>
+    /// <param name="layers">The cost of each layer; 28 pixels of height per layer.</param>
     public static Figure Of(IReadOnlyList<LayerSensitivity> layers)
     {
         var height = 140 + (28 * layers.Count);
@@ -17,17 +17,17 @@ internal static class SensitivityPlot
     }
 
     /// <summary>The bars, in decibels.</summary>
-    /// <param name="layers">What each cost alone.</param>
-    /// <param name="height">Of the picture, which decides how large names are.</param>
+    /// <param name="layers">The cost of each layer.</param>
+    /// <param name="height">Height of the picture, which decides how large names are.</param>
     private static PlotModel Plot(IReadOnlyList<LayerSensitivity> layers, int height)
     {
         var plot = PlotStyle.Plot(
-            "Each layer quantized alone: signal to noise of the output",
-            "a short bar is a layer whose rounding costs much"
+            "Each layer quantized alone: signal-to-noise ratio of the output",
+            "a short bar means that quantizing this layer costs much accuracy"
         );
         plot.Axes.Add(PlotStyle.Names(AxisPosition.Left, [.. layers.Select(layer => layer.Node)], height));
         var decibels = PlotStyle.Axis(false, AxisPosition.Bottom, "decibels");
-        // Room for the numbers behind the bars.
+        // Space for the numbers at the end of the bars.
         decibels.MaximumPadding = 0.12;
         var lowest = layers.Min(layer => layer.Decibels);
         if (lowest >= 0)

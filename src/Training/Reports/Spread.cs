@@ -1,11 +1,11 @@
 namespace TorchBridge.Training.Reports;
 
-/// <summary>Mean and standard deviation (n - 1) of some runs.</summary>
+/// <summary>Mean and standard deviation (n - 1) over several runs.</summary>
 internal sealed record Spread(double Mean, double Deviation)
 {
-    /// <summary>Of some figures.</summary>
-    /// <param name="values">One for each seed, at least one.</param>
-    /// <returns>The mean, and the sample's standard deviation (n - 1 in the denominator); 0 where there is one
+    /// <summary>Computes mean and standard deviation.</summary>
+    /// <param name="values">One value per seed, at least one.</param>
+    /// <returns>The mean and the sample standard deviation (n - 1 in the denominator), which is 0 for a single
     /// value.</returns>
     public static Spread Of(IReadOnlyCollection<double> values)
     {

@@ -5,16 +5,16 @@ using OxyPlot;
 
 namespace TorchBridge.Training.Reports;
 
-/// <summary>Pictures as SVG elements: the same for a file of their own and for a page that holds several.</summary>
+/// <summary>Creates SVG elements, for separate files as well as for pages with several figures.</summary>
 internal static partial class SvgPicture
 {
     private static readonly XNamespace Svg = "http://www.w3.org/2000/svg",
         Xlink = "http://www.w3.org/1999/xlink";
 
-    /// <summary>Draws a plot.</summary>
-    /// <param name="plot">Drawn once only: a plot keeps what it was drawn on.</param>
-    /// <param name="width">Pixels.</param>
-    /// <param name="height">Pixels.</param>
+    /// <summary>Renders a plot.</summary>
+    /// <param name="plot">The plot, which can be rendered only once, because it keeps its drawing surface.</param>
+    /// <param name="width">Width in pixels.</param>
+    /// <param name="height">Height in pixels.</param>
     public static XElement Of(PlotModel plot, int width, int height)
     {
         plot.DefaultFont = "Helvetica, Arial, sans-serif";
@@ -28,15 +28,15 @@ internal static partial class SvgPicture
         }.Export(plot, stream);
         stream.Position = 0;
         var svg = XElement.Load(stream);
-        // Without a view box a browser cuts a picture that is wider than the page, instead of scaling it.
+        // Without a view box, a browser crops a figure that is wider than the page instead of scaling it.
         svg.SetAttributeValue("viewBox", ViewBox(width, height));
         return svg;
     }
 
-    /// <summary>Wraps a PNG; its bytes are in the element itself.</summary>
+    /// <summary>Wraps a PNG, whose bytes are embedded in the element.</summary>
     /// <param name="png">Its bytes.</param>
-    /// <param name="width">In pixels.</param>
-    /// <param name="height">In pixels.</param>
+    /// <param name="width">Width in pixels.</param>
+    /// <param name="height">Height in pixels.</param>
     public static XElement Of(byte[] png, int width, int height) =>
         new(
             Svg + "svg",
@@ -53,8 +53,8 @@ internal static partial class SvgPicture
         );
 
     /// <summary>
-    /// A copy whose ids, and what refers to them, begin with <paramref name="prefix"/>. Ids are names of the whole
-    /// page: two pictures that both clip by <c>url(#clipPath1)</c> are both clipped by the first one's.
+    /// A copy whose ids, and references to them, start with <paramref name="prefix"/>. Ids are global to a page: if
+    /// two figures both use <c>url(#clipPath1)</c>, both are clipped by the first one's path.
     /// </summary>
     public static XElement WithIdPrefix(XElement svg, string prefix)
     {
@@ -80,25 +80,24 @@ internal static partial class SvgPicture
         return copy;
     }
 
-    /// <summary>The text of a picture, for a file or a page.</summary>
+    /// <summary>The SVG as text, for a file or a page.</summary>
     /// <param name="svg">The element.</param>
     public static string Text(XElement svg) => svg.ToString(SaveOptions.DisableFormatting);
 
-    /// <summary>What part of the plane the picture shows: all of it.</summary>
-    /// <param name="width">In pixels.</param>
-    /// <param name="height">In pixels.</param>
+    /// <summary>The view box, which covers the whole figure.</summary>
+    /// <param name="width">Width in pixels.</param>
+    /// <param name="height">Height in pixels.</param>
     private static string ViewBox(int width, int height) =>
         string.Create(CultureInfo.InvariantCulture, $"0 0 {width} {height}");
 
-    /// <summary><c>url(#name)</c>, with or without quotation marks, up to the name.</summary>
+    /// <summary><c>url(#name)</c>with or without quotation marks, up to the name.</summary>
     [GeneratedRegex("""(url\(\s*["']?#)""")]
     private static partial Regex Reference();
 
     /// <summary>
-    /// How much room text takes. The browser that will draw it, and its font, are not known here, so the widths are
-    /// those of Helvetica with what the widest of the usual fonts (DejaVu Sans, Verdana) take more. The library's own
-    /// measure is a quarter too small: it counts in points what is drawn in pixels, and titles lie over subtitles
-    /// then.
+    /// Measures text. The browser that will render it and its font are not known here, so the widths are those of
+    /// Helvetica plus the excess of the widest common fonts (DejaVu Sans, Verdana). The library's own measure is a
+    /// quarter too small, because it measures in points what is drawn in pixels, so that titles overlap subtitles.
     /// </summary>
     private sealed class TextMeasurer(double width, double height) : PdfRenderContext(width, height, OxyColors.White)
     {

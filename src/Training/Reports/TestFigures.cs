@@ -1,6 +1,6 @@
-// Expected calibration error: predictions are sorted into bins by their confidence (the largest probability); in each
-// bin the share that is right is compared with the mean confidence, and the differences are averaged with the bins'
-// weights. Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3, 15 bins of equal width.
+// Expected calibration error: predictions are grouped into bins by their confidence (the largest probability); in each
+// bin the share of correct predictions is compared with the mean confidence, and the differences are averaged, weighted
+// by bin size. Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3, 15 bins of equal width.
 using TorchBridge.Onnx.Compare;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
@@ -8,29 +8,29 @@ using TorchBridge.Training.Optimization;
 
 namespace TorchBridge.Training.Reports;
 
-/// <summary>A class in the test part.</summary>
-/// <param name="Name">Of the class.</param>
-/// <param name="Accuracy">Share of its pictures that are right, 0 to 1.</param>
-/// <param name="Count">Its pictures in the test part.</param>
+/// <summary>Results of a class in the test part.</summary>
+/// <param name="Name">Name of the class.</param>
+/// <param name="Accuracy">Share of its pictures that are classified correctly, 0 to 1.</param>
+/// <param name="Count">Number of its pictures in the test part.</param>
 internal sealed record ClassFigures(string Name, double Accuracy, int Count);
 
-/// <summary>Predictions of about the same confidence.</summary>
-/// <param name="From">The least confidence in it.</param>
-/// <param name="To">The confidence at which the next one begins.</param>
-/// <param name="Confidence">Mean confidence of its predictions; 0 where it is empty.</param>
-/// <param name="Accuracy">Share of them that is right; 0 where it is empty.</param>
-/// <param name="Count">How many predictions it holds.</param>
+/// <summary>A bin of predictions with similar confidence.</summary>
+/// <param name="From">Lower bound of the confidence.</param>
+/// <param name="To">Upper bound of the confidence, where the next bin starts.</param>
+/// <param name="Confidence">Mean confidence of its predictions; 0 if it is empty.</param>
+/// <param name="Accuracy">Share of correct predictions; 0 if it is empty.</param>
+/// <param name="Count">Number of predictions in the bin.</param>
 internal sealed record CalibrationBin(double From, double To, double Confidence, double Accuracy, int Count);
 
-/// <summary>What there is to say of a network on test pictures, all from its logits.</summary>
-/// <param name="Accuracy">Share of pictures whose largest logit is the right class.</param>
-/// <param name="TopFive">Share of pictures whose class is among the five largest.</param>
+/// <summary>The results of a network on test pictures, computed from its logits.</summary>
+/// <param name="Accuracy">Share of pictures whose largest logit belongs to the correct class.</param>
+/// <param name="TopFive">Share of pictures whose class is among the five largest logits.</param>
 /// <param name="Loss">Mean cross entropy.</param>
-/// <param name="Count">Pictures.</param>
+/// <param name="Count">Number of pictures.</param>
 /// <param name="CalibrationError">Expected calibration error, 0 to 1.</param>
-/// <param name="Classes">By class.</param>
-/// <param name="Confusion">Pictures by [true class][predicted class].</param>
-/// <param name="Bins">The bins of the calibration error that hold any picture.</param>
+/// <param name="Classes">Results by class.</param>
+/// <param name="Confusion">Number of pictures by [true class][predicted class].</param>
+/// <param name="Bins">The non-empty bins of the calibration error.</param>
 internal sealed record TestFigures(
     double Accuracy,
     double TopFive,
@@ -44,13 +44,13 @@ internal sealed record TestFigures(
 {
     private const int BinCount = 15;
 
-    /// <summary>Which views of each picture these are figures of.</summary>
+    /// <summary>The views of each picture that were evaluated.</summary>
     public ViewKind Views { get; init; }
 
-    /// <summary>Computes them.</summary>
+    /// <summary>Computes the results.</summary>
     /// <param name="evaluation">Logits of the test part.</param>
     /// <param name="set">The test part, for its labels.</param>
-    /// <param name="classNames">In the model's order.</param>
+    /// <param name="classNames">Class names in the model's order.</param>
     public static TestFigures Of(Evaluation evaluation, PictureSet set, IReadOnlyList<string> classNames)
     {
         var classes = classNames.Count;

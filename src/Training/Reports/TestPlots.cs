@@ -6,20 +6,20 @@ using OxyPlot.Series;
 
 namespace TorchBridge.Training.Reports;
 
-/// <summary>Pictures of a test: who is taken for whom, and how far confidence can be believed.</summary>
+/// <summary>Plots of a test: the confusion matrix and the reliability diagram.</summary>
 internal static class TestPlots
 {
-    /// <summary>Pixels of the confusion matrix's sides: enough for ten classes; more classes make a larger picture,
-    /// up to a limit.</summary>
+    /// <summary>Side length of the confusion matrix in pixels: enough for ten classes; more classes make the figure
+    /// larger, up to a limit.</summary>
     private const int SmallestSide = 480,
         LargestSide = 1200,
         PixelsOfAClass = 16;
 
     /// <summary>
-    /// The confusion matrix: a row a true class, shares of the row by colour, numbers of pictures where there is
-    /// room.
+    /// The confusion matrix: one row per true class, with shares of the row by colour, and numbers of pictures if
+    /// there is space.
     /// </summary>
-    /// <param name="figures">Of the test part.</param>
+    /// <param name="figures">Figures of the test part.</param>
     public static Figure Confusion(TestFigures figures)
     {
         var side = Math.Clamp(PixelsOfAClass * figures.Classes.Count, SmallestSide, LargestSide);
@@ -27,15 +27,16 @@ internal static class TestPlots
     }
 
     /// <summary>
-    /// The reliability diagram: share right over confidence; on the diagonal confidence can be believed.
+    /// The reliability diagram: share of correct predictions by confidence; on the diagonal the confidence is
+    /// calibrated.
     /// </summary>
-    /// <param name="figures">Of the test part.</param>
+    /// <param name="figures">Figures of the test part.</param>
     public static Figure Reliability(TestFigures figures) =>
         new("reliability", 560, 540) { Plot = () => ReliabilityPlot(figures) };
 
-    /// <summary>The matrix with a colour a cell.</summary>
-    /// <param name="figures">Of the test part.</param>
-    /// <param name="side">Of the picture in pixels.</param>
+    /// <summary>The matrix with one colour per cell.</summary>
+    /// <param name="figures">Figures of the test part.</param>
+    /// <param name="side">Side length of the figure in pixels.</param>
     private static PlotModel ConfusionPlot(TestFigures figures, int side)
     {
         var classes = figures.Classes.Count;
@@ -86,12 +87,12 @@ internal static class TestPlots
     }
 
     /// <summary>
-    /// Writes into each cell how many pictures it stands for, unless they would be too small to read.
+    /// Writes the number of pictures into each cell, unless the text would be too small to read.
     /// </summary>
     /// <param name="plot">The matrix.</param>
-    /// <param name="figures">Of the test part.</param>
-    /// <param name="shares">Of each row, 0 to 1, which decide whether a number is white or black.</param>
-    /// <param name="cell">Pixels of a cell's side.</param>
+    /// <param name="figures">Figures of the test part.</param>
+    /// <param name="shares">Shares of each row, 0 to 1, which determine whether a number is white or black.</param>
+    /// <param name="cell">Side length of a cell in pixels.</param>
     private static void AddNumbers(PlotModel plot, TestFigures figures, double[,] shares, double cell)
     {
         const double smallestFont = 8,
@@ -124,20 +125,20 @@ internal static class TestPlots
         }
     }
 
-    /// <summary>Share right over confidence, a point a bin, beside the diagonal.</summary>
-    /// <param name="figures">Of the test part.</param>
+    /// <summary>Share of correct predictions by confidence, one point per bin, with the diagonal.</summary>
+    /// <param name="figures">Figures of the test part.</param>
     private static PlotModel ReliabilityPlot(TestFigures figures)
     {
         var plot = PlotStyle.Plot(
             "Reliability",
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"expected calibration error {figures.CalibrationError:P2}; size of a dot: share of the pictures"
+                $"expected calibration error {figures.CalibrationError:P2}; dot size: share of the pictures"
             )
         );
         foreach (
             var (position, title) in ((AxisPosition, string)[])
-                [(AxisPosition.Bottom, "confidence"), (AxisPosition.Left, "share right")]
+                [(AxisPosition.Bottom, "confidence"), (AxisPosition.Left, "share correct")]
         )
         {
             var axis = PlotStyle.Axis(false, position, title);

@@ -6,7 +6,8 @@ using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Reports;
 
-/// <summary>Shows a run: a live bar in a terminal, a line an epoch where the output goes to a file.</summary>
+/// <summary>Shows the progress of a run: a live bar on a terminal, or one line per epoch if the output is
+/// redirected.</summary>
 internal sealed class TrainingProgress : ITrainingObserver
 {
     private readonly IAnsiConsole console;
@@ -17,10 +18,10 @@ internal sealed class TrainingProgress : ITrainingObserver
     private TrainingProgress(IAnsiConsole console, ModelSettings settings, ProgressTask? bar) =>
         (this.console, recipe, side, this.bar) = (console, settings.Recipe, settings.Network.Height, bar);
 
-    /// <summary>Runs a training under a display.</summary>
-    /// <param name="console">Where it is shown.</param>
-    /// <param name="settings">Of the run.</param>
-    /// <param name="train">Trains, and tells the observer it is given.</param>
+    /// <summary>Runs a training and shows its progress.</summary>
+    /// <param name="console">The console.</param>
+    /// <param name="settings">Settings of the run.</param>
+    /// <param name="train">Trains and notifies the given observer.</param>
     public static TrainingResult Run(
         IAnsiConsole console,
         ModelSettings settings,
@@ -94,12 +95,12 @@ internal sealed class TrainingProgress : ITrainingObserver
             );
     }
 
-    /// <summary>A sentence for people, on a line of its own.</summary>
+    /// <summary>Writes a sentence on a separate line.</summary>
     /// <param name="text">The sentence.</param>
     public void Note(string text) => console.WriteLine(text);
 
-    /// <summary>What an epoch costs beside one on whole pictures: its share of the pixels.</summary>
-    /// <param name="epoch">From 1.</param>
+    /// <summary>The cost of an epoch relative to one on whole pictures: its share of the pixels.</summary>
+    /// <param name="epoch">Number of the epoch, from 1.</param>
     private double Cost(int epoch) =>
         recipe.WindowAt(epoch) is > 0 and var window && window < side ? (double)window * window / (side * side) : 1;
 }

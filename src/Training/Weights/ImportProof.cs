@@ -1,7 +1,8 @@
-// How the import is proved, as the export is: every tensor bit for bit, and then what the network says. The package's
-// own two files are run by ONNX Runtime on random and on real pictures; our network in eval mode gets the same
-// pixels, less the same mean picture. Tolerance: 1e-4 of the largest feature. Both sides sum the same float32
-// products in another order; seen is about 1e-6.
+// How an import is verified, like an export: every tensor bit for bit, and then the network's results. The package's
+// own two files are run by ONNX Runtime on random and on real pictures; our network in eval mode gets the same pixels,
+// minus the same mean picture. Tolerance: 1e-4 of the largest feature. Both sides sum the same float32 products in
+// different orders; observed differences are about 1e-6.
+using System.Globalization;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using TorchBridge.Onnx.Runtime;
@@ -12,21 +13,21 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Weights;
 
-/// <summary>What the proof of an import measured.</summary>
-/// <param name="Pictures">Pictures that were compared.</param>
-/// <param name="LargestRelative">Largest difference of a feature, over the largest feature.</param>
+/// <summary>The result of verifying an import.</summary>
+/// <param name="Pictures">Number of compared pictures.</param>
+/// <param name="LargestRelative">Largest difference of a feature, relative to the largest feature.</param>
 internal sealed record ImportProof(int Pictures, double LargestRelative)
 {
-    /// <summary>Share of the largest feature that a difference may have.</summary>
+    /// <summary>Tolerance, as a share of the largest feature.</summary>
     public const double Tolerance = 1e-4;
     private const int Random = 3,
         Real = 5;
 
-    /// <summary>Compares a network with the package that its weights came from.</summary>
+    /// <summary>Compares a network with the package from which its weights were imported.</summary>
     /// <param name="package">The package.</param>
-    /// <param name="network">The network; its mode is put back.</param>
-    /// <param name="pictures">Real pictures, of larger ones their middle; where they are smaller than 224 pixels,
-    /// random ones are all.</param>
+    /// <param name="network">The network; its mode is restored.</param>
+    /// <param name="pictures">Real pictures, cropped to their centre; if they are smaller than 224 pixels, only
+    /// random ones are used.</param>
     /// <exception cref="UserException">They differ.</exception>
     public static ImportProof Of(PackagedResNet18 package, ImageNetwork network, PictureSet? pictures)
     {
@@ -55,12 +56,14 @@ internal sealed record ImportProof(int Pictures, double LargestRelative)
                     .ToArray();
                 if (actual.Length != expected.Length)
                     throw Mismatch(
-                        FormattableString.Invariant($"{actual.Length} features, the package has {expected.Length}")
+                        FormattableString.Invariant(
+                            $"it has {actual.Length} features, but the package has {expected.Length}"
+                        )
                     );
                 for (var index = 0; index < actual.Length; index++)
                 {
                     largest = Math.Max(largest, Math.Abs(expected[index]));
-                    // NaN on one side would pass a comparison.
+                    // NaN on one side would pass the comparison.
                     difference = double.IsFinite(actual[index])
                         ? Math.Max(difference, Math.Abs((double)actual[index] - expected[index]))
                         : double.PositiveInfinity;
@@ -70,11 +73,13 @@ internal sealed record ImportProof(int Pictures, double LargestRelative)
             }
 
             var proof = new ImportProof(all.Length, difference / largest);
-            // Written so that NaN fails.
+            // Written so that NaN fails the check.
             if (!(proof.LargestRelative <= Tolerance))
                 throw Mismatch(
-                    FormattableString.Invariant(
-                        $"a feature differs by {proof.LargestRelative:E2} of the largest; allowed is {Tolerance:E0}"
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"a feature differs by {proof.LargestRelative:E2} of the largest feature; allowed is "
+                            + $"{Tolerance:E0}"
                     )
                 );
             return proof;
@@ -86,8 +91,8 @@ internal sealed record ImportProof(int Pictures, double LargestRelative)
     }
 
     /// <summary>Compares every tensor bit for bit.</summary>
-    /// <param name="package">What the file holds.</param>
-    /// <param name="network">What it was loaded into.</param>
+    /// <param name="package">The package.</param>
+    /// <param name="network">The network with the imported weights.</param>
     /// <exception cref="UserException">One differs.</exception>
     private static void CompareTensors(PackagedResNet18 package, ImageNetwork network)
     {
@@ -102,11 +107,11 @@ internal sealed record ImportProof(int Pictures, double LargestRelative)
             if (!package.Tensors.TryGetValue(name, out var expected))
                 throw Mismatch($"the package has no {name}");
             if (!value.shape.SequenceEqual(expected.shape) || !value.contiguous().bytes.SequenceEqual(expected.bytes))
-                throw Mismatch($"{name} is not what the package has");
+                throw Mismatch($"{name} differs from the package's tensor");
         }
     }
 
-    /// <summary>Pixels of noise, from a stream of their own.</summary>
+    /// <summary>Reproducible random pictures.</summary>
     private static IEnumerable<float[]> RandomPictures()
     {
         for (var index = 0; index < Random; index++)
@@ -119,7 +124,7 @@ internal sealed record ImportProof(int Pictures, double LargestRelative)
         }
     }
 
-    /// <summary>Some pictures of a set, the middle of each, where they have the size that the file takes.</summary>
+    /// <summary>Some pictures of a set, cropped to the centre, if they are large enough for the file.</summary>
     /// <param name="set">The training part, or null.</param>
     private static IEnumerable<float[]> RealPictures(PictureSet? set)
     {
@@ -157,10 +162,11 @@ internal sealed record ImportProof(int Pictures, double LargestRelative)
         return [.. results[0].AsEnumerable<float>()];
     }
 
-    /// <summary>The error of a failed proof.</summary>
+    /// <summary>Creates the exception for a failed verification.</summary>
     /// <param name="what">What differs.</param>
     private static UserException Mismatch(string what) =>
         new(
-            $"--weights imagenet: the network does not say what the package's file says: {what}. Nothing is trained on it."
+            $"--weights imagenet: the imported network does not give the same results as the package's file: "
+                + $"{what}. Training was not started."
         );
 }

@@ -1,18 +1,15 @@
 // What it does: reads the ResNet-18 of the NuGet package Microsoft.ML.DnnImageFeaturizer.ResNet18 (MIT; trained on
 // ImageNet, written by CNTK) and gives its tensors torchvision's keys.
-//   blocks     CNTK's ResNet-18 has three blocks in its last stage, the published one two: 20 layers with weights.
-// The keys of the third are
-//              layer4.2.*; a file with torchvision's ResNet-18 does not fit it, and the other way around.
-//   channels   the package's preprocessing takes red, green, blue, turns them into blue, green, red and subtracts a
-// mean picture. Here the
-//              first convolution's input channels are turned instead, which is exact.
-//   mean       the mean picture differs from place to place by some grey levels, because photos have their objects in
-// the middle; it has
-//              one size, 224. What is carried over is its mean by channel; scale is 1. The proof below uses the
-// picture itself.
-//   padding    CNTK pads 3 before and 2 after (7x7) and 1 and 0 (3x3) where the stride is 2. For maps of even size
-// the last row and column
-//              of a symmetric padding are never read, so this is torchvision's padding at 224 pixels.
+//   blocks     CNTK's ResNet-18 has three blocks in its last stage, the published one has two: 20 layers with weights.
+//              The keys of the third are layer4.2.*; a file with torchvision's ResNet-18 does not fit, nor vice versa.
+//   channels   the package's preprocessing takes red, green, blue, reorders them to blue, green, red and subtracts a
+//              mean picture. Here the first convolution's input channels are reordered instead, which is exact.
+//   mean       the mean picture varies by some grey levels between positions, because photos have their objects in the
+//              middle; it exists only for size 224. Its mean per channel is used instead, with scale 1. The import
+//              check below uses the mean picture itself.
+//   padding    CNTK pads 3 before and 2 after (7x7), and 1 and 0 (3x3), where the stride is 2. For feature maps of even
+//              size the last row and column of a symmetric padding are never read, so this equals torchvision's
+//              padding at 224 pixels.
 using System.Globalization;
 using TorchBridge.Onnx.Format;
 using TorchBridge.Onnx.Graph;
@@ -27,14 +24,14 @@ namespace TorchBridge.Training.Weights;
 /// <summary>A ResNet-18 trained on ImageNet, without its classifier.</summary>
 internal sealed class PackagedResNet18 : PretrainedWeights
 {
-    /// <summary>Height and width of the pictures that the package's file takes.</summary>
+    /// <summary>Height and width of the input pictures of the package's file.</summary>
     public const int InputSide = 224;
     private const string Package = "Microsoft.ML.DnnImageFeaturizer.ResNet18 0.23.1";
     private readonly Dictionary<string, Tensor> tensors;
 
-    /// <summary>Takes tensors over, which are disposed with this.</summary>
-    /// <param name="tensors">By torchvision's keys.</param>
-    /// <param name="meanPicture">Planes of red, green and blue.</param>
+    /// <summary>Takes ownership of the tensors.</summary>
+    /// <param name="tensors">Tensors by torchvision's keys.</param>
+    /// <param name="meanPicture">The mean picture as planes of red, green and blue.</param>
     private PackagedResNet18(Dictionary<string, Tensor> tensors, float[] meanPicture)
     {
         this.tensors = tensors;
@@ -45,25 +42,26 @@ internal sealed class PackagedResNet18 : PretrainedWeights
     public static string NetworkFile =>
         Path.Combine(AppContext.BaseDirectory, "DnnImageModels", "ResNet18Onnx", "ResNet18.onnx");
 
-    /// <summary>The package's preprocessing: RGB pixels, 0 to 255, to what the network takes.</summary>
+    /// <summary>The package's preprocessing: RGB pixels, 0 to 255, to the input of the network.</summary>
     public static string PreprocessingFile =>
         Path.Combine(AppContext.BaseDirectory, "DnnImageModels", "ResNetPrepOnnx", "ResNetPreprocess.onnx");
 
-    /// <summary>What the preprocessing subtracts: planes of red, green and blue, 224 x 224.</summary>
+    /// <summary>The picture that the preprocessing subtracts: planes of red, green and blue, 224 x 224.</summary>
     public float[] MeanPicture { get; }
 
-    /// <summary>Tensors by our state-dict keys; the first convolution takes red, green, blue.</summary>
+    /// <summary>Tensors by this program's state-dict keys; the first convolution takes red, green, blue.</summary>
     public IReadOnlyDictionary<string, Tensor> Tensors => tensors;
 
     /// <summary>Reads the package's files.</summary>
-    /// <exception cref="UserException">They are not there, or are not what this was written for.</exception>
+    /// <exception cref="UserException">The files are missing, or are not the expected ones.</exception>
     public static PackagedResNet18 Open()
     {
         foreach (var file in (string[])[NetworkFile, PreprocessingFile])
         {
             if (!File.Exists(file))
                 throw new UserException(
-                    $"--weights imagenet: {file} is not there. It comes with the NuGet package {Package}; restore and build again."
+                    $"--weights imagenet: {file} does not exist. It comes with the NuGet package {Package}; run "
+                        + $"restore and build again."
                 );
         }
 
@@ -95,7 +93,7 @@ internal sealed class PackagedResNet18 : PretrainedWeights
         var kind = isKindAsked ? asked.Kind : NetworkKind.Resnet18;
         if (kind != NetworkKind.Resnet18)
             throw new UserException(
-                $"--weights imagenet is a resnet18; --network is {Naming.Of(kind)}. For that one give a "
+                $"--weights imagenet is a resnet18, but --network is {Naming.Of(kind)}. For that network give a "
                     + "file: --weights FILE.safetensors, with torchvision's or timm's names."
             );
         return asked with { Kind = kind, LastStageBlocks = CntkResNetGraph.Blocks[^1] };
@@ -108,7 +106,7 @@ internal sealed class PackagedResNet18 : PretrainedWeights
         var proof = ImportProof.Of(this, network, pictures);
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"Weights of {Package}, trained on ImageNet; import proved on {proof.Pictures} pictures "
+            $"Weights of {Package}, trained on ImageNet; import verified on {proof.Pictures} pictures "
                 + $"against the package's own file: largest difference of a feature {proof.LargestRelative:E1} "
                 + $"of the largest feature (allowed {ImportProof.Tolerance:E0}). The classifier is new."
         );
@@ -137,9 +135,11 @@ internal sealed class PackagedResNet18 : PretrainedWeights
                 $"the preprocessing is {operators}; expected is Split, Concat in reverse order, Sub"
             );
         var mean = preprocessing.Tensor(preprocessing.Nodes[2].Inputs[1])
-            ?? throw new InvalidDataException("the preprocessing subtracts no constant");
+            ?? throw new InvalidDataException("the preprocessing does not subtract a constant");
         if (!mean.Dims.SequenceEqual([1L, 3, InputSide, InputSide]))
-            throw new InvalidDataException($"the mean picture is [{string.Join(", ", mean.Dims)}]");
+            throw new InvalidDataException(
+                $"the mean picture has the unexpected shape [{string.Join(", ", mean.Dims)}]"
+            );
         return [.. mean.Floats().Chunk(InputSide * InputSide).Reverse().SelectMany(plane => plane)];
     }
 }

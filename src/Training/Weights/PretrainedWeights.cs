@@ -7,30 +7,30 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Weights;
 
-/// <summary>What <c>--weights</c> names: weights that a network starts from.</summary>
+/// <summary>Pretrained weights from which a network starts, as named by <c>--weights</c>.</summary>
 internal abstract class PretrainedWeights : IDisposable
 {
     /// <summary>The ResNet-18 that comes with the program.</summary>
     public const string ImageNet = "imagenet";
 
-    /// <summary>Where they come from.</summary>
+    /// <summary>Origin of the weights.</summary>
     public required WeightsOrigin Origin { get; init; }
 
-    /// <summary>The normalization that they were trained with.</summary>
+    /// <summary>The normalization with which they were trained.</summary>
     public required ChannelStatistics Statistics { get; init; }
 
-    /// <summary>Height and width of the pictures that they were trained on, where it is known.</summary>
+    /// <summary>Height and width of the pictures on which they were trained, if known.</summary>
     public virtual int? Side => null;
 
-    /// <summary>Opens what <c>--weights</c> names.</summary>
+    /// <summary>Opens the weights that <c>--weights</c> names.</summary>
     /// <param name="source"><c>imagenet</c>, or a safetensors file.</param>
-    /// <exception cref="UserException">It is not there, or is no safetensors file.</exception>
+    /// <exception cref="UserException">The file does not exist, or is not a safetensors file.</exception>
     public static PretrainedWeights Open(string source) =>
         source == ImageNet ? PackagedResNet18.Open() : SafetensorsWeights.Open(source);
 
-    /// <summary>Opens what a model started from.</summary>
-    /// <param name="origin">Recorded when the run began.</param>
-    /// <exception cref="UserException">It is another file by now.</exception>
+    /// <summary>Opens the weights from which a model started.</summary>
+    /// <param name="origin">The origin as recorded when the run began.</param>
+    /// <exception cref="UserException">The file has changed.</exception>
     public static PretrainedWeights Open(WeightsOrigin origin)
     {
         var opened = Open(origin.Source);
@@ -38,29 +38,29 @@ internal abstract class PretrainedWeights : IDisposable
             return opened;
         opened.Dispose();
         throw new UserException(
-            $"{origin.Source} is not the file any more that this run started from (its SHA-256 was "
-                + $"{origin.Sha256}). Put that file back, or start anew without --resume."
+            $"{origin.Source} is no longer the file from which this run started (its SHA-256 was "
+                + $"{origin.Sha256}). Restore that file, or start a new run without --resume."
         );
     }
 
-    /// <summary>The options of the network that the weights fit.</summary>
-    /// <param name="asked">What recipe and command line say.</param>
-    /// <param name="isKindAsked">Whether they name the network.</param>
-    /// <exception cref="UserException">The weights are another network's.</exception>
+    /// <summary>The options of the network that fits the weights.</summary>
+    /// <param name="asked">Options from the recipe and the command line.</param>
+    /// <param name="isKindAsked">Whether they name the network explicitly.</param>
+    /// <exception cref="UserException">The weights belong to another network.</exception>
     public abstract NetworkOptions Shape(NetworkOptions asked, bool isKindAsked);
 
     /// <summary>Sets the weights of a network.</summary>
-    /// <param name="network">In float32, on the CPU.</param>
-    /// <param name="classNames">The classes that it is to tell apart.</param>
-    /// <param name="pictures">Real pictures for a proof, or null.</param>
-    /// <returns>What was done, for people.</returns>
-    /// <exception cref="UserException">They do not fit, or the proof failed.</exception>
+    /// <param name="network">The network, in float32 on the CPU.</param>
+    /// <param name="classNames">The classes to distinguish.</param>
+    /// <param name="pictures">Real pictures for the verification, or null.</param>
+    /// <returns>A description for the user.</returns>
+    /// <exception cref="UserException">The weights do not fit, or the verification failed.</exception>
     public abstract string LoadInto(ImageNetwork network, IReadOnlyList<string> classNames, PictureSet? pictures);
 
     /// <inheritdoc/>
     public virtual void Dispose() => GC.SuppressFinalize(this);
 
-    /// <summary>The hash of a file that is read through once.</summary>
+    /// <summary>Computes the hash of a file.</summary>
     /// <param name="path">The file.</param>
     protected static string HashOf(string path)
     {
@@ -68,9 +68,9 @@ internal abstract class PretrainedWeights : IDisposable
         return Convert.ToHexStringLower(SHA256.HashData(stream));
     }
 
-    /// <summary>Copies values into a network's tensors of the same names and shapes.</summary>
-    /// <param name="network">Changed in place.</param>
-    /// <param name="values">By state-dict key.</param>
+    /// <summary>Copies values into the network's tensors with the same names and shapes.</summary>
+    /// <param name="network">The network, changed in place.</param>
+    /// <param name="values">Values by state-dict key.</param>
     protected static void Set(ImageNetwork network, IEnumerable<KeyValuePair<string, Tensor>> values)
     {
         using var noGrad = no_grad();

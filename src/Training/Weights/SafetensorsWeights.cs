@@ -9,7 +9,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Weights;
 
-/// <summary>Weights of a safetensors file: torchvision's or timm's names, or a model of this program.</summary>
+/// <summary>Weights in a safetensors file, with torchvision's or timm's names, or from a model of this
+/// program.</summary>
 internal sealed class SafetensorsWeights : PretrainedWeights
 {
     private const int Listed = 8;
@@ -27,21 +28,21 @@ internal sealed class SafetensorsWeights : PretrainedWeights
 
     /// <summary>Reads a file.</summary>
     /// <param name="path">The file.</param>
-    /// <exception cref="UserException">It is missing, broken, a pickle, or something else.</exception>
+    /// <exception cref="UserException">The file is missing, damaged, a pickle, or something else.</exception>
     public static new SafetensorsWeights Open(string path)
     {
         if (Directory.Exists(path))
-            throw new UserException($"--weights {path} is a folder. Name the safetensors file in it.");
+            throw new UserException($"--weights {path} is a folder. Give the path of the safetensors file in it.");
         if (!File.Exists(path))
-            throw new UserException($"--weights {path} is not there. Give `imagenet`, or a safetensors file.");
+            throw new UserException($"--weights {path} does not exist. Give `imagenet`, or a safetensors file.");
         RefusePickle(path);
         var (tensors, metadata) = Safetensors.Read(path);
         try
         {
             if (metadata.ContainsKey(MetadataKeys.Checkpoint))
                 throw new UserException(
-                    $"--weights {path} is an unfinished run. `train --resume` goes on with it; its best "
-                        + "weights are in the .safetensors file beside it."
+                    $"--weights {path} is the checkpoint of an unfinished run. `train --resume` continues it; "
+                        + $"its best weights are in the .safetensors file beside it."
                 );
             var own = metadata.TryGetValue(MetadataKeys.Settings, out var json)
                 ? JsonSerializer.Deserialize<ModelSettings>(json, Json.Options)
@@ -72,10 +73,10 @@ internal sealed class SafetensorsWeights : PretrainedWeights
             return asked;
         if (isKindAsked && asked.Kind != own.Network.Kind)
             throw new UserException(
-                $"--weights {path} is a {Naming.Of(own.Network.Kind)}; --network is "
-                    + $"{Naming.Of(asked.Kind)}. Leave --network out, or name the same."
+                $"--weights {path} is a {Naming.Of(own.Network.Kind)}, but --network is "
+                    + $"{Naming.Of(asked.Kind)}. Omit --network, or give the same network."
             );
-        // The shape is the earlier model's; what only matters while training is asked for anew.
+        // The architecture is the earlier model's; options that matter only in training are the new ones.
         return own.Network with { Dropout = asked.Dropout, StochasticDepth = asked.StochasticDepth };
     }
 
@@ -93,7 +94,7 @@ internal sealed class SafetensorsWeights : PretrainedWeights
         string[] classifier = [last, last[..^"weight".Length] + "bias"];
         var dropped = WhyClassifierIsDropped(state, classifier, classNames);
         var wanted = state.Keys.Where(key => dropped is null || !classifier.Contains(key)).ToArray();
-        // A counter that no forward pass reads; old state dicts have none.
+        // A counter that no forward pass reads; old state dicts do not have it.
         var missing = wanted
             .Where(key => !tensors.ContainsKey(key) && !key.EndsWith("num_batches_tracked", StringComparison.Ordinal))
             .ToArray();
@@ -101,8 +102,8 @@ internal sealed class SafetensorsWeights : PretrainedWeights
         if (missing.Length + surplus.Length > 0)
             throw new UserException(
                 $"--weights {path} does not fit "
-                    + $"{network.GetName()}:{List("missing", missing)}{List("surplus", surplus)}. Expected are "
-                    + $"torchvision's names, as {string.Join(", ", wanted.Take(3))}. Name the right --network, "
+                    + $"{network.GetName()}:{List("missing", missing)}{List("unexpected", surplus)} expected are "
+                    + $"torchvision's names, such as {string.Join(", ", wanted.Take(3))}. Give the right --network, "
                     + "or rename the tensors."
             );
         var values = wanted.Where(tensors.ContainsKey).ToArray();
@@ -112,10 +113,10 @@ internal sealed class SafetensorsWeights : PretrainedWeights
             if (!value.shape.AsSpan().SequenceEqual(state[key].shape))
                 throw new UserException(
                     $"--weights {path}: {key} is [{string.Join(", ", value.shape)}], expected "
-                        + $"[{string.Join(", ", state[key].shape)}]. Name the right --network."
+                        + $"[{string.Join(", ", state[key].shape)}]. Give the right --network."
                 );
             if (value.is_floating_point() && !value.to(ScalarType.Float32).isfinite().all().ToBoolean())
-                throw new UserException($"--weights {path}: {key} holds infinity or NaN.");
+                throw new UserException($"--weights {path}: {key} contains infinity or NaN.");
         }
 
         Set(network, values.Select(key => KeyValuePair.Create(key, tensors[key])));
@@ -130,10 +131,10 @@ internal sealed class SafetensorsWeights : PretrainedWeights
         base.Dispose();
     }
 
-    /// <summary>Why the file's classifier is not taken over; null where it is.</summary>
+    /// <summary>Why the file's classifier is not used; null if it is.</summary>
     /// <param name="state">The network's tensors.</param>
     /// <param name="classifier">Keys of its classifier.</param>
-    /// <param name="classNames">Of the pictures that are trained on.</param>
+    /// <param name="classNames">Class names of the pictures that are trained on.</param>
     private string? WhyClassifierIsDropped(
         Dictionary<string, Tensor> state,
         string[] classifier,
@@ -144,21 +145,22 @@ internal sealed class SafetensorsWeights : PretrainedWeights
             return "it has no classifier";
         var classes = tensors.TryGetValue(classifier[0], out var weight) && weight.dim() > 0 ? weight.shape[0] : 0;
         if (classes != state[classifier[0]].shape[0])
-            return $"it tells {classes:N0} classes apart, the pictures have {classNames.Count}";
+            return $"it has {classes:N0} classes, but the pictures have {classNames.Count}";
         return own is null || own.ClassNames.SequenceEqual(classNames) ? null : "its classes have other names";
     }
 
-    /// <summary>The first keys of a list, and how many more there are.</summary>
-    /// <param name="what">What they are.</param>
-    /// <param name="keys">All of them.</param>
+    /// <summary>Formats the first keys of a list and the number of further ones.</summary>
+    /// <param name="what">Description of the keys.</param>
+    /// <param name="keys">All keys.</param>
     private static string List(string what, string[] keys) =>
         keys.Length == 0
             ? ""
             : $" {what} {string.Join(", ", keys.Take(Listed))}{(keys.Length > Listed ? $" and {keys.Length - Listed} more" : "")};";
 
-    /// <summary>A pickle is a program: opening it runs it.</summary>
+    /// <summary>Refuses a pickle, because opening it runs code.</summary>
     /// <param name="path">The file.</param>
-    /// <exception cref="UserException">Its first bytes or its ending are a pickle's, or those of a zip that holds one.</exception>
+    /// <exception cref="UserException">Its first bytes or its extension are those of a pickle, or of a zip that
+    /// contains one.</exception>
     private static void RefusePickle(string path)
     {
         Span<byte> start = stackalloc byte[4];
@@ -179,8 +181,8 @@ internal sealed class SafetensorsWeights : PretrainedWeights
             return;
         var target = Path.ChangeExtension(path, ".safetensors");
         throw new UserException(
-            $"--weights {path} is a PyTorch pickle, which runs code when it is opened; it is not read "
-                + "here. Two lines of Python convert it:\n"
+            $"--weights {path} is a PyTorch pickle, which runs code when it is opened, so it is not read "
+                + "here. Convert it with two lines of Python:\n"
                 + "  import torch, safetensors.torch\n"
                 + $"  safetensors.torch.save_file({{k: v.clone() for k, v in torch.load(\"{path}\", "
                 + $"map_location=\"cpu\", weights_only=True).items()}}, \"{target}\")"

@@ -31,7 +31,7 @@ public class RandomDrawsTests
             folder["model.onnx"],
             options
         );
-        Assert.Contains(report.Notes, note => note.Contains("constants of the file", StringComparison.Ordinal));
+        Assert.Contains(report.Notes, note => note.Contains("constants in the file", StringComparison.Ordinal));
 
         using var scope = NewDisposeScope();
         using var ort = new OrtModel(folder["model.onnx"], optimize: true);

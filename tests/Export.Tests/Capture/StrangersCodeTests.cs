@@ -198,7 +198,7 @@ public class StrangersCodeTests
         var error = Assert.Throws<ExportException>(() =>
             OnnxExporter.Export(new Function(x => nn.Dropout(0.5).call(x)), randn(2, 4), folder["m.onnx"])
         );
-        Assert.Contains("made in forward", error.Message, StringComparison.Ordinal);
+        Assert.Contains("created in forward", error.Message, StringComparison.Ordinal);
         Assert.Contains("line", error.Place, StringComparison.Ordinal);
     }
 
@@ -209,7 +209,7 @@ public class StrangersCodeTests
         var error = Assert.Throws<ExportException>(() =>
             OnnxExporter.Export(new Function(x => nn.Linear(4, 4).call(x)), randn(2, 4), folder["m.onnx"])
         );
-        Assert.Contains("made in forward", error.Message, StringComparison.Ordinal);
+        Assert.Contains("created in forward", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -230,7 +230,7 @@ public class StrangersCodeTests
         var error = Assert.Throws<ExportException>(() =>
             OnnxExporter.Export(new Function(Endless), randn(2, 4), folder["m.onnx"])
         );
-        Assert.Contains("without end", error.Message, StringComparison.Ordinal);
+        Assert.Contains("recurses endlessly", error.Message, StringComparison.Ordinal);
     }
 
     private static IEnumerable<Tensor> Powers(Tensor x, int count)

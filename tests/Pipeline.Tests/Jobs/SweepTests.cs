@@ -18,7 +18,7 @@ public class SweepTests
         using var folder = new TempFolder();
         File.WriteAllText(folder["sweep.json"], Specification);
         var whole = Sweep("sweep", folder["sweep.json"], "--out", folder["whole"], "--parallel", "2");
-        Assert.Contains("4 items, 0 of them done before", whole, StringComparison.Ordinal);
+        Assert.Contains("4 items, 0 of them already done", whole, StringComparison.Ordinal);
         Assert.Equal(3, PageCheck.StandsAlone(File.ReadAllText(folder["whole", "sweep.html"])));
         Assert.Equal(5, File.ReadAllLines(folder["whole", "sweep.csv"]).Length);
 
@@ -45,10 +45,10 @@ public class SweepTests
         File.WriteAllText(folder["all.json"], $"{{ {grid} }}");
         File.WriteAllText(folder["halving.json"], $$"""{ {{grid}}, "halving": { "epochs": 1, "factor": 2 } }""");
         var here = Sweep("sweep", folder["halving.json"], "--out", folder["here"], "--parallel", "2");
-        Assert.Contains("after 1, 2 of 4 epochs one of 2 settings goes on", here, StringComparison.Ordinal);
-        Assert.Contains("goes on to 2 epochs after 1", here, StringComparison.Ordinal);
+        Assert.Contains("after 1, 2 of 4 epochs, one in 2 settings continues", here, StringComparison.Ordinal);
+        Assert.Contains("continues to 2 epochs after 1", here, StringComparison.Ordinal);
         Assert.Matches(
-            "setting [0-3] \\(training.learning_rate [0-9.e-]+\\) ends after 1: validation accuracy [0-9.]+ %, place [34] of 4",
+            "setting [0-3] \\(training.learning_rate [0-9.e-]+\\) ends after 1: validation accuracy [0-9.]+ %, rank [34] of 4",
             here
         );
         Assert.Empty(Directory.EnumerateFiles(folder["here", "work"])); // no checkpoint outlives its trial
@@ -76,7 +76,7 @@ public class SweepTests
         Sweep("sweep", folder["halving.json"], "--out", folder["prepared"], "--prepare");
         var one = TinyModel.Program("sweep", "run", "--out", folder["prepared"], "--index", "0");
         Assert.Equal(1, one.ExitCode);
-        Assert.Contains("Trial 0 is not to go on yet from 1 to 2 epochs", one.Error, StringComparison.Ordinal);
+        Assert.Contains("Trial 0 cannot continue from 1 to 2 epochs yet", one.Error, StringComparison.Ordinal);
         var packaged = TinyModel.Program(
             "package",
             "--target",

@@ -19,8 +19,8 @@ public class QuantizationPlanTests
     [Fact]
     public void A_layer_that_is_to_stay_in_float_is_told_with_its_reason()
     {
-        var plan = QuantizationPlan.Of(Model().Graph, new Dictionary<string, string> { ["MatMul:a"] = "asked for" });
-        Assert.Equal(("MatMul:a", "asked for"), (plan.Left.Single().Node, plan.Left.Single().Reason));
+        var plan = QuantizationPlan.Of(Model().Graph, new Dictionary<string, string> { ["MatMul:a"] = "requested" });
+        Assert.Equal(("MatMul:a", "requested"), (plan.Left.Single().Node, plan.Left.Single().Reason));
         // Between float and integers nothing is left to move.
         Assert.DoesNotContain("Flatten:b", plan.Roles.Keys);
         Assert.Equal(["MatMul:y"], plan.Layers.Select(layer => layer.Name));

@@ -21,7 +21,7 @@ public class CommandLineFaultsTests
     [InlineData("DATA", "inspect", "")]
     public void An_empty_value_is_refused_by_the_name_of_its_option(string name, params string[] arguments) =>
         Assert.Equal(
-            [$"{name} is given an empty value. Give it one, or leave it out."],
+            [$"{name} has an empty value. Give it a value, or omit it."],
             Faults(arguments).Where(fault => fault.Contains("empty", StringComparison.Ordinal))
         );
 
@@ -29,7 +29,10 @@ public class CommandLineFaultsTests
     [InlineData("--only", ",")]
     [InlineData("--only", " , ,")]
     public void A_list_of_no_techniques_is_not_all_of_them(params string[] arguments) =>
-        Assert.Equal(["--only names no technique."], Faults(["ablate", .. arguments]));
+        Assert.Equal(
+            ["--only names no technique. Give at least one, or omit the option for all of them."],
+            Faults(["ablate", .. arguments])
+        );
 
     [Fact]
     public void A_file_that_cannot_be_written_is_refused_before_the_work()
@@ -38,11 +41,11 @@ public class CommandLineFaultsTests
         File.WriteAllText(folder["file"], "old");
         Directory.CreateDirectory(folder["folder"]);
         Assert.Equal(
-            [$"--json {folder["folder"]} is a folder. Name a file."],
+            [$"--json {folder["folder"]} is a folder. Give the path of a file."],
             Faults("train", "--json", folder["folder"])
         );
         Assert.Equal(
-            [$"--json {folder["missing", "x.json"]}: its folder is not there. Make it, or name another place."],
+            [$"--json {folder["missing", "x.json"]}: the folder does not exist. Create it, or give another path."],
             Faults("train", "--json", folder["missing", "x.json"])
         );
         Assert.Single(Faults("predict", "a.png", "--csv", folder["file", "x.csv"]));

@@ -55,7 +55,7 @@ public class FoldedRunTests
     public void A_class_of_fewer_pictures_than_folds_is_refused()
     {
         var error = Assert.Throws<UserException>(() => Run(ResumeTests.Pictures, 100));
-        Assert.Contains("--folds is 100; the smallest class has ", error.Message);
+        Assert.Contains("--folds is 100, but the smallest class has only ", error.Message);
     }
 
     [Fact]

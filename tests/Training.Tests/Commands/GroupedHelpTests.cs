@@ -46,9 +46,9 @@ public partial class GroupedHelpTests
             [
                 "Most used:",
                 "Data:",
-                "From trained weights, for photos of your own:",
+                "Starting from trained weights, for your own photos:",
                 "Network:",
-                "Recipe (each changes one value of --recipe):",
+                "Recipe values (each overrides one value of --recipe):",
                 "Output and machine:",
                 "Help:",
             ],

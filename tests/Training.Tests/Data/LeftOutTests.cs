@@ -14,7 +14,7 @@ public class LeftOutTests
         leftOut.Add(LeftOut.Reason.Hidden, ".DS_Store");
         Assert.Equal(5, leftOut.Count);
         Assert.Equal(
-            "Left out: 1 hidden file or folder (.DS_Store); 4 pictures in formats that are not read "
+            "Left out: 1 hidden file or folder (.DS_Store); 4 pictures in unsupported formats "
                 + "(d.heic, a.heic, b.heic, …): convert to PNG or JPEG.",
             leftOut.Text
         );

@@ -20,7 +20,7 @@ public class PartOverlapTests
         Recode(folder["train", "b", "05.png"], folder["validation", "a", "recoded.bmp"]);
         File.Copy(folder["train", "a", "01.png"], folder["train", "a", "twice.png"]);
         var overlap = PictureFolder.Load(folder.Path, 8, 8, 1).Data.Overlap!;
-        Assert.StartsWith("Warning: 2 pictures stand in more than one part", overlap);
+        Assert.StartsWith("Warning: 2 pictures occur in more than one part", overlap);
         Assert.Contains("test/a/copy.png (test) = train/a/03.png (training)", overlap);
         Assert.Contains("train/b/05.png (training) = validation/a/recoded.bmp (validation)", overlap);
         Assert.DoesNotContain("twice.png", overlap);
@@ -41,8 +41,8 @@ public class PartOverlapTests
         }
 
         var overlap = PictureFolder.Load(folder.Path, 8, 8, 1).Data.Overlap!;
-        Assert.Matches("Warning: [0-9]+ pictures stand", overlap);
-        Assert.Contains(" more. Keep each in one part", overlap);
+        Assert.Matches("Warning: [0-9]+ pictures occur in", overlap);
+        Assert.Contains(" more. Keep each picture in only one part", overlap);
     }
 
     private static void Fill(TempFolder folder)

@@ -89,7 +89,7 @@ public class DataInspectionTests
         var (data, files) = PictureFolder.Load(folder.Path, 32, 32, 1);
         Assert.Equal((36, 4, 20), (data.Training.Count, data.Validation.Count, data.Test.Count));
         Assert.All(files, file => Assert.StartsWith("val/", file.Name, StringComparison.Ordinal));
-        Assert.Contains("validation part is the test part", data.Note, StringComparison.Ordinal);
+        Assert.Contains("validation part is used for testing", data.Note, StringComparison.Ordinal);
     }
 
     private static byte[] WithComment(byte[] png)

@@ -44,7 +44,7 @@ public class JobViewTests
         Assert.Contains("1,040 of 2,000", text, StringComparison.Ordinal);
         Assert.Contains("937, 100 held back", text, StringComparison.Ordinal);
         // 40 in two minutes, and 957 are left: 47 min 51 s.
-        Assert.Contains("20.0 a minute", text, StringComparison.Ordinal);
+        Assert.Contains("20.0 per minute", text, StringComparison.Ordinal);
         Assert.Contains("0d 00:47:51", text, StringComparison.Ordinal);
         Assert.Contains("[host]:77", text, StringComparison.Ordinal);
         Assert.Contains("4 more", text, StringComparison.Ordinal);

@@ -58,12 +58,9 @@ public class SweepHalvingTests
         )!;
         Assert.Equal(new HalvingDecision(false, 1, 0.101, 6, 6), ended.Ended with { ValidationAccuracy = 0.101 });
         Assert.Equal(0.101, ended.Ended.ValidationAccuracy, 12);
+        Assert.Contains("setting 3 (network.dropout 0.3) ends after 1: validation accuracy 10.1 %, rank 6 of 6.", said);
         Assert.Contains(
-            "setting 3 (network.dropout 0.3) ends after 1: validation accuracy 10.1 %, place 6 of 6.",
-            said
-        );
-        Assert.Contains(
-            "setting 5 (network.dropout 0.5) goes on to 3 epochs after 1: validation accuracy 50.1 %, place 2 of 6 so far.",
+            "setting 5 (network.dropout 0.5) continues to 3 epochs after 1: validation accuracy 50.1 %, rank 2 of 6 so far.",
             said
         );
         Assert.Equal(6, said.Count);
@@ -96,7 +93,7 @@ public class SweepHalvingTests
         var page = SweepReport.Write(folder["job"]).Single(file => file.EndsWith(".html", StringComparison.Ordinal));
         var text = File.ReadAllText(page);
         Assert.Equal(3, PageCheck.StandsAlone(text)); // all together, the curves, and the one setting
-        Assert.Contains("What ended early, and why", text, StringComparison.Ordinal);
+        Assert.Contains("Settings that ended early, and why", text, StringComparison.Ordinal);
         var lines = File.ReadAllLines(folder["job", "sweep.csv"]);
         Assert.Equal(13, lines.Length);
         Assert.EndsWith(",ended_after", lines[0], StringComparison.Ordinal);
@@ -122,7 +119,7 @@ public class SweepHalvingTests
         );
         var failed = verdicts.Where(verdict => verdict.Error is not null).ToArray();
         Assert.Equal([work.IndexOf(0, 1), work.IndexOf(0, 2)], failed.Select(verdict => verdict.Index));
-        Assert.Contains("failed on its way to epoch 1", failed[0].Error, StringComparison.Ordinal);
+        Assert.Contains("failed before epoch 1", failed[0].Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -133,7 +130,7 @@ public class SweepHalvingTests
         var error = Assert.Throws<UserException>(() =>
             work.Do(work.Item(work.IndexOf(1, 1)), new MemoryStream(), TestContext.Current.CancellationToken)
         );
-        Assert.Contains("Trial 1 is not to go on yet from 2 to 4 epochs", error.Message, StringComparison.Ordinal);
+        Assert.Contains("Trial 1 cannot continue from 2 to 4 epochs yet", error.Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -73,20 +73,20 @@ public class SweepSpecificationTests
     }
 
     [Theory]
-    [InlineData("[]", "no object")]
-    [InlineData("{", "no sweep")]
+    [InlineData("[]", "not an object")]
+    [InlineData("{", "not a sweep")]
     [InlineData("{}", "exactly one of")]
     [InlineData("""{ "grid": {}, "list": [] }""", "exactly one of")]
     [InlineData("""{ "gird": {} }""", "gird is unknown")]
-    [InlineData("""{ "grid": {} }""", "grid holds no settings")]
-    [InlineData("""{ "grid": { "training.learning_rate": 1 } }""", "is no list of values")]
+    [InlineData("""{ "grid": {} }""", "grid must be an object with settings")]
+    [InlineData("""{ "grid": { "training.learning_rate": 1 } }""", "must be an array of values")]
     [InlineData("""{ "grid": { "training.learning_rat": [1] } }""", "there is no setting training.learning_rat")]
     [InlineData("""{ "grid": { "learning_rate": [1] } }""", "there is no setting learning_rate")]
     [InlineData("""{ "grid": { "training.learning_rate": [99] } }""", "allowed is")]
     [InlineData("""{ "grid": { "training.learning_rate": ["high"] } }""", "allowed is")]
     [InlineData("""{ "grid": { "training.epochs": [1.5] } }""", "a whole number")]
-    [InlineData("""{ "list": [ {} ], "seeds": [1, 1] }""", "stands twice")]
-    [InlineData("""{ "list": [ {} ], "seeds": [] }""", "no list of whole numbers")]
+    [InlineData("""{ "list": [ {} ], "seeds": [1, 1] }""", "contains a seed twice")]
+    [InlineData("""{ "list": [ {} ], "seeds": [] }""", "must be an array of whole numbers")]
     [InlineData("""{ "list": [ {} ], "seeds": [1.5] }""", "a seed is 1.5")]
     [InlineData("""{ "list": [ {} ], "pictures": 3 }""", "pictures is 3")]
     [InlineData("""{ "list": [ {} ], "recipe": "lessen" }""", "lessen")]
@@ -99,13 +99,13 @@ public class SweepSpecificationTests
         """{ "random": { "trials": 1, "settings": { "network.dropout": { "low": 0, "high": 1, "logarithmic": true } } } }""",
         "above 0"
     )]
-    [InlineData("""{ "list": [ {} ], "halving": 3 }""", "halving holds epochs")]
-    [InlineData("""{ "list": [ {} ], "halving": { "factor": 3 } }""", "halving holds epochs")]
-    [InlineData("""{ "list": [ {} ], "halving": { "epochs": 1, "rate": 3 } }""", "halving holds epochs")]
+    [InlineData("""{ "list": [ {} ], "halving": 3 }""", "halving must have epochs")]
+    [InlineData("""{ "list": [ {} ], "halving": { "factor": 3 } }""", "halving must have epochs")]
+    [InlineData("""{ "list": [ {} ], "halving": { "epochs": 1, "rate": 3 } }""", "halving must have epochs")]
     [InlineData("""{ "list": [ {} ], "halving": { "epochs": 0 } }""", "halving: epochs is 0")]
     [InlineData("""{ "list": [ {} ], "halving": { "epochs": 1, "factor": 1 } }""", "halving: factor is 1")]
     [InlineData("""{ "list": [ { "training.epochs": 4 } ], "halving": { "epochs": 4 } }""", "halving: epochs is 4")]
-    [InlineData("""{ "list": [ { "training.epochs": 1 } ], "halving": { "epochs": 1 } }""", "2 epochs at least")]
+    [InlineData("""{ "list": [ { "training.epochs": 1 } ], "halving": { "epochs": 1 } }""", "at least 2 epochs")]
     [InlineData(
         """{ "grid": { "training.epochs": [4, 8] }, "halving": { "epochs": 1 } }""",
         "training.epochs differs (4 to 8)"

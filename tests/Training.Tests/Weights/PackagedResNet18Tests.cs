@@ -20,7 +20,7 @@ public class PackagedResNet18Tests
         using var package = PackagedResNet18.Open();
         using var network = Make(package);
         Assert.Contains(
-            "import proved on 8 pictures",
+            "import verified on 8 pictures",
             package.LoadInto(network, Classes, DrawnLarge()),
             StringComparison.Ordinal
         );
@@ -37,7 +37,7 @@ public class PackagedResNet18Tests
         using var package = PackagedResNet18.Open();
         using var network = Make(package);
         Assert.Contains(
-            $"import proved on {proved} pictures",
+            $"import verified on {proved} pictures",
             package.LoadInto(network, Classes, DrawnLarge(side)),
             StringComparison.Ordinal
         );

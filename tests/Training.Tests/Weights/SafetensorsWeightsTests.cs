@@ -42,7 +42,7 @@ public class SafetensorsWeightsTests
         var before = other.state_dict()["classifier.3.weight"].clone();
         using var weights = PretrainedWeights.Open(folder["w.safetensors"]);
         Assert.Contains(
-            "it tells 1,000 classes apart, the pictures have 4, so the classifier is new",
+            "it has 1,000 classes, but the pictures have 4, so the classifier is new",
             weights.LoadInto(other, Names, null),
             StringComparison.Ordinal
         );
@@ -69,7 +69,7 @@ public class SafetensorsWeightsTests
         using var weights = PretrainedWeights.Open(folder["w.safetensors"]);
         var message = Assert.Throws<UserException>(() => weights.LoadInto(network, Names, null)).Message;
         Assert.Contains("missing features.0.0.weight;", message, StringComparison.Ordinal);
-        Assert.Contains("surplus stranger.weight;", message, StringComparison.Ordinal);
+        Assert.Contains("unexpected stranger.weight;", message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -123,7 +123,7 @@ public class SafetensorsWeightsTests
         using var reopened = PretrainedWeights.Open(weights.Origin);
         using var other = Written(folder["w.safetensors"], Options);
         Assert.Contains(
-            "started from",
+            "from which this run started",
             Assert.Throws<UserException>(() => PretrainedWeights.Open(weights.Origin)).Message,
             StringComparison.Ordinal
         );

@@ -1,11 +1,11 @@
-// Activations, element by element. Where ONNX has no operator before opset 20, or ONNX Runtime no kernel for float64,
-// the formula is written out; ONNX Runtime fuses some of them again. float16 and bfloat16 are computed in float32 and
-// rounded once.
+// Elementwise activations. If ONNX has no operator before opset 20, or ONNX Runtime no kernel for float64, the formula
+// is written out; ONNX Runtime fuses some of them again. float16 and bfloat16 are computed in float32 and rounded
+// once.
 //   GELU      x/2 (1 + erf(x / sqrt 2));  tanh form: x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
 //   SiLU      x sigmoid(x)          Mish      x tanh(softplus(x))        LogSigmoid  min(x, 0) - log1p(exp(-|x|))
 //   Softplus  log1p(exp(beta x)) / beta, and x itself where beta x > threshold
 //   ELU       x, and alpha expm1(x) below zero; SELU, CELU with other factors
-//   RReLU     in eval mode a leaky ReLU of slope (lower + upper) / 2
+//   RReLU     in eval mode a leaky ReLU with slope (lower + upper) / 2
 using TorchBridge.Export.Capture;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -14,18 +14,18 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Lowering.Families;
 
 /// <summary>
-/// Lowers activations: ReLU and its kin, the sigmoid family, GELU, softmax, and those that gate or shrink.
+/// Lowers activations: the ReLU family, the sigmoid family, GELU, softmax, and gating and shrinking functions.
 /// </summary>
 internal static class Activations
 {
-    /// <summary>Below zero SELU is scale alpha expm1(x); both numbers of Klambauer et al. 2017.</summary>
+    /// <summary>Below zero, SELU is scale alpha expm1(x); both constants are from Klambauer et al. 2017.</summary>
     private const double SeluAlpha = 1.6732632423543772848170429916717;
 
     /// <summary>See <see cref="SeluAlpha"/>.</summary>
     private const double SeluScale = 1.0507009873554804934193349852946;
 
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         Both<ReLU>(table, "relu", "Relu; Max", Relu);
@@ -80,8 +80,8 @@ internal static class Activations
         Both<Softmax2d>(table, "softmax2d", "Softmax", c => Softmax(c, "Softmax", -3));
     }
 
-    /// <summary>x/2 (1 + erf(x / sqrt 2)), which feed-forward layers of transformers use too.</summary>
-    /// <param name="c">Where the nodes are written.</param>
+    /// <summary>x/2 (1 + erf(x / sqrt 2)), also used by the feed-forward layers of transformers.</summary>
+    /// <param name="c">Receives the nodes.</param>
     /// <param name="value">Any floating-point value.</param>
     public static GraphValue GeluExact(LoweringContext c, GraphValue value)
     {
@@ -96,12 +96,12 @@ internal static class Activations
             ? x.Apply("Softplus")
             : x.Max(x.Number(0)) + SpecialFunctions.Log1p((-x.Abs()).Apply("Exp"));
 
-    /// <summary>Enters one rule for a module and the function of the same meaning.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds one rule for a module and the equivalent function.</summary>
+    /// <param name="table">The table to extend.</param>
     /// <param name="operation">The function's name in TorchSharp.</param>
     /// <param name="onnx">Operators that it becomes, for the document.</param>
-    /// <param name="rule">Writes the nodes of either.</param>
-    /// <param name="options">Options that the rule honours, for the document.</param>
+    /// <param name="rule">Adds the nodes of either.</param>
+    /// <param name="options">Options that the rule supports, for the document.</param>
     private static void Both<TModule>(
         OperatorTable table,
         string operation,
@@ -118,10 +118,10 @@ internal static class Activations
     /// <summary>The argument, in the dtype in which it is computed.</summary>
     private static Formula X(LoweringContext c) => Pointwise.X(c);
 
-    /// <summary>A number of the module, or of the function's arguments.</summary>
+    /// <summary>A numeric option of the module, or argument of the function.</summary>
     /// <param name="c">The operation.</param>
     /// <param name="fallback">TorchSharp's default.</param>
-    /// <param name="name">Name of the module's field; a function may leave <c>_val</c> out of it.</param>
+    /// <param name="name">Name of the module's field; a function's argument may lack <c>_val</c>.</param>
     private static double Option(LoweringContext c, double fallback, string name) =>
         c.Module is not null
             ? ModuleFields.Double(c.Module, fallback, name)
@@ -131,7 +131,7 @@ internal static class Activations
     private static long Dim(LoweringContext c) =>
         c.Module is not null ? ModuleFields.Long(c.Module, -1, "dim") : c.Integer(-1, "dim", "dimension");
 
-    /// <summary>max(x, 0), of integers too.</summary>
+    /// <summary>max(x, 0), also for integers.</summary>
     private static void Relu(LoweringContext c)
     {
         var x = X(c);
@@ -139,11 +139,11 @@ internal static class Activations
     }
 
     /// <summary>
-    /// min(max(x, low), high): Clip for float32, whose NaN stays NaN as in TorchSharp.
+    /// min(max(x, low), high): Clip for float32, which preserves NaN like TorchSharp.
     /// </summary>
     /// <param name="c">The operation.</param>
-    /// <param name="low">The smallest result.</param>
-    /// <param name="high">The largest result, not below <paramref name="low"/>.</param>
+    /// <param name="low">The lower limit.</param>
+    /// <param name="high">The upper limit, not below <paramref name="low"/>.</param>
     private static void Clamped(LoweringContext c, double low, double high)
     {
         var x = X(c);
@@ -184,13 +184,14 @@ internal static class Activations
         Exponential(c, "Celu", alpha, 1, 1 / alpha, ("alpha", (float)alpha));
     }
 
-    /// <summary>scale x above zero, scale alpha expm1(inner x) below; the operator is for float32.</summary>
+    /// <summary>scale x above zero, scale alpha expm1(inner x) below; the ONNX operator is used for
+    /// float32.</summary>
     /// <param name="c">The operation.</param>
-    /// <param name="onnx">ONNX's operator for float32; null where it has no such factors.</param>
+    /// <param name="onnx">ONNX's operator for float32; null if it does not support these factors.</param>
     /// <param name="alpha">Factor below zero.</param>
-    /// <param name="scale">Factor of everything.</param>
+    /// <param name="scale">Factor of the whole result.</param>
     /// <param name="inner">Factor of the exponent.</param>
-    /// <param name="attributes">Of ONNX's operator.</param>
+    /// <param name="attributes">Attributes of ONNX's operator.</param>
     private static void Exponential(
         LoweringContext c,
         string? onnx,
@@ -228,8 +229,8 @@ internal static class Activations
     /// </summary>
     /// <param name="c">The operation.</param>
     /// <param name="onnx">ONNX's operator.</param>
-    /// <param name="function">The same as a formula.</param>
-    /// <param name="attributes">Of ONNX's operator.</param>
+    /// <param name="function">The equivalent formula.</param>
+    /// <param name="attributes">Attributes of ONNX's operator.</param>
     private static void HardSigmoid(
         LoweringContext c,
         string onnx,
@@ -242,7 +243,7 @@ internal static class Activations
     }
 
     /// <summary>
-    /// 0 between -lambda and lambda, x beyond; lambda rounded to the dtype, as TorchSharp compares.
+    /// 0 between -lambda and lambda, x beyond; lambda is rounded to the dtype, as in TorchSharp's comparison.
     /// </summary>
     private static void Hardshrink(LoweringContext c)
     {
@@ -251,19 +252,19 @@ internal static class Activations
         c.Result(Formula.Where((x >= -lambda) & (x <= lambda), 0, x).Value);
     }
 
-    /// <summary>x moved towards zero by lambda, 0 between; NaN stays NaN.</summary>
+    /// <summary>x moved towards zero by lambda, 0 between -lambda and lambda; NaN is preserved.</summary>
     private static void Softshrink(LoweringContext c)
     {
         var x = X(c);
         var lambda = Option(c, 0.5, "lambda");
-        // x 0 is NaN where x is, and else zero.
+        // x * 0 is NaN if x is NaN, and otherwise zero.
         c.Result(Formula.Where(x > lambda, x - lambda, Formula.Where(x < -lambda, x + lambda, x * 0)).Value);
     }
 
     /// <summary>x / (1 + |x|).</summary>
     private static void Softsign(LoweringContext c)
     {
-        // TorchSharp adds in the argument's dtype, rounded, and divides then.
+        // TorchSharp rounds the sum to the argument's dtype before it divides.
         var x = new Formula(c, c.Tensor());
         var type = Kernels.Wide(c.ResultType());
         c.Result((x.To(type) / (x.Abs() + 1).To(type)).Value);
@@ -278,12 +279,12 @@ internal static class Activations
     }
 
     /// <summary>
-    /// softmax, softmin or log softmax along an axis; of a tensor without axes too.
+    /// softmax, softmin or log softmax along an axis; also for a tensor without axes.
     /// </summary>
     /// <param name="c">The operation.</param>
     /// <param name="onnx">Softmax or LogSoftmax.</param>
-    /// <param name="axis">Possibly negative.</param>
-    /// <param name="negate">Whether the argument's sign is turned first: softmin.</param>
+    /// <param name="axis">The axis; negative values count from the end.</param>
+    /// <param name="negate">Whether to negate the argument first, for softmin.</param>
     private static void Softmax(LoweringContext c, string onnx, long axis, bool negate = false)
     {
         var logits = negate ? -X(c) : X(c);
@@ -297,21 +298,21 @@ internal static class Activations
     }
 
     /// <summary>The logarithm of the softmax.</summary>
-    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="c">Receives the nodes.</param>
     /// <param name="value">Floating-point values of rank 1 or more.</param>
-    /// <param name="axis">From the front.</param>
+    /// <param name="axis">Axis, from 0.</param>
     public static GraphValue LogSoftmax(LoweringContext c, GraphValue value, long axis)
     {
         if (value.Type != ScalarType.Float64)
             return c.Like("LogSoftmax", [value], ("axis", axis));
-        // ONNX Runtime's operator for float64 gives -infinity beside NaN and infinities.
+        // ONNX Runtime's operator for float64 returns -infinity if there are NaN or infinities.
         var below = new Formula(c, value) - new Formula(c, Reductions.Extreme(c, "Max", value, [axis], keep: true));
         var sum = new Formula(c, Reductions.Reduce(c, "ReduceSum", below.Apply("Exp").Value, [axis], keep: true));
         return (below - sum.Apply("Log")).Value;
     }
 
     /// <summary>
-    /// GELU, exact or by the hyperbolic tangent, as the module or the argument <c>approximate</c> says.
+    /// GELU, exact or approximated by the hyperbolic tangent, depending on the option <c>approximate</c>.
     /// </summary>
     private static void Gelu(LoweringContext c)
     {
@@ -337,7 +338,7 @@ internal static class Activations
             threshold = Option(c, 20, "threshold");
         var scaled = beta == 1 ? x : x * beta;
         var soft = beta == 1 ? Softplus(scaled) : Softplus(scaled) / beta;
-        // Beyond 20 the two differ by 2e-9: nothing in float32.
+        // Beyond 20 the two differ by 2e-9, which is below the precision of float32.
         c.Result(
             threshold < 20 || x.Type == ScalarType.Float64
                 ? Formula.Where(scaled > threshold, x, soft).Value
@@ -355,7 +356,8 @@ internal static class Activations
     }
 
     /// <summary>
-    /// min(max(x, min_val), max_val); refused without inplace, which TorchSharp 0.107 leaves unchanged.
+    /// min(max(x, min_val), max_val); refused without inplace, because TorchSharp 0.107 then returns its input
+    /// unchanged.
     /// </summary>
     private static void Hardtanh(LoweringContext c)
     {
@@ -364,8 +366,8 @@ internal static class Activations
             : c.Method.Name.EndsWith('_') || c.Flag(false, "inplace");
         if (!inPlace)
             throw c.Refuse(
-                "TorchSharp 0.107's hardtanh without inplace gives its input back unchanged. Use "
-                    + "inplace: true, or clamp, which do what is meant"
+                "TorchSharp 0.107's hardtanh without inplace returns its input unchanged. Use "
+                    + "inplace: true, or clamp"
             );
         Clamped(c, Option(c, -1, "min_val"), Option(c, 1, "max_val"));
     }
@@ -375,7 +377,7 @@ internal static class Activations
     {
         var input = X(c);
         var axis = c.Axis(Dim(c), input.Value.Rank);
-        var half = c.FixedResultSize(0, (int)axis) ?? throw c.RefuseFree($"the axis that is halved ({axis})");
+        var half = c.FixedResultSize(0, (int)axis) ?? throw c.RefuseFree($"the axis that is split in two ({axis})");
         var parts = c.Nodes(
             "Split",
             [(input.Type, input.Value.Rank), (input.Type, input.Value.Rank)],
@@ -389,10 +391,10 @@ internal static class Activations
     /// x above zero, a learned slope times x below; one slope for all, or one per channel.
     /// </summary>
     /// <param name="c">The operation.</param>
-    /// <param name="weight">The slopes: one, or [C] for axis 1.</param>
+    /// <param name="weight">The slopes: a single one, or [C] along axis 1.</param>
     private static void PRelu(LoweringContext c, GraphValue weight)
     {
-        // One slope a channel, axis 1: [C] becomes [C, 1, ...] to broadcast over the rest.
+        // One slope per channel (axis 1): [C] becomes [C, 1, ...] to broadcast over the other axes.
         var input = X(c);
         var slope = c.Cast(
             input.Value.Rank > 2 && weight.Rank == 1

@@ -1,10 +1,10 @@
 // Arithmetic with broadcasting and scalars. The result's dtype is TorchSharp's; operands are cast to it before the
 // node, as type promotion does, float16 and bfloat16 to float32. A scalar becomes a rank-0 initializer of that dtype.
-//   fmod          x - trunc(x / y) y, the sign of x
-//   remainder     r = fmod(x, y), and r + y where r has the other sign than y
-//   floor_divide  (x - r) / y with that r, rounded to the whole number it is but for the rounding; floor(x / y) is
-// another number: 1 // 0.1 is 9
-//   lerp          from the nearer end, so that an infinite end stays
+//   fmod          x - trunc(x / y) y, with the sign of x
+//   remainder     r = fmod(x, y), and r + y if the signs of r and y differ
+//   floor_divide  (x - r) / y with that r, rounded to the nearest integer; floor(x / y) would be another number:
+//                 1 // 0.1 is 9
+//   lerp          from the nearer end, so that an infinite end is preserved
 using TorchBridge.Export.Capture;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -12,12 +12,12 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Lowering.Families;
 
 /// <summary>
-/// Lowers arithmetic of two operands with broadcasting and type promotion, and what is made of it.
+/// Lowers binary arithmetic with broadcasting and type promotion, and operations composed of it.
 /// </summary>
 internal static class Arithmetic
 {
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         table.Operation("add", "Add (Mul); Or", c => WithAlpha(c, "Add"), "alpha");
@@ -61,7 +61,7 @@ internal static class Arithmetic
         table.Operation("as_tensor", "(constant)", AsTensor);
     }
 
-    /// <summary>The two operands of a binary operation, of a type.</summary>
+    /// <summary>The two operands of a binary operation, cast to a dtype.</summary>
     /// <param name="c">The operation.</param>
     /// <param name="type">The dtype that both are cast to.</param>
     public static (GraphValue Left, GraphValue Right) Operands(LoweringContext c, ScalarType type)
@@ -70,7 +70,7 @@ internal static class Arithmetic
         return (c.Operand(operands[0], type), c.Operand(operands[1], type));
     }
 
-    /// <summary>The two operands, tensors or numbers, in their order.</summary>
+    /// <summary>The two operands, tensors or numbers, in order.</summary>
     private static object?[] Two(LoweringContext c)
     {
         object?[] operands =
@@ -81,19 +81,19 @@ internal static class Arithmetic
                 )
                 .Take(2),
         ];
-        return operands.Length == 2 ? operands : throw c.Refuse("two operands are needed, tensors or numbers");
+        return operands.Length == 2 ? operands : throw c.Refuse("it needs two operands, tensors or numbers");
     }
 
-    /// <summary>The remainder of the sign of the dividend.</summary>
+    /// <summary>The remainder with the sign of the dividend.</summary>
     /// <param name="x">The dividend.</param>
     /// <param name="y">The divisor.</param>
     public static Formula FMod(Formula x, Formula y) => x.IsFloat ? x.Binary("Mod", y, ("fmod", 1L)) : x - x / y * y;
 
-    /// <summary>Operands are rounded to the result's dtype first; for products and quotients in float16 and bfloat16
-    /// numbers are not, in TorchSharp neither.</summary>
+    /// <summary>Applies a binary function. Operands are rounded to the result's dtype first, except numbers in
+    /// products and quotients of float16 and bfloat16, as in TorchSharp.</summary>
     /// <param name="c">The operation.</param>
-    /// <param name="function">Joins both operands, which are in the dtype of the computation.</param>
-    /// <param name="exactNumbers">Whether numbers, and tensors without axes, skip the rounding to the result's
+    /// <param name="function">Combines the operands, which have the dtype of the computation.</param>
+    /// <param name="exactNumbers">Whether numbers, and tensors without axes, are not rounded to the result's
     /// dtype.</param>
     private static GraphValue Apply(
         LoweringContext c,
@@ -112,7 +112,7 @@ internal static class Arithmetic
         return function(Wide(operands[0]), Wide(operands[1])).Value;
     }
 
-    /// <summary>a + alpha b, or a - alpha b; of booleans the logical or.</summary>
+    /// <summary>a + alpha b, or a - alpha b; for booleans the logical OR.</summary>
     private static void WithAlpha(LoweringContext c, string onnx)
     {
         var alpha = c.Number(1, "alpha");
@@ -122,7 +122,7 @@ internal static class Arithmetic
             );
         if (onnx == "Sub" && Two(c)[0] is not ValueRef && !is_floating_point(c.Tensor().Type))
         {
-            // TorchSharp negates the tensor, in its own dtype, and adds the number: integers wrap.
+            // TorchSharp negates the tensor in its own dtype and then adds the number, so integers wrap.
             var negated = -new Formula(c, c.Tensor());
             var type = Kernels.Wide(c.ResultType());
             c.Result((negated.To(type) + new Formula(c, c.Operand(Two(c)[0], c.ResultType())).To(type)).Value);
@@ -133,7 +133,7 @@ internal static class Arithmetic
     }
 
     /// <summary>
-    /// a / b, rounded towards minus infinity or zero where rounding_mode asks for it.
+    /// a / b, rounded towards minus infinity or zero if rounding_mode says so.
     /// </summary>
     private static void Divide(LoweringContext c)
     {
@@ -148,13 +148,15 @@ internal static class Arithmetic
                     (a, b) => a.IsFloat ? SpecialFunctions.Truncate(Rounded(c, a / b)) : a / b,
                     exactNumbers: true
                 ),
-                var other => throw c.Refuse($"rounding_mode '{other}' is not known; None, floor and trunc are"),
+                var other => throw c.Refuse(
+                    $"rounding_mode '{other}' is not supported; supported are None, floor and trunc"
+                ),
             }
         );
     }
 
-    /// <summary>The quotient of two tensors is rounded to float16 or bfloat16 before it is truncated, that by a
-    /// number is not.</summary>
+    /// <summary>Rounds the quotient of two tensors to float16 or bfloat16 before it is truncated; a quotient by a
+    /// number is not rounded.</summary>
     private static Formula Rounded(LoweringContext c, Formula quotient) =>
         c.Tensors() is [_, { Rank: > 0 }] ? quotient.To(c.ResultType()).To(quotient.Type) : quotient;
 
@@ -171,11 +173,11 @@ internal static class Arithmetic
         var exact = Formula.Where(other, quotient - 1, quotient);
         var floor = exact.Apply("Floor");
         var whole = Formula.Where(exact - floor > 0.5, floor + 1, floor);
-        // A zero has the sign of the quotient; a division by zero is what IEEE says.
+        // A zero has the sign of the quotient; a division by zero follows IEEE 754.
         return Formula.Where(y.EqualTo(0), x / y, Formula.Where(exact.EqualTo(0), x / y * 0, whole));
     }
 
-    /// <summary>The remainder of the sign of the divisor.</summary>
+    /// <summary>The remainder with the sign of the divisor.</summary>
     private static Formula Remainder(Formula x, Formula y)
     {
         if (!x.IsFloat)
@@ -184,18 +186,18 @@ internal static class Arithmetic
         return Formula.Where(!rest.EqualTo(0) & ((y < 0) ^ (rest < 0)), rest + y, rest);
     }
 
-    /// <summary>fmax and fmin: where one operand is NaN, the other.</summary>
+    /// <summary>fmax and fmin: if one operand is NaN, the other one.</summary>
     /// <param name="a">The first operand.</param>
     /// <param name="b">The second operand.</param>
-    /// <param name="result">The larger or smaller of the two, right where neither is NaN.</param>
+    /// <param name="result">The maximum or minimum of the two, valid if neither is NaN.</param>
     private static Formula Present(Formula a, Formula b, Formula result) =>
         a.IsFloat ? Formula.Where(a.IsNan(), b, Formula.Where(b.IsNan(), a, result)) : result;
 
     /// <summary>The angle of (x, y) in all four quadrants, with the signs of zeros.</summary>
     private static Formula Atan2(Formula y, Formula x)
     {
-        // The angle of (|x|, |y|), which is a quarter turn at most, mirrored by the signs of x and y, also of their
-        // zeros.
+        // The angle of (|x|, |y|), at most a quarter turn, mirrored according to the signs of x and y, including
+        // signed zeros.
         var (up, right) = (y.Abs(), x.Abs());
         var ratio = Formula.Where(up.EqualTo(right), Formula.Where(up.EqualTo(0), up, up.Number(1)), up / right);
         var angle = SpecialFunctions.Atan(ratio);
@@ -219,11 +221,11 @@ internal static class Arithmetic
     }
 
     /// <summary>
-    /// log(exp(a) + exp(b)) to a base: the larger, plus log1p of the power of the difference.
+    /// log(exp(a) + exp(b)) to a base: the larger operand, plus log1p of the base to the power of the difference.
     /// </summary>
-    /// <param name="a">A logarithm to the base.</param>
-    /// <param name="b">Another one.</param>
-    /// <param name="power">The base to a power.</param>
+    /// <param name="a">The first logarithm to the base.</param>
+    /// <param name="b">The second logarithm to the base.</param>
+    /// <param name="power">Raises the base to a power.</param>
     /// <param name="unit">Natural logarithm of the base.</param>
     private static Formula LogAddExp(Formula a, Formula b, Func<Formula, Formula> power, double unit)
     {
@@ -232,12 +234,12 @@ internal static class Arithmetic
         return Formula.Where(a.EqualTo(b) & a.IsInfinite(), a, sum);
     }
 
-    /// <summary>x log(y), which is 0 where x is 0, and NaN where y is.</summary>
+    /// <summary>x log(y), which is 0 if x is 0, and NaN if y is NaN.</summary>
     private static Formula TimesLogarithm(Formula x, Formula y, Formula logarithm) =>
         Formula.Where(y.IsNan(), double.NaN, Formula.Where(x.EqualTo(0), 0, x * logarithm));
 
     /// <summary>
-    /// x^y: squares and roots by their own operators, integers by repeated squaring.
+    /// x^y: squares and roots with dedicated operators, integers by repeated squaring.
     /// </summary>
     private static GraphValue Power(LoweringContext c)
     {
@@ -253,8 +255,8 @@ internal static class Arithmetic
             0L or 0.0 => Ones(x).Value,
             1L or 1.0 => x.Value,
             2L or 2.0 or 3L or 3.0 => x.Binary("Pow", exponent).Value,
-            // libtorch takes roots and reciprocals for these but in float16; of minus zero and minus infinity the sign
-            // differs.
+            // libtorch uses roots and reciprocals for these exponents, except in float16; the sign for minus zero and
+            // minus infinity differs.
             0.5 or -0.5 when c.ResultType() == ScalarType.Float16 => x.Binary("Pow", exponent).Value,
             0.5 => x.Apply("Sqrt").Value,
             -0.5 => x.Apply("Sqrt").Apply("Reciprocal").Value,
@@ -264,7 +266,7 @@ internal static class Arithmetic
         };
     }
 
-    /// <summary>An integer power that wraps as integers do; ONNX Runtime's Pow goes through float64.</summary>
+    /// <summary>An integer power that wraps around; ONNX Runtime's Pow goes through float64.</summary>
     private static Formula Repeated(Formula x, long exponent)
     {
         Formula? result = null;
@@ -281,7 +283,7 @@ internal static class Arithmetic
 
     private static Formula Power(Formula x, Formula exponent)
     {
-        // Bit by bit: the powers of x by 1, 2, 4 … that the exponent has.
+        // Bit by bit: multiplies the powers x^1, x^2, x^4 … whose bits are set in the exponent.
         var bits = x.Type switch
         {
             ScalarType.Int64 => 63,
@@ -301,13 +303,13 @@ internal static class Arithmetic
 
         if (x.Type == ScalarType.Byte)
             return result;
-        // Of negative powers only those of 1 and -1 are whole.
+        // Only 1 and -1 have integer values for negative powers.
         var odd = !(exponent - exponent / 2 * 2).EqualTo(0);
         var ofOne = Formula.Where(x.EqualTo(1) | (x.EqualTo(-1) & !odd), 1, Formula.Where(x.EqualTo(-1), x, 0));
         return Formula.Where(exponent < 0, ofOne, result);
     }
 
-    /// <summary>Ones of the shape of a value.</summary>
+    /// <summary>Ones in the shape of a value.</summary>
     private static Formula Ones(Formula x) => Formula.Where(x.EqualTo(x), x.Number(1), x.Number(1));
 
     /// <summary>start + weight (end - start), from the nearer end.</summary>
@@ -328,7 +330,7 @@ internal static class Arithmetic
         c.Result((tensors[0] + function(value == 1 ? tensors[1] : tensors[1] * value, tensors[2])).Value);
     }
 
-    /// <summary>A tensor of numbers that stand in forward: a constant.</summary>
+    /// <summary>A tensor of literal numbers in forward: a constant.</summary>
     private static void AsTensor(LoweringContext c)
     {
         var type = c.ResultType();
@@ -339,7 +341,7 @@ internal static class Arithmetic
         }
 
         if (list.Any(item => item is not (long or double or bool)))
-            throw c.Refuse("its numbers follow a free axis; use torch.arange, or stack tensors");
+            throw c.Refuse("its numbers depend on a free axis; use torch.arange, or stack tensors");
         using var scope = NewDisposeScope();
         using var numbers =
             is_floating_point(type) || list.Any(item => item is double)

@@ -1,9 +1,9 @@
-// Attention. softmax(q k^T / sqrt(d) + mask) v, per head; sequences are [L, N, E] as TorchSharp's modules have them.
+// Attention: softmax(q k^T / sqrt(d) + mask) v, per head; sequences are [L, N, E] as in TorchSharp's modules.
 //   encoder layer  x = norm1(x + attention(x)); x = norm2(x + linear2(act(linear1(x))))
-// decoder layer  x = norm1(x + attention(x)); x = norm2(x + attention(x, memory)); x = norm3(x + feed-forward(x))
-// Masks: key_padding_mask true means "leave out"; attn_mask is added to the scores, a boolean one too, as libtorch's
-// C++ modules do (true is + 1 there, where Python leaves out); in scaled_dot_product_attention a boolean true means
-// "take part". Source: Vaswani et al. 2017.
+//   decoder layer  x = norm1(x + attention(x)); x = norm2(x + attention(x, memory)); x = norm3(x + feed-forward(x))
+// Masks: in key_padding_mask, true means "ignore". attn_mask is added to the scores, even a boolean one, as libtorch's
+// C++ modules do (true adds 1 there, whereas Python ignores the position). In scaled_dot_product_attention, a boolean
+// true means "take part". Source: Vaswani et al. 2017.
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -12,12 +12,12 @@ namespace TorchBridge.Export.Lowering.Families;
 
 /// <summary>
 /// Lowers scaled dot-product attention, multi-head attention, and TorchSharp's transformer modules, whose weights are
-/// native.
+/// kept in native code.
 /// </summary>
 internal static class Attention
 {
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         table.Operation(
@@ -59,13 +59,13 @@ internal static class Attention
     }
 
     /// <summary>
-    /// softmax(q k^T / sqrt(d) + mask) v over the last two axes; a boolean mask says who takes part, is_causal masks
-    /// what comes later.
+    /// softmax(q k^T / sqrt(d) + mask) v over the last two axes; a boolean mask selects the positions that take part,
+    /// and is_causal masks later positions.
     /// </summary>
     private static void ScaledDotProduct(LoweringContext c)
     {
         if (c.Number(0, "p") != 0)
-            throw c.Refuse("it drops out at inference too; pass p: 0 in eval mode");
+            throw c.Refuse("it would apply dropout at inference too; pass p: 0 in eval mode");
         var type = Kernels.Wide(c.ResultType());
         var (q, k, v) = (c.Cast(c.Tensor(), type), c.Cast(c.Tensor(1), type), c.Cast(c.Tensor(2), type));
         var width = c.FixedSize(c.Tensor(), q.Rank - 1) ?? throw c.RefuseFree("the feature axis");
@@ -98,7 +98,7 @@ internal static class Attention
             mask.Type == ScalarType.Bool
                 ? Formula.Where(new Formula(c, mask), scores, double.NegativeInfinity)
                 : scores + new Formula(c, mask).To(type);
-        // A row that attends to nothing gives 0.
+        // The result of a row that attends to nothing is 0.
         var hidden = scores.EqualTo(double.NegativeInfinity).To(ScalarType.Byte);
         var nothing = new Formula(
             c,
@@ -111,12 +111,12 @@ internal static class Attention
         c.Result(c.Node("MatMul", type, c.ResultRank(), [weights.Value, v]));
     }
 
-    /// <summary>A product with a number. In float64 with a vector of it, because ONNX Runtime merges a number into
-    /// MatMul as float32.</summary>
-    /// <param name="c">Where the nodes are written.</param>
+    /// <summary>Multiplies by a number; in float64 by a vector with that number, because ONNX Runtime fuses a scalar
+    /// into MatMul as float32.</summary>
+    /// <param name="c">Receives the nodes.</param>
     /// <param name="x">Floating-point values.</param>
     /// <param name="number">The factor.</param>
-    /// <param name="width">Size of the last axis; with 1 a vector would be a number again.</param>
+    /// <param name="width">Size of the last axis; with size 1, a vector would count as a scalar again.</param>
     private static GraphValue ScaledBy(LoweringContext c, GraphValue x, double number, long width)
     {
         using var scope = NewDisposeScope();
@@ -126,7 +126,7 @@ internal static class Attention
     }
 
     /// <summary>a b^T over the last two axes.</summary>
-    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="c">Receives the nodes.</param>
     /// <param name="a">[..., n, k]</param>
     /// <param name="b">[..., m, k]</param>
     /// <returns>[..., n, m]</returns>
@@ -139,30 +139,30 @@ internal static class Attention
 
     // ---- the parts -----------------------------------------------------------------------------------------------------------
 
-    /// <summary>Weights of a native module below a prefix, and the writer of nodes.</summary>
+    /// <summary>Weights of a native module below a prefix, with the context that receives the nodes.</summary>
     private sealed class Part(LoweringContext c, Dictionary<string, Tensor> weights, string prefix)
     {
-        /// <summary>Where the nodes are written.</summary>
+        /// <summary>Receives the nodes.</summary>
         public LoweringContext Context => c;
 
         /// <summary>The module's own tensor.</summary>
-        /// <param name="name">Below this part's prefix.</param>
+        /// <param name="name">Name of the tensor, relative to this part's prefix.</param>
         public Tensor Raw(string name) => weights[prefix + name];
 
         /// <summary>Whether the module has such a tensor.</summary>
-        /// <param name="name">Below this part's prefix.</param>
+        /// <param name="name">Name of the tensor, relative to this part's prefix.</param>
         public bool Has(string name) => weights.ContainsKey(prefix + name);
 
-        /// <summary>The weights below a further prefix.</summary>
-        /// <param name="name">Of the child.</param>
+        /// <summary>The weights of a child.</summary>
+        /// <param name="name">Name of the child.</param>
         public Part Sub(string name) => new(c, weights, $"{prefix}{name}.");
 
-        /// <summary>An initializer of the module's own tensor.</summary>
-        /// <param name="name">Below this part's prefix.</param>
+        /// <summary>An initializer for the module's own tensor.</summary>
+        /// <param name="name">Name of the tensor, relative to this part's prefix.</param>
         public GraphValue Weight(string name) => c.Parameter(weights[prefix + name], prefix + name);
 
         /// <summary>x W^T + b.</summary>
-        /// <param name="x">Of rank 2 or more.</param>
+        /// <param name="x">Tensor of rank 2 or more.</param>
         /// <param name="weight">[out, in].</param>
         /// <param name="bias">[out], or null.</param>
         public GraphValue Linear(GraphValue x, GraphValue weight, GraphValue? bias)
@@ -172,14 +172,14 @@ internal static class Attention
         }
 
         /// <summary>x W^T + b with the weights of a child.</summary>
-        /// <param name="name">Of the child.</param>
-        /// <param name="x">Of rank 2 or more.</param>
+        /// <param name="name">Name of the child.</param>
+        /// <param name="x">Tensor of rank 2 or more.</param>
         public GraphValue Linear(string name, GraphValue x) =>
             Linear(x, Weight($"{name}.weight"), Has($"{name}.bias") ? Weight($"{name}.bias") : null);
 
         /// <summary>LayerNorm over the last axis, eps 1e-5, with the weights of a child.</summary>
-        /// <param name="name">Of the child.</param>
-        /// <param name="x">Any value of its width.</param>
+        /// <param name="name">Name of the child.</param>
+        /// <param name="x">A value with the norm's width.</param>
         public GraphValue Norm(string name, GraphValue x) =>
             c.Like(
                 "LayerNormalization",
@@ -190,7 +190,7 @@ internal static class Attention
 
         /// <summary>linear2(act(linear1(x))).</summary>
         /// <param name="x">[L, N, E].</param>
-        /// <param name="gelu">GELU, else ReLU.</param>
+        /// <param name="gelu">Whether to use GELU instead of ReLU.</param>
         public GraphValue FeedForward(GraphValue x, bool gelu)
         {
             var inner = Linear("linear1", x);
@@ -207,7 +207,7 @@ internal static class Attention
             ""
         );
 
-    /// <summary>Multi-head attention of [L, N, E] on [S, N, E].</summary>
+    /// <summary>Multi-head attention from [L, N, E] to [S, N, E].</summary>
     private static (GraphValue Output, GraphValue Weights) Attend(
         Part part,
         GraphValue query,
@@ -237,7 +237,10 @@ internal static class Attention
         {
             (k, v) = (AppendRow(context, k, part.Weight("bias_k")), AppendRow(context, v, part.Weight("bias_v")));
             if (keyPadding is not null || mask is not null)
-                throw context.Refuse("a mask has no column for what add_bias_kv appends; leave one of them out");
+                throw context.Refuse(
+                    "a mask cannot be combined with add_bias_kv, which appends a column that "
+                        + "the mask does not have; omit one of them"
+                );
         }
 
         // [L, N, E] to [N, heads, L, head]; 0 copies L and N.
@@ -318,13 +321,13 @@ internal static class Attention
         return c.Like("Concat", [x, c.Node("Expand", x.Type, 3, [row, shape])], ("axis", 0L));
     }
 
-    /// <summary>The layers of an encoder, one behind the other, each with the masks of its inputs.</summary>
+    /// <summary>The layers of an encoder in sequence, each with the masks of the inputs.</summary>
     /// <param name="c">The operation; its arguments hold the masks.</param>
     /// <param name="encoder">Weights of the encoder.</param>
-    /// <param name="count">Layers.</param>
-    /// <param name="value">[S, N, E] in, and so out.</param>
-    /// <param name="heads">Attention heads.</param>
-    /// <param name="gelu">Whether the feed-forward part has GELU; else ReLU.</param>
+    /// <param name="count">Number of layers.</param>
+    /// <param name="value">The input, [S, N, E], which is also the shape of the output.</param>
+    /// <param name="heads">Number of attention heads.</param>
+    /// <param name="gelu">Whether the feed-forward part uses GELU instead of ReLU.</param>
     private static GraphValue EncoderLayers(
         LoweringContext c,
         Part encoder,
@@ -343,10 +346,10 @@ internal static class Attention
     /// <summary>x = norm1(x + attention(x)); x = norm2(x + feed-forward(x)).</summary>
     /// <param name="part">Weights of the layer.</param>
     /// <param name="x">[S, N, E]</param>
-    /// <param name="heads">Attention heads.</param>
-    /// <param name="gelu">Whether the feed-forward part has GELU; else ReLU.</param>
+    /// <param name="heads">Number of attention heads.</param>
+    /// <param name="gelu">Whether the feed-forward part uses GELU instead of ReLU.</param>
     /// <param name="mask">Added to the scores; null for none.</param>
-    /// <param name="padding">Keys that nothing attends to; null for none.</param>
+    /// <param name="padding">Mask of the keys to ignore; null for none.</param>
     private static GraphValue EncoderLayer(
         Part part,
         GraphValue x,
@@ -369,13 +372,13 @@ internal static class Attention
     /// </summary>
     /// <param name="part">Weights of the layer.</param>
     /// <param name="x">[T, N, E], the target.</param>
-    /// <param name="memory">[S, N, E], what the encoder gave.</param>
-    /// <param name="heads">Attention heads.</param>
-    /// <param name="gelu">Whether the feed-forward part has GELU; else ReLU.</param>
-    /// <param name="mask">Added to the scores among the target; null for none.</param>
+    /// <param name="memory">The output of the encoder, [S, N, E].</param>
+    /// <param name="heads">Number of attention heads.</param>
+    /// <param name="gelu">Whether the feed-forward part uses GELU instead of ReLU.</param>
+    /// <param name="mask">Added to the scores within the target; null for none.</param>
     /// <param name="memoryMask">Added to the scores of the memory; null for none.</param>
-    /// <param name="padding">Keys of the target that nothing attends to; null for none.</param>
-    /// <param name="memoryPadding">Keys of the memory that nothing attends to; null for none.</param>
+    /// <param name="padding">Mask of the target keys to ignore; null for none.</param>
+    /// <param name="memoryPadding">Mask of the memory keys to ignore; null for none.</param>
     private static GraphValue DecoderLayer(
         Part part,
         GraphValue x,
@@ -403,7 +406,7 @@ internal static class Attention
         return part.Norm("norm3", context.Like("Add", [x, part.FeedForward(x, gelu)]));
     }
 
-    /// <summary>Number of layers, by the names of their weights.</summary>
+    /// <summary>Number of layers, found from the names of their weights.</summary>
     private static int LayerCount(Part part)
     {
         var count = 0;
@@ -415,7 +418,7 @@ internal static class Attention
     // ---- the modules ---------------------------------------------------------------------------------------------------------
 
     /// <summary>
-    /// Numbers from -2 to 2, the same each time, to tell candidates of native options apart.
+    /// Reproducible numbers from -2 to 2, which distinguish the candidates for native options.
     /// </summary>
     private static Tensor Noise(params long[] shape)
     {
@@ -429,13 +432,13 @@ internal static class Attention
             .reshape(shape);
     }
 
-    /// <summary>Numbers of heads that a width may have.</summary>
+    /// <summary>The possible numbers of heads for a width.</summary>
     private static IEnumerable<long> Divisors(long number) =>
         Enumerable.Range(1, (int)number).Select(n => (long)n).Where(n => number % n == 0);
 
     /// <summary>
-    /// Finds what TorchSharp keeps in native code, by building each candidate with these weights; what the caller
-    /// says comes first.
+    /// Finds options that TorchSharp keeps in native code by building each candidate with the module's weights;
+    /// options that the caller specifies take precedence.
     /// </summary>
     private static (long Heads, bool Gelu) HeadsAndActivation(
         LoweringContext c,
@@ -461,7 +464,7 @@ internal static class Attention
         return (found, kind == nn.Activations.GELU);
     }
 
-    /// <summary>MultiheadAttention, with the weights of attention as a second result.</summary>
+    /// <summary>MultiheadAttention, with the attention weights as a second result.</summary>
     private static void Multihead(LoweringContext c)
     {
         var part = Root(c);
@@ -490,7 +493,7 @@ internal static class Attention
                 twin => ((MultiheadAttention)twin).forward(q, k, v, null, false, null).Item1
             );
         if (zero)
-            throw c.Refuse("add_zero_attn appends a row of zeros, which has no lowering; make the module without it");
+            throw c.Refuse("add_zero_attn appends a row of zeros, which has no lowering; build the module without it");
         var (output, weights) = Attend(
             part,
             TensorArgument(c, "query"),
@@ -505,7 +508,7 @@ internal static class Attention
             c.Result(Reductions.Reduce(c, "ReduceMean", weights, [1], keep: false), 1);
     }
 
-    /// <summary>An argument that must be there.</summary>
+    /// <summary>A required tensor argument.</summary>
     private static GraphValue TensorArgument(LoweringContext c, string name) =>
         c.OptionalTensor(name) ?? throw c.Refuse($"{name} is missing");
 

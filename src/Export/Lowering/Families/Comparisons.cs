@@ -1,15 +1,15 @@
-// Comparison, logic and choice. Operands are brought to their common dtype first; the result is bool.
+// Comparison, logic and selection. Operands are cast to their common dtype first; the result is bool.
 using TorchBridge.Export.Capture;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
-/// <summary>Lowers comparisons, logic, bitwise operations, and choices by a mask.</summary>
+/// <summary>Lowers comparisons, logic, bitwise operations, and selection by a mask.</summary>
 internal static class Comparisons
 {
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         table.Operation("gt", "Greater", c => Compare(c, "Greater"));
@@ -42,8 +42,8 @@ internal static class Comparisons
         c.Result(negate ? c.Node("Not", ScalarType.Bool, c.ResultRank(), [result]) : result);
     }
 
-    /// <summary>What type promotion makes of the operands: tensors with axes before numbers, floats before integers
-    /// before booleans.</summary>
+    /// <summary>The dtype of the operands after type promotion: tensors with axes take precedence over numbers, and
+    /// floats over integers over booleans.</summary>
     private static ScalarType CommonType(LoweringContext c)
     {
         var tensors = c.Tensors();
@@ -57,7 +57,7 @@ internal static class Comparisons
             : ScalarType.Bool;
         if (tensors.Length < 2 && Kind(number) > Kind(type))
             type = number;
-        // ONNX Runtime compares booleans for equality only.
+        // ONNX Runtime can compare booleans only for equality.
         return type == ScalarType.Bool ? ScalarType.Int32 : type;
     }
 
@@ -69,7 +69,7 @@ internal static class Comparisons
         : is_floating_point(type) ? 2
         : 1;
 
-    /// <summary>And, or, exclusive or of whether elements are not zero.</summary>
+    /// <summary>Logical AND, OR or XOR of whether elements are non-zero.</summary>
     private static void Logic(LoweringContext c, string onnx)
     {
         var tensors = c.Tensors();
@@ -83,7 +83,7 @@ internal static class Comparisons
         );
     }
 
-    /// <summary>Bit by bit for integers, logical for booleans.</summary>
+    /// <summary>Bitwise for integers, logical for booleans.</summary>
     private static void Bitwise(LoweringContext c, string onnx)
     {
         var type = c.ResultType();
@@ -92,12 +92,12 @@ internal static class Comparisons
         c.Result(c.Node(type == ScalarType.Bool ? onnx : $"Bitwise{onnx}", type, c.ResultRank(), [left, right]));
     }
 
-    /// <summary>Refuses bitwise operations on integers where the opset has none.</summary>
+    /// <summary>Refuses bitwise operations on integers if the opset does not have them.</summary>
     private static void RefuseBelow18(LoweringContext c, ScalarType type)
     {
         if (type != ScalarType.Bool && c.Opset < 18)
             throw c.Refuse(
-                $"ONNX has bitwise operations on integers ({type}) from opset 18 on, and "
+                $"bitwise operations on integers ({type}) need opset 18 or later, but "
                     + $"ExportOptions.Opset is {c.Opset}. Set it to 18, or use booleans"
             );
     }
@@ -105,7 +105,7 @@ internal static class Comparisons
     /// <summary>All bits inverted.</summary>
     private static void BitwiseNot(LoweringContext c)
     {
-        // -1 - x is what inverting all bits gives, and needs no opset 18; 255 - x where there is no sign.
+        // -1 - x inverts all bits without needing opset 18; for unsigned values it is 255 - x.
         var x = new Formula(c, c.Tensor());
         c.Result(x.Type == ScalarType.Bool ? (!x).Value : ((x.Type == ScalarType.Byte ? 255 : -1) - x).Value);
     }
@@ -115,7 +115,8 @@ internal static class Comparisons
     {
         if (c.Positional.Count < 3 || c.Positional[2] is null)
             throw c.Refuse(
-                "where with a condition alone gives a number of indices that depends on the data. Give it the two tensors to choose from"
+                "where with only a condition returns a number of indices that depends on the data. Pass the two "
+                    + "tensors to choose from as well"
             );
         var type = c.ResultType();
         // torch.where(condition, a, b) or a.where(condition, b)
@@ -131,7 +132,7 @@ internal static class Comparisons
         );
     }
 
-    /// <summary>A number, or a tensor without axes, where a mask is true.</summary>
+    /// <summary>Writes a number, or a tensor without axes, where a mask is true.</summary>
     private static void MaskedFill(LoweringContext c)
     {
         var type = c.ResultType();
@@ -146,7 +147,7 @@ internal static class Comparisons
     }
 
     /// <summary>
-    /// |a - b| at most atol + rtol |b|, and equal infinities; NaN only where equal_nan says so.
+    /// |a - b| at most atol + rtol |b|, and equal infinities; NaN only if equal_nan says so.
     /// </summary>
     private static void IsClose(LoweringContext c)
     {

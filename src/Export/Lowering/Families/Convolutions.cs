@@ -1,6 +1,6 @@
-// Convolutions: Conv and ConvTranspose, weights [out, in/groups, k...] and [in, out/groups, k...], the same in both
-// frameworks. Padding `Same` of TorchSharp puts the odd element at the end, per axis total = dilation (k - 1); other
-// padding modes become Pad.
+// Convolutions: Conv and ConvTranspose, with weights [out, in/groups, k...] and [in, out/groups, k...], the same in
+// both frameworks. TorchSharp's padding `Same` puts the odd element at the end, per axis total = dilation (k - 1);
+// other padding modes become Pad.
 using System.Reflection;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -8,11 +8,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
-/// <summary>Lowers convolutions and transposed convolutions of one to three spatial axes.</summary>
+/// <summary>Lowers convolutions and transposed convolutions with one to three spatial axes.</summary>
 internal static class Convolutions
 {
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         const string options = "stride, padding (numbers, Same, Valid), padding_mode, dilation, groups, bias";
@@ -41,7 +41,7 @@ internal static class Convolutions
     }
 
     /// <summary>
-    /// A convolution module, with its padding as the operator's or as a Pad before it.
+    /// A convolution module, with its padding in the operator or as a Pad before it.
     /// </summary>
     private static void Module(LoweringContext c)
     {
@@ -50,7 +50,7 @@ internal static class Convolutions
         var spatial = kernel.Length;
         var input = c.Tensor();
         if (input.Rank != spatial + 2)
-            throw c.Refuse("an input without a batch axis; add one with unsqueeze(0)");
+            throw c.Refuse("the input has no batch axis; add one with unsqueeze(0)");
         var padding = Padding(c, module, kernel);
         if (module.padding_mode != PaddingModes.Zeros && padding.Any(size => size != 0))
         {
@@ -69,7 +69,8 @@ internal static class Convolutions
                     PaddingModes.Replicate => "edge",
                     PaddingModes.Circular => "wrap",
                     _ => throw c.Refuse(
-                        $"padding_mode {module.padding_mode} is not known; Zeros, Reflect, Replicate and Circular are"
+                        $"padding_mode {module.padding_mode} is not supported; supported are Zeros, Reflect, "
+                            + "Replicate and Circular"
                     ),
                 },
                 0
@@ -101,7 +102,7 @@ internal static class Convolutions
     {
         var (input, weight) = (c.Tensor(), c.Tensor(1));
         if (input.Rank != spatial + 2)
-            throw c.Refuse("an input without a batch axis; add one with unsqueeze(0)");
+            throw c.Refuse("the input has no batch axis; add one with unsqueeze(0)");
         long[] Option(string name, long fallback) =>
             c.Integers(name, $"{name}s") is { Length: > 0 } given
                 ? Expand(given, spatial)
@@ -125,8 +126,8 @@ internal static class Convolutions
         c.Result(transposed ? Transposed(c, inputs, attributes, spatial) : c.Like("Conv", inputs, [.. attributes]));
     }
 
-    /// <summary>ConvTranspose. ONNX Runtime takes an output_padding below the stride; more of it is padding that is
-    /// not cut off at the end, or zeros.</summary>
+    /// <summary>ConvTranspose. ONNX Runtime accepts an output_padding below the stride; any more becomes padding that
+    /// is not cropped at the end, or zeros.</summary>
     private static GraphValue Transposed(
         LoweringContext c,
         GraphValue[] inputs,
@@ -175,15 +176,15 @@ internal static class Convolutions
             if (module.padding_mode != PaddingModes.Zeros && total.Any(size => size % 2 != 0))
                 throw c.Refuse(
                     $"padding Same with padding_mode {module.padding_mode} and an even kernel: TorchSharp "
-                        + "0.107 pads another number of elements than Same says. Pad with nn.functional.pad, "
-                        + "and give the convolution padding 0"
+                        + "0.107 pads a wrong number of elements in this case. Pad with nn.functional.pad, "
+                        + "and set the convolution's padding to 0"
                 );
             return [.. total.Select(size => size / 2), .. total.Select(size => size - (size / 2))];
         }
 
         if (type == TorchSharp.Padding.Valid)
             return new long[2 * kernel.Length];
-        var padding = Expand(module.padding ?? throw c.Refuse("no padding is set"), kernel.Length);
+        var padding = Expand(module.padding ?? throw c.Refuse("the module has no padding"), kernel.Length);
         return [.. padding, .. padding];
     }
 

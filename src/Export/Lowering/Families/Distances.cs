@@ -1,8 +1,8 @@
 // Distances.
-//   cosine      sum(a / max(|a|, eps) b / max(|b|, eps)) along dim, both broadcast first
+//   cosine      sum(a / max(|a|, eps) b / max(|b|, eps)) along dim, after broadcasting both
 //   pairwise    |a - b + eps|_p along the last axis
 //   cdist       |a_i - b_j|_p of all pairs of rows; for p = 2 and more than 25 rows sqrt(|a|^2 + |b|^2 - 2 a b), as
-// TorchSharp does
+//               TorchSharp does
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -12,8 +12,8 @@ namespace TorchBridge.Export.Lowering.Families;
 /// <summary>Lowers distances and similarities of vectors along an axis.</summary>
 internal static class Distances
 {
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         table.Module<CosineSimilarity>(
@@ -52,13 +52,13 @@ internal static class Distances
     private static Formula Argument(LoweringContext c, int position) =>
         new(c, c.Cast(c.Tensor(position), Kernels.Wide(c.ResultType())));
 
-    /// <summary>The least length, as TorchSharp has it: in the tensors' own dtype, where float16 makes 1e-8 zero, and
-    /// a vector of zeros has no direction.</summary>
+    /// <summary>The minimum length as in TorchSharp: in the tensors' own dtype, so that 1e-8 becomes zero in float16
+    /// and a zero vector has no direction.</summary>
     private static double Least(LoweringContext c, double eps) =>
         c.ResultType() == ScalarType.Float16 ? (double)(Half)eps : eps;
 
     /// <summary>
-    /// The cosine of the angle between vectors along an axis, their lengths at least eps.
+    /// The cosine of the angle between vectors along an axis, with lengths of at least eps.
     /// </summary>
     private static GraphValue Cosine(LoweringContext c, long dim, double eps)
     {
@@ -88,15 +88,15 @@ internal static class Distances
         c.Result(PairwiseOf(c, c.Tensor(), c.Tensor(1), p, eps, keep));
 
     /// <summary>|a - b + eps|_p along the last axis.</summary>
-    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="c">Receives the nodes.</param>
     /// <param name="a">Vectors along the last axis.</param>
-    /// <param name="b">As many, or one.</param>
+    /// <param name="b">Vectors of the same number, or a single one.</param>
     /// <param name="p">Order of the norm.</param>
     /// <param name="eps">Added to every difference.</param>
-    /// <param name="keep">Whether the last axis stays, with size 1.</param>
+    /// <param name="keep">Whether the last axis is kept with size 1.</param>
     public static GraphValue PairwiseOf(LoweringContext c, GraphValue a, GraphValue b, double p, double eps, bool keep)
     {
-        // The difference is rounded in the dtype of both.
+        // The difference is rounded in the common dtype.
         var common = promote_types(a.Type, b.Type);
         var wide = Kernels.Wide(is_floating_point(common) ? common : ScalarType.Float32);
         var difference = (new Formula(c, c.Cast(a, common)) - new Formula(c, c.Cast(b, common))).To(wide) + eps;
@@ -134,7 +134,7 @@ internal static class Distances
         if (double.IsPositiveInfinity(order))
             difference = Formula.Where(difference.IsNan(), 0, difference);
         var distance = Reductions.Norm(c, difference.Value, order, last, keep: false);
-        // Elsewhere NaN counts as a number that is not 0; here TorchSharp takes the smaller of it and 1, which is NaN.
+        // Elsewhere NaN counts as a non-zero number; here TorchSharp takes the minimum of it and 1, which is NaN.
         c.Result(
             order == 0
                 ? Formula
@@ -148,7 +148,7 @@ internal static class Distances
         );
     }
 
-    /// <summary>Vectors along an axis divided by their length, which is at least eps.</summary>
+    /// <summary>Divides vectors along an axis by their length, which is at least eps.</summary>
     private static void Normalize(LoweringContext c)
     {
         var vectors = Argument(c, 0);

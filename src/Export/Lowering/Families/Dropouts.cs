@@ -1,5 +1,5 @@
-// Dropout is nothing in eval mode: the value passes through. The functional forms train by default, and are refused
-// then.
+// Dropout does nothing in eval mode: the value passes through. The functional forms are in training mode by default,
+// and are then refused.
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -9,8 +9,8 @@ namespace TorchBridge.Export.Lowering.Families;
 /// <summary>Lowers dropout, which does nothing in eval mode, and Identity.</summary>
 internal static class Dropouts
 {
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         table.Module<Dropout>("(nothing)", PassThrough);
@@ -29,17 +29,17 @@ internal static class Dropouts
             table.Operation(name, "(nothing)", PassThrough);
     }
 
-    /// <summary>The value itself.</summary>
+    /// <summary>Passes the value through.</summary>
     private static void PassThrough(LoweringContext c) => c.Result(c.Tensor());
 
     /// <summary>
-    /// The functional forms, which train unless they are told not to: refused then.
+    /// The functional forms; refused in training mode, which is their default.
     /// </summary>
     private static void Functional(LoweringContext c)
     {
         if (c.Flag(true, "training", "train"))
             throw c.Refuse(
-                "training is true (its default), so that it drops at inference too. Pass `training: "
+                "training is true (the default), so dropout would apply at inference too. Pass `training: "
                     + "this.training`, or use the Dropout module"
             );
         _ = c.Number(0, "p");

@@ -1,9 +1,9 @@
-// Embeddings. A table whose rows are renormalized (max_norm) is written as it is after that: each row w with |w|_p >
-// max_norm becomes w max_norm / (|w|_p + 1e-7). EmbeddingBag is Gather, and the sum, mean or maximum of each bag
-// without the entries of padding_index:
-//   [N, L]               a bag a row
-//   [M], offsets [B]     bag b has entries offsets[b] up to offsets[b + 1]: member[b, m], and the bags are member x
-// rows
+// Embeddings. A table whose rows are renormalized (max_norm) is written after renormalization: each row w with
+// |w|_p > max_norm becomes w max_norm / (|w|_p + 1e-7). EmbeddingBag is Gather, then the sum, mean or maximum of each
+// bag without the entries equal to padding_index:
+//   [N, L]               one bag per row
+//   [M], offsets [B]     bag b has the entries offsets[b] up to offsets[b + 1]: with the membership matrix
+//                        member[b, m], the bags are member x rows
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -11,12 +11,13 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Lowering.Families;
 
 /// <summary>
-/// Lowers Embedding and EmbeddingBag, whose options are found by what the native module makes of telling rows.
+/// Lowers Embedding and EmbeddingBag, whose options are found by running the native module on rows that distinguish
+/// them.
 /// </summary>
 internal static class Embeddings
 {
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         table.Module<Embedding>("Gather", Lookup, "padding_idx, max_norm and norm_type (probed)");
@@ -35,7 +36,7 @@ internal static class Embeddings
         c.Result(c.Node("Gather", c.ResultType(), c.ResultRank(), [Table(c, module.weight!, norm), c.Tensor()]));
     }
 
-    /// <summary>The table, renormalized where the module would do so at each look-up.</summary>
+    /// <summary>The table, renormalized if the module would do so at each lookup.</summary>
     private static GraphValue Table(LoweringContext c, Tensor weight, RowNorm? norm)
     {
         if (norm is null)
@@ -64,13 +65,13 @@ internal static class Embeddings
         if (index.Rank == 2)
         {
             if (c.Has("offsets"))
-                throw c.Refuse("offsets are for a flat index, and this one is [N, L]; leave them out");
-            // [N, L] with the entries that count.
+                throw c.Refuse("offsets require a flat index, but this index is [N, L]; omit the offsets");
+            // [N, L]: the entries that are not padding.
             var counted = present ?? new Formula(c, index).EqualTo(new Formula(c, index));
             if (options.IncludesLastOffset)
                 throw c.Refuse(
-                    "include_last_offset with a [N, L] index: libtorch drops the last bag, and divides "
-                        + "the one before by a wrong number. Give offsets, or leave include_last_offset out"
+                    "with include_last_offset and an [N, L] index, libtorch drops the last bag, and divides "
+                        + "the one before by a wrong number. Pass offsets, or omit include_last_offset"
                 );
             c.Result(
                 options.Mode == EmbeddingBagMode.Max
@@ -97,8 +98,7 @@ internal static class Embeddings
     private static Formula Membership(LoweringContext c, GraphValue index, bool includesLastOffset)
     {
         var offsets = c.Cast(
-            c.OptionalTensor("offsets")
-                ?? throw c.Refuse("a flat index needs offsets, which say where each bag starts"),
+            c.OptionalTensor("offsets") ?? throw c.Refuse("a flat index needs offsets, the start of each bag"),
             ScalarType.Int64
         );
         var entries = Layout.Size(c, index, 0);
@@ -110,14 +110,14 @@ internal static class Embeddings
             & (places < new Formula(c, Layout.Unsqueeze(c, ends, 1)));
     }
 
-    /// <summary>Number of entries that count in each bag, at least 1.</summary>
+    /// <summary>Number of entries in each bag without padding, at least 1.</summary>
     private static Formula Count(LoweringContext c, Formula counted, ScalarType type)
     {
         var count = new Formula(c, Reductions.Reduce(c, "ReduceSum", counted.To(type).Value, [1], keep: true));
         return count.Max(count.Number(1));
     }
 
-    /// <summary>The sum or mean of the rows that count.</summary>
+    /// <summary>The sum or mean of the rows that are not padding.</summary>
     private static GraphValue Summed(LoweringContext c, Formula rows, Formula counted, bool mean)
     {
         var chosen = Formula.Where(new Formula(c, Layout.Behind(c, counted.Value, 1)), rows, 0);
@@ -125,7 +125,7 @@ internal static class Embeddings
         return mean ? (sums / Count(c, counted, rows.Type)).Value : sums.Value;
     }
 
-    /// <summary>The largest number of each column of a bag; 0 where the bag is empty.</summary>
+    /// <summary>The maximum of each column of a bag; 0 if the bag is empty.</summary>
     private static GraphValue Largest(LoweringContext c, Formula rows, Formula counted)
     {
         var mask = new Formula(c, Layout.Behind(c, counted.Value, 1));
@@ -134,7 +134,7 @@ internal static class Embeddings
         return Formula.Where(IsAny(c, counted), largest, 0).Value;
     }
 
-    /// <summary>Whether anything counts in a bag.</summary>
+    /// <summary>Whether a bag has any entry that is not padding.</summary>
     private static Formula IsAny(LoweringContext c, Formula counted) =>
         new Formula(c, Reductions.Reduce(c, "ReduceSum", counted.To(ScalarType.Float32).Value, [1], keep: true)) > 0;
 }

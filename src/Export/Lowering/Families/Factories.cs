@@ -1,48 +1,41 @@
-// Tensors made in forward: filled ones whose sizes may follow an axis, ranges, identity matrices, index lists of
-// triangles.
-//   linspace   from both ends, as libtorch counts: start + step i in the first half, end - step (n - 1 - i) in the
-// second
+// Tensors created in forward: filled tensors whose sizes may depend on a free axis, ranges, identity matrices, index
+// lists of triangles.
+//   linspace   from both ends, as libtorch does: start + step i in the first half, end - step (n - 1 - i) in the second
 using TorchBridge.Export.Capture;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
-/// <summary>Lowers tensors that forward makes of numbers and sizes.</summary>
+/// <summary>Lowers tensors that forward creates from numbers and sizes.</summary>
 internal static class Factories
 {
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         foreach (var name in (string[])["zeros", "zeros_like", "new_zeros"])
-            table.Operation(name, "Expand", c => Filled(c, 0L), "sizes that follow free axes");
-        // What stands in an empty tensor is not defined, so zeros are as right as anything: it is filled or written
-        // into.
+            table.Operation(name, "Expand", c => Filled(c, 0L), "sizes may depend on free axes");
+        // The content of an empty tensor is undefined, so zeros are valid; it is filled or written later.
         foreach (var name in (string[])["empty", "empty_like", "new_empty"])
-            table.Operation(
-                name,
-                "Expand",
-                c => Filled(c, 0L),
-                "sizes that follow free axes; zeros until it is filled"
-            );
+            table.Operation(name, "Expand", c => Filled(c, 0L), "sizes may depend on free axes; zeros until filled");
         foreach (var name in (string[])["ones", "ones_like", "new_ones"])
-            table.Operation(name, "Expand", c => Filled(c, 1L), "sizes that follow free axes");
+            table.Operation(name, "Expand", c => Filled(c, 1L), "sizes may depend on free axes");
         foreach (var name in (string[])["full", "full_like", "new_full"])
             table.Operation(
                 name,
                 "Expand",
                 c => Filled(c, c.Raw("value", "fill_value")),
-                "sizes that follow free axes, value"
+                "sizes may depend on free axes, value"
             );
         table.Operation("fill", "Expand", c => Filled(c, c.Raw("value", "fill_value")), "value");
         table.Operation("zero", "Expand", c => Filled(c, 0L));
-        table.Operation("arange", "Range", Arange, "start, stop, step; sizes that follow free axes");
+        table.Operation("arange", "Range", Arange, "start, stop, step; sizes may depend on free axes");
         table.Operation(
             "linspace",
             "Range, Mul, Add, Where",
             c => c.Result(Spaced(c).Value),
-            "start, end, steps; sizes that follow free axes"
+            "start, end, steps; sizes may depend on free axes"
         );
         table.Operation(
             "logspace",
@@ -53,9 +46,9 @@ internal static class Factories
                         ? exponents.Number(c.Number(10, "base")).Binary("Pow", exponents).Value
                         : default
                 ),
-            "start, end, steps, base; sizes that follow free axes"
+            "start, end, steps, base; sizes may depend on free axes"
         );
-        table.Operation("eye", "Range, Equal", Eye, "rows, columns; sizes that follow free axes");
+        table.Operation("eye", "Range, Equal", Eye, "rows, columns; sizes may depend on free axes");
         foreach (var (name, upper) in ((string, bool)[])[("tril_indices", false), ("triu_indices", true)])
             table.Operation(name, "(constant)", c => Triangle(c, upper), "row, col, offset");
         foreach (var name in RandomDraws.Names)
@@ -63,7 +56,7 @@ internal static class Factories
                 name,
                 name.StartsWith("randn", StringComparison.Ordinal) ? "RandomNormalLike" : "RandomUniformLike",
                 Draw,
-                "low, high; sizes that follow free axes; with ExportOptions.RandomNumbers only"
+                "low, high; sizes may depend on free axes; only with ExportOptions.RandomNumbers"
             );
         table.Operation("clone", "(nothing)", c => c.Result(c.Tensor()));
         table.Operation("copy", "Expand", c =>
@@ -78,7 +71,7 @@ internal static class Factories
         );
     }
 
-    /// <summary>One number at every place of a shape, which may follow free axes.</summary>
+    /// <summary>A tensor filled with one number; its shape may depend on free axes.</summary>
     private static void Filled(LoweringContext c, object? value)
     {
         var type = c.ResultType();
@@ -92,16 +85,17 @@ internal static class Factories
         );
     }
 
-    /// <summary>Largest range of whole numbers: float32 tells no more apart.</summary>
+    /// <summary>Largest range of random integers, because float32 represents no more distinct values.</summary>
     private const double MostWhole = 1 << 24;
 
-    /// <summary>Random numbers that the file draws itself: uniform, normal or whole, of the sizes that the call has.</summary>
+    /// <summary>Random numbers that the file draws itself: uniform, normal or integer, in the shape of the
+    /// call.</summary>
     private static void Draw(LoweringContext c)
     {
         if (!c.DrawsNumbers)
             throw c.Refuse(
-                $"{Refusals.Random} ExportOptions.RandomNumbers says whether the file repeats the numbers of one run "
-                    + "(Fixed), or draws new ones at each (Drawn)."
+                $"{Refusals.Random} Or set ExportOptions.RandomNumbers, so that the file repeats the numbers of "
+                    + "one run (Fixed), or draws new ones at each run (Drawn)."
             );
         var type = c.ResultType();
         var wide = is_floating_point(type) ? Kernels.Wide(type) : ScalarType.Float32;
@@ -121,16 +115,19 @@ internal static class Factories
 
         var (low, high) = (c.Number(0, "low"), c.Number(0, "high"));
         if (high - low > MostWhole)
-            throw c.Refuse($"more than {MostWhole} different numbers, which float32 does not tell apart");
-        // Below the end: a uniform number next to 1 rounds to it when it is stretched.
+            throw c.Refuse(
+                $"the range has more than {MostWhole} integers, which float32 cannot represent "
+                    + "exactly; use a smaller range"
+            );
+        // Kept below the end, because a uniform number close to 1 can round up to the end when it is scaled.
         var whole = (drawn * (high - low)).Apply("Floor");
         c.Result((whole.Min(whole.Number(high - low - 1)) + low).To(type).Value);
     }
 
-    /// <summary>Numbers from start to end by a step; each may follow a free axis.</summary>
+    /// <summary>Numbers from start to end by a step; each of these may depend on a free axis.</summary>
     private static void Arange(LoweringContext c)
     {
-        // float16 and bfloat16 are counted in float32, small integers in int64.
+        // float16 and bfloat16 are computed in float32, small integers in int64.
         var type = is_floating_point(c.ResultType()) ? Kernels.Wide(c.ResultType()) : ScalarType.Int64;
         GraphValue Number(object? value) => c.Operand(value, type);
         c.Result(
@@ -144,20 +141,20 @@ internal static class Factories
     }
 
     /// <summary>
-    /// Numbers at equal distances from start to end, counted from both ends as libtorch does.
+    /// Equally spaced numbers from start to end, computed from both ends as in libtorch.
     /// </summary>
     private static Formula Spaced(LoweringContext c)
     {
         var type = Kernels.Wide(c.ResultType());
         if (!is_floating_point(type))
-            throw c.Refuse($"numbers of {type}: which way they are rounded is not defined. Make them float32 and cast");
-        var steps = c.Raw("steps") ?? throw c.Refuse("no steps");
+            throw c.Refuse($"numbers of {type} have no defined rounding. Create them in float32 and cast");
+        var steps = c.Raw("steps") ?? throw c.Refuse("steps is missing");
         if (c.Raw("start") is VaryingNumber or VaryingInteger || c.Raw("end") is VaryingNumber or VaryingInteger)
-            throw c.Refuse("ends that follow a free axis; use arange, and scale it");
+            throw c.Refuse("start or end depends on a free axis; use arange and scale the result");
         var (start, end) = (c.Number(0, "start"), c.Number(1, "end"));
         if (steps is long known && known > 1)
         {
-            // Steps and ends are rounded to the dtype, as libtorch has them.
+            // Step, start and end are rounded to the dtype, as in libtorch.
             using var scope = NewDisposeScope();
             return new Formula(c, c.Computed(linspace(start, end, known, type), "linspace"));
         }
@@ -173,10 +170,10 @@ internal static class Factories
             : Formula.Where(last.EqualTo(0), numbers.Number(start), numbers);
     }
 
-    /// <summary>Ones on the diagonal, zeros beside it.</summary>
+    /// <summary>Ones on the diagonal, zeros elsewhere.</summary>
     private static void Eye(LoweringContext c)
     {
-        // Whether the row's number is the column's.
+        // Whether the row index equals the column index.
         var sizes = LoweringContext.ToSizes(c.ResultSizes());
         Formula Places(int axis) => new(c, Layout.Unsqueeze(c, Layout.Range(c, c.SizeValue(sizes[axis])), 1 - axis));
         c.Result(Places(0).EqualTo(Places(1)).Value);

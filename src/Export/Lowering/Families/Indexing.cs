@@ -1,8 +1,8 @@
-// Indexing. x[...] is taken apart axis by axis: a number is Gather with a scalar, a slice is Slice, None is
-// Unsqueeze. Index tensors come last: one is Gather; several are brought to the front and are GatherND, and the axes
-// that they make go back to where the first of them stood if they stood side by side. x[...] = y writes where the
-// same indexing of the element numbers points: numbers = Range(size of x) as x's shape; ScatterElements on the flat
-// tensor. A mask that is written through is Where.
+// Indexing. x[...] is processed axis by axis: a number is Gather with a scalar, a slice is Slice, None is Unsqueeze.
+// Index tensors come last: a single one is Gather; several are moved to the front and become GatherND, and the axes
+// that they create are moved back to the position of the first of them if they were adjacent. x[...] = y writes to
+// the positions that the same indexing of the element numbers gives: numbers = Range(size of x) in x's shape, then
+// ScatterElements on the flat tensor. Writing through a mask is Where.
 using TorchBridge.Export.Capture;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -11,12 +11,12 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Lowering.Families;
 
 /// <summary>
-/// Lowers reading and writing by index: x[...], gather, scatter, index_select and their kin.
+/// Lowers reading and writing by index: x[...], gather, scatter, index_select and similar operations.
 /// </summary>
 internal static class Indexing
 {
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         const string options = "numbers, slices, ellipsis, None, booleans, index tensors";
@@ -98,16 +98,16 @@ internal static class Indexing
         table.Operation("one_hot", "OneHot", OneHot, "num_classes");
     }
 
-    /// <summary>The axis argument, from the front.</summary>
+    /// <summary>The axis argument, from 0.</summary>
     private static long Dim(LoweringContext c) => c.Axis(c.Integer(0, "dim"), c.Tensor().Rank);
 
-    /// <summary>Indices as ONNX takes them: int32 or int64.</summary>
+    /// <summary>Casts indices to a type that ONNX accepts: int32 or int64.</summary>
     private static GraphValue Numbers(LoweringContext c, GraphValue index) =>
         index.Type == ScalarType.Int32 ? index : c.Cast(index, ScalarType.Int64);
 
     // ---- reading -------------------------------------------------------------------------------------------------------------
 
-    /// <summary>The indices of x[...] one by one, whatever lists they came in.</summary>
+    /// <summary>The indices of x[...] one by one, with nested lists flattened.</summary>
     private static IEnumerable<IndexArgument> Flat(LoweringContext c, object? argument) =>
         argument switch
         {
@@ -116,17 +116,17 @@ internal static class Indexing
             object?[] list => list.SelectMany(item => Flat(c, item)),
             long or VaryingInteger => [new IndexArgument("Single", argument, null, null, null)],
             null => [],
-            var other => throw c.Refuse($"an index {other}"),
+            var other => throw c.Refuse($"an index of type {other} is not supported"),
         };
 
-    /// <summary>An index tensor, and the axis of the value that it replaces.</summary>
+    /// <summary>An index tensor, and the axis of the value that it indexes.</summary>
     private sealed record TensorIndexAt(GraphValue Index, int Axis);
 
     /// <summary>
-    /// The elements that x[...] reads. A mask is refused: how many there are depends on the data.
+    /// The elements that x[...] reads. A mask is refused, because the number of elements depends on the data.
     /// </summary>
-    /// <param name="c">The operation, for a refusal.</param>
-    /// <param name="value">What is read.</param>
+    /// <param name="c">The operation, for error messages.</param>
+    /// <param name="value">The value to read from.</param>
     /// <param name="arguments">Indices, or lists of them.</param>
     /// <exception cref="ExportException">One of them is a mask.</exception>
     private static GraphValue Index(LoweringContext c, GraphValue value, IEnumerable<object?> arguments)
@@ -134,7 +134,8 @@ internal static class Indexing
         var (basic, tensors) = Basic(c, value, arguments);
         if (tensors.Any(tensor => IsMask(tensor.Index)))
             throw c.Refuse(
-                "a mask as an index gives a number of elements that depends on the data. Use torch.where or masked_fill"
+                "indexing with a mask returns a number of elements that depends on the data. Use torch.where or "
+                    + "masked_fill"
             );
         return tensors switch
         {
@@ -144,12 +145,12 @@ internal static class Indexing
         };
     }
 
-    /// <summary>Takes all that is no index tensor.</summary>
+    /// <summary>Applies all indices that are not tensors.</summary>
     /// <param name="c">The operation.</param>
-    /// <param name="value">What is read.</param>
+    /// <param name="value">The value to read from.</param>
     /// <param name="arguments">Indices, or lists of them.</param>
-    /// <returns>What single numbers, slices and new axes leave, and the index tensors with the axes that they stand
-    /// at in it.</returns>
+    /// <returns>The value after single numbers, slices and new axes have been applied, and the index tensors with
+    /// their axes in it.</returns>
     private static (GraphValue Value, List<TensorIndexAt> Tensors) Basic(
         LoweringContext c,
         GraphValue value,
@@ -204,25 +205,25 @@ internal static class Indexing
                     axis += AxesOf(index);
                     break;
                 default:
-                    throw c.Refuse($"an index of kind {index.Kind}");
+                    throw c.Refuse($"an index of kind {index.Kind} is not supported");
             }
         }
 
         return (value, tensors);
     }
 
-    /// <summary>Whether an index tensor chooses by truth and not by number.</summary>
+    /// <summary>Whether an index tensor is a mask rather than indices.</summary>
     private static bool IsMask(GraphValue index) => index.Type is ScalarType.Bool or ScalarType.Byte;
 
     /// <summary>
-    /// Elements by several index tensors at once, which broadcast against each other.
+    /// Gathers elements by several index tensors at once, which are broadcast against each other.
     /// </summary>
-    /// <param name="c">Where the nodes are written.</param>
-    /// <param name="value">What is read.</param>
-    /// <param name="tensors">Two or more, by ascending axis.</param>
+    /// <param name="c">Receives the nodes.</param>
+    /// <param name="value">The value to read from.</param>
+    /// <param name="tensors">Two or more index tensors, by ascending axis.</param>
     private static GraphValue GatherNd(LoweringContext c, GraphValue value, List<TensorIndexAt> tensors)
     {
-        // All of one shape: a sum with zeros of the others' shapes.
+        // Broadcast to one shape by adding zeros in the others' shapes.
         var parts = tensors.Select(tensor => c.Cast(tensor.Index, ScalarType.Int64)).ToArray();
         var rank = parts.Max(part => part.Rank);
         var zeros = parts.Select(part => new Formula(c, part) * 0).Aggregate((a, b) => a + b);
@@ -244,9 +245,10 @@ internal static class Indexing
         return Layout.Permute(c, chosen, [.. order.Select(axis => (long)axis)]);
     }
 
-    /// <summary>Of a tensor without axes, its vector; the result has the rank of TorchSharp's.</summary>
+    /// <summary>Applies a function along an axis; a tensor without axes is treated as a vector, and the result has
+    /// TorchSharp's rank.</summary>
     /// <param name="c">The operation; <c>dim</c> is among its arguments.</param>
-    /// <param name="function">Given the tensor, of rank 1 at least, and the axis from the front.</param>
+    /// <param name="function">Called with the tensor, of rank 1 or more, and the axis from 0.</param>
     private static GraphValue AlongAxis(LoweringContext c, Func<GraphValue, long, GraphValue> function)
     {
         var result = function(Ranks.Vector(c, c.Tensor(), onlyScalar: true), Dim(c));
@@ -254,7 +256,7 @@ internal static class Indexing
     }
 
     /// <summary>
-    /// Elements along an axis by an index of the same rank; both broadcast on the other axes.
+    /// Gathers elements along an axis by an index of the same rank; both are broadcast on the other axes.
     /// </summary>
     private static void TakeAlong(LoweringContext c)
     {
@@ -265,7 +267,7 @@ internal static class Indexing
             return;
         }
 
-        // Both broadcast, but on the axis itself.
+        // Both are broadcast, except on the axis itself.
         var axis = Dim(c);
         var sizes = LoweringContext.ToSizes(c.ResultSizes());
         var of = LoweringContext.ToSizes(c.SizesOf(x));
@@ -287,7 +289,7 @@ internal static class Indexing
     // ---- writing -------------------------------------------------------------------------------------------------------------
 
     /// <summary>
-    /// x[...] = y and index_put_: writes, or adds, where the same indexing points.
+    /// x[...] = y and index_put_: writes or adds at the indexed positions.
     /// </summary>
     private static void IndexPut(LoweringContext c)
     {
@@ -309,7 +311,9 @@ internal static class Indexing
 
         var (part, tensors) = Basic(c, input, arguments);
         if (tensors.Count > 1)
-            throw c.Refuse("a mask beside other index tensors; write with torch.where");
+            throw c.Refuse(
+                "a mask is combined with other index tensors, which is not supported; write with torch.where"
+            );
         var (mask, axis) = (tensors[0].Index, tensors[0].Axis);
         var behind = part.Rank - axis - mask.Rank;
         if (
@@ -317,7 +321,8 @@ internal static class Indexing
             && !(value.Value.Rank == behind + 1 && source is ValueRef one && c.FixedSize(c.Operand(one), 0) == 1)
         )
             throw c.Refuse(
-                "a mask takes as many values as it has true elements, which depends on the data. Write with torch.where, or write one value"
+                "writing several values through a mask depends on the number of true elements, and so on the "
+                    + "data. Write with torch.where, or write a single value"
             );
         var wide = new Formula(c, Layout.Behind(c, c.Cast(mask, ScalarType.Bool), behind));
         var old = new Formula(c, part);
@@ -335,18 +340,18 @@ internal static class Indexing
     }
 
     /// <summary>
-    /// Writes a tensor where a choice of elements points: select_scatter, slice_scatter and their kin.
+    /// Writes a tensor at selected positions: select_scatter, slice_scatter and similar operations.
     /// </summary>
     private static void WriteAt(LoweringContext c, Func<GraphValue, GraphValue> choose) =>
         c.Result(Write(c, c.Tensor(), choose, c.Cast(c.OptionalTensor("src")!.Value, c.Tensor().Type), "none"));
 
-    /// <summary>Writes where the same choice of the element numbers points.</summary>
-    /// <param name="c">Where the nodes are written.</param>
-    /// <param name="x">What is written into; the result is a new value.</param>
-    /// <param name="choose">Picks elements; it is applied to their numbers in C order, to learn where it
-    /// points.</param>
-    /// <param name="updates">What is written; it broadcasts to what is chosen.</param>
-    /// <param name="reduction">none, or add to what is there.</param>
+    /// <summary>Writes at the positions that a selection of the element numbers gives.</summary>
+    /// <param name="c">Receives the nodes.</param>
+    /// <param name="x">The value to write into; the result is a new value.</param>
+    /// <param name="choose">Selects elements; it is applied to the element numbers in C order, to find the
+    /// positions.</param>
+    /// <param name="updates">The values to write, broadcast to the selection.</param>
+    /// <param name="reduction">none to overwrite, or add.</param>
     private static GraphValue Write(
         LoweringContext c,
         GraphValue x,
@@ -363,13 +368,13 @@ internal static class Indexing
         return Layout.Reshape(c, written, sizes, x.Rank);
     }
 
-    /// <summary>ScatterElements; sums of float16 and bfloat16 in float32, of booleans as any, of small integers as
-    /// int32.</summary>
-    /// <param name="c">Where the nodes are written.</param>
-    /// <param name="x">What is written into; the result is a new value of its dtype.</param>
-    /// <param name="index">Places along the axis, int64, possibly negative.</param>
-    /// <param name="updates">Of the shape of <paramref name="index"/>.</param>
-    /// <param name="axis">From the front.</param>
+    /// <summary>ScatterElements; float16 and bfloat16 are summed in float32, small integers in int32, and booleans
+    /// combined by OR.</summary>
+    /// <param name="c">Receives the nodes.</param>
+    /// <param name="x">The value to write into; the result is a new value of the same dtype.</param>
+    /// <param name="index">Positions along the axis, int64; negative values count from the end.</param>
+    /// <param name="updates">The values to write, in the shape of <paramref name="index"/>.</param>
+    /// <param name="axis">Axis, from 0.</param>
     /// <param name="reduction">none to overwrite, or an ONNX reduction such as add.</param>
     public static GraphValue Scattered(
         LoweringContext c,
@@ -397,7 +402,7 @@ internal static class Indexing
         );
     }
 
-    /// <summary>Writes or adds elements along an axis where an index tensor says.</summary>
+    /// <summary>Writes or adds elements along an axis at the positions in an index tensor.</summary>
     private static void Scatter(LoweringContext c, string reduction)
     {
         c.Result(AlongAxis(c, (x, axis) =>
@@ -412,7 +417,8 @@ internal static class Indexing
                         axis,
                         reduction
                     );
-                // ONNX wants indices and updates of one shape; TorchSharp takes a larger source and reads its front.
+                // ONNX requires indices and updates of the same shape; TorchSharp accepts a larger source and reads
+                // its leading part.
                 var source = Ranks.Vector(c, c.Cast(c.Tensor(2), x.Type), onlyScalar: true);
                 var front = c.Like(
                     "Slice",
@@ -450,12 +456,12 @@ internal static class Indexing
             }));
     }
 
-    /// <summary>Writes a number into the rows of an axis that an index names.</summary>
+    /// <summary>Writes a number into the indexed rows of an axis.</summary>
     private static void IndexFill(LoweringContext c)
     {
         c.Result(AlongAxis(c, (x, axis) =>
             {
-                // The rows that are in the index, as a mask of the axis.
+                // The indexed rows, as a mask along the axis.
                 var index = Ranks.Vector(c, Numbers(c, c.Tensor(1)));
                 GraphValue Filled(bool value, GraphValue sizes) =>
                     Layout.Expand(c, c.Scalar(value ? 1 : 0, ScalarType.Bool), sizes, 1);
@@ -470,13 +476,15 @@ internal static class Indexing
     }
 
     /// <summary>
-    /// 1 at the place of each class, 0 elsewhere; the number of classes must be given.
+    /// 1 at the index of each class, 0 elsewhere; the number of classes must be given.
     /// </summary>
     private static void OneHot(LoweringContext c)
     {
         var classes = c.Integer(-1, "num_classes");
         if (classes < 0)
-            throw c.Refuse("num_classes is not given, so that the size depends on the data");
+            throw c.Refuse(
+                "num_classes is not given, so the size of the result would depend on the data; pass num_classes"
+            );
         using var scope = NewDisposeScope();
         c.Result(
             c.Node(

@@ -1,15 +1,15 @@
-// Joining and taking apart along an axis.
+// Concatenating and splitting along an axis.
 using TorchBridge.Export.Capture;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
-/// <summary>Lowers joining tensors along an axis, and taking them apart.</summary>
+/// <summary>Lowers concatenating and splitting tensors along an axis.</summary>
 internal static class Joining
 {
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         table.Operation("cat", "Concat", Cat, "dim");
@@ -76,7 +76,7 @@ internal static class Joining
         );
     }
 
-    /// <summary>Joins values of any dtype in that of the result.</summary>
+    /// <summary>Concatenates values of any dtype in the result's dtype.</summary>
     private static GraphValue Concat(LoweringContext c, long axis, GraphValue[] parts) =>
         c.Node(
             "Concat",
@@ -86,7 +86,7 @@ internal static class Joining
             ("axis", c.Axis(axis, c.ResultRank()))
         );
 
-    /// <summary>Joins along a new axis.</summary>
+    /// <summary>Stacks along a new axis.</summary>
     private static void Stack(LoweringContext c)
     {
         var axis = c.Axis(c.Integer(0, "dim"), c.ResultRank());
@@ -100,7 +100,7 @@ internal static class Joining
     }
 
     /// <summary>
-    /// Joins along an axis; an empty vector among tensors of more axes is left out, as TorchSharp does.
+    /// Concatenates along an axis; an empty vector among tensors with more axes is skipped, as in TorchSharp.
     /// </summary>
     private static void Cat(LoweringContext c)
     {
@@ -121,7 +121,7 @@ internal static class Joining
             _ => part,
         };
 
-    /// <summary>Matrices along the diagonal of a large one.</summary>
+    /// <summary>Places matrices along the diagonal of a larger one.</summary>
     private static void BlockDiagonal(LoweringContext c)
     {
         var parts = c.Tensors().Select(part => Layout.InFront(c, c.Cast(part, c.ResultType()), 2)).ToArray();
@@ -146,7 +146,7 @@ internal static class Joining
     /// <summary>Coordinates of a grid, one result per vector.</summary>
     private static void MeshGrid(LoweringContext c)
     {
-        // Axis i follows tensor i; with "xy" the first two axes change places.
+        // Axis i belongs to tensor i; with "xy" the first two axes are swapped.
         var tensors = c.Tensors();
         var swapped = c.Text("indexing") == "xy" && tensors.Length > 1;
         var sizes = Layout.Concat(
@@ -166,7 +166,7 @@ internal static class Joining
         }
     }
 
-    /// <summary>The axis of a grid that a vector runs along.</summary>
+    /// <summary>The axis of the grid along which a vector varies.</summary>
     private static int AxisOf(int tensor, bool swapped) => swapped && tensor < 2 ? 1 - tensor : tensor;
 
     /// <summary>Every tensor in the shape that they broadcast to.</summary>
@@ -186,7 +186,7 @@ internal static class Joining
     }
 
     /// <summary>
-    /// chunk, split and their kin: parts of an axis, of fixed or following sizes.
+    /// chunk, split and similar operations: parts of an axis, of fixed or varying sizes.
     /// </summary>
     private static void Split(LoweringContext c, long dim)
     {
@@ -216,8 +216,8 @@ internal static class Joining
             c.Result(parts[index], index);
     }
 
-    /// <summary>Where the number of parts follows a size: each that is used is a slice from the sum of the sizes
-    /// before it.</summary>
+    /// <summary>For a number of parts that depends on a size: each used part is a slice that starts at the sum of the
+    /// sizes before it.</summary>
     private static void SplitVarying(LoweringContext c, GraphValue input, long axis)
     {
         for (var position = 0; position < c.ResultCount; position++)
@@ -233,11 +233,11 @@ internal static class Joining
         }
     }
 
-    /// <summary>Where a part begins, in each trace: the sum of the sizes before it.</summary>
+    /// <summary>The start of a part in each trace: the sum of the sizes before it.</summary>
     /// <param name="c">The operation.</param>
-    /// <param name="parts">How many parts stand before it.</param>
-    /// <param name="axis">The axis that is split, from the front.</param>
-    /// <returns>One per trace.</returns>
+    /// <param name="parts">Number of parts before it.</param>
+    /// <param name="axis">The axis that is split, from 0.</param>
+    /// <returns>One value per trace.</returns>
     private static long[] Sums(LoweringContext c, int parts, long axis) =>
         Enumerable
             .Range(0, parts)
@@ -259,11 +259,11 @@ internal static class Joining
             );
     }
 
-    /// <summary>Two sizes added, each fixed or following an axis.</summary>
-    /// <param name="c">The operation, for a refusal.</param>
-    /// <param name="start">A long or a <see cref="VaryingInteger"/>; below 0 it counts from the end.</param>
+    /// <summary>The sum of two sizes, each fixed or varying.</summary>
+    /// <param name="c">The operation, for error messages.</param>
+    /// <param name="start">A long or a <see cref="VaryingInteger"/>; negative values count from the end.</param>
     /// <param name="length">A long or a <see cref="VaryingInteger"/>.</param>
-    /// <returns>As a slice's end takes it: <see cref="long.MaxValue"/> for the end of the axis.</returns>
+    /// <returns>The end of a slice: <see cref="long.MaxValue"/> for the end of the axis.</returns>
     private static object? Sum(LoweringContext c, object? start, object? length) =>
         (start, length) switch
         {
@@ -274,15 +274,15 @@ internal static class Joining
             _ => throw c.Refuse("start or length is missing"),
         };
 
-    /// <summary>One number where a size is the same in all traces, else one that varies.</summary>
+    /// <summary>A fixed number if a size is the same in all traces, otherwise a varying one.</summary>
     private static object Together(long[] values) =>
         values.All(value => value == values[0]) ? values[0] : new VaryingInteger(values);
 
-    /// <summary>Elements of an axis from one place up to another, by a step.</summary>
+    /// <summary>A slice of an axis.</summary>
     /// <param name="c">The operation.</param>
-    /// <param name="start">Null for the beginning.</param>
-    /// <param name="end">Null for the end.</param>
-    /// <param name="step">Null for 1.</param>
+    /// <param name="start">First position; null for the beginning.</param>
+    /// <param name="end">Position after the last; null for the end.</param>
+    /// <param name="step">Step; null for 1.</param>
     private static void Slice(LoweringContext c, object? start, object? end, object? step) =>
         c.Result(
             c.Like(

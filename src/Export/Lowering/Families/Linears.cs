@@ -1,4 +1,5 @@
-// Linear layers: y = x W^T + b with W [out, in]. A 2-d input of float32 becomes Gemm (transB), others MatMul and Add.
+// Linear layers: y = x W^T + b with W [out, in]. A two-dimensional float32 input becomes Gemm (transB), any other
+// MatMul and Add.
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -8,8 +9,8 @@ namespace TorchBridge.Export.Lowering.Families;
 /// <summary>Lowers linear layers.</summary>
 internal static class Linears
 {
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         table.Module<Linear>("Gemm; MatMul, Add", Module, "bias");
@@ -33,7 +34,7 @@ internal static class Linears
         );
     }
 
-    /// <summary>x W^T + b: Gemm for matrices of float32, else MatMul and Add.</summary>
+    /// <summary>x W^T + b: Gemm for float32 matrices, otherwise MatMul and Add.</summary>
     private static void Lower(LoweringContext c, GraphValue input, GraphValue weight, GraphValue? bias)
     {
         if (input.Rank == 2 && weight.Rank == 2 && c.ResultType() == ScalarType.Float32)
@@ -43,7 +44,7 @@ internal static class Linears
             return;
         }
 
-        // float16 and bfloat16 are summed in float32, and rounded after the bias.
+        // float16 and bfloat16 are summed in float32 and rounded after the bias is added.
         var type = Kernels.Wide(c.ResultType());
         var transposed = weight.Rank == 2 ? c.Like("Transpose", [weight], ("perm", new[] { 1L, 0L })) : weight;
         var product = new Formula(c, Matrices.MatMul(c, c.Cast(input, type), c.Cast(transposed, type)));

@@ -1,9 +1,11 @@
 // Losses, as functions and as modules, with reduction None, Mean or Sum. x is the input, t the target, w a weight.
-//   mse  (x - t)^2          l1  |x - t|        smooth_l1, huber  quadratic near zero, linear beyond beta or delta
-//   bce  -w (t max(log x, -100) + (1 - t) max(log(1 - x), -100));  with logits  w ((1 - t) x - (1 + (p - 1) t)
-// logsigmoid x)
-//   kl   t (log t - x), or exp(t) (t - x) of a log target           nll  -w[t] x[t], whose mean divides by the sum of
-// w[t]
+//   mse            (x - t)^2
+//   l1             |x - t|
+//   smooth_l1, huber  quadratic near zero, linear beyond beta or delta
+//   bce            -w (t max(log x, -100) + (1 - t) max(log(1 - x), -100));
+//                  with logits w ((1 - t) x - (1 + (p - 1) t) logsigmoid x)
+//   kl             t (log t - x), or exp(t) (t - x) for a log target
+//   nll            -w[t] x[t]; its mean divides by the sum of w[t]
 //   cross entropy  nll of log softmax; with smoothing e: (1 - e) nll + e / C (-sum over classes of w log softmax)
 using TorchBridge.Export.Capture;
 using TorchSharp;
@@ -15,8 +17,8 @@ namespace TorchBridge.Export.Lowering.Families;
 /// <summary>Lowers losses, as modules and as functions, with their reductions.</summary>
 internal static class Losses
 {
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         Both<MSELoss>(table, "mse_loss", "Sub, Mul, ReduceSum", o => Square(o.X - o.T));
@@ -83,7 +85,7 @@ internal static class Losses
         );
     }
 
-    /// <summary>Enters a loss that is computed element by element and reduced then.</summary>
+    /// <summary>Adds a loss that is computed per element and then reduced.</summary>
     private static void Both<TModule>(
         OperatorTable table,
         string operation,
@@ -93,7 +95,7 @@ internal static class Losses
     )
         where TModule : nn.Module => Add<TModule>(table, operation, onnx, o => o.Reduced(elements(o)), options);
 
-    /// <summary>Enters a loss that reduces itself.</summary>
+    /// <summary>Adds a loss that reduces itself.</summary>
     private static void Add<TModule>(
         OperatorTable table,
         string operation,
@@ -108,10 +110,10 @@ internal static class Losses
         table.Operation(operation, onnx, c => c.Result(rule(new Options(c)).Value), all);
     }
 
-    /// <summary>The arguments of a loss: of a function, or the members of a module.</summary>
+    /// <summary>The options of a loss: arguments of a function, or members of a module.</summary>
     private sealed class Options(LoweringContext c)
     {
-        /// <summary>Where the nodes are written.</summary>
+        /// <summary>Receives the nodes.</summary>
         public LoweringContext Context => c;
 
         /// <summary>The dtype in which the loss is computed.</summary>
@@ -131,20 +133,20 @@ internal static class Losses
         /// <param name="position">0 for the input, 1 for the target.</param>
         public Formula Argument(int position) => new(c, c.Cast(c.Tensor(position), Type));
 
-        /// <summary>A number of the module or of the arguments.</summary>
-        /// <param name="fallback">Where it is not given.</param>
-        /// <param name="name">Of the option.</param>
+        /// <summary>A numeric option of the module or function.</summary>
+        /// <param name="fallback">Value if it is not given.</param>
+        /// <param name="name">Name of the option.</param>
         public double Number(double fallback, string name) =>
             c.Module is { } module ? ModuleFields.Double(module, fallback, name) : c.Number(fallback, name);
 
-        /// <summary>A truth value of the module or of the arguments.</summary>
-        /// <param name="fallback">Where it is not given.</param>
-        /// <param name="name">Of the option.</param>
+        /// <summary>A boolean option of the module or function.</summary>
+        /// <param name="fallback">Value if it is not given.</param>
+        /// <param name="name">Name of the option.</param>
         public bool Flag(bool fallback, string name) =>
             c.Module is { } module ? ModuleFields.Bool(module, fallback, name) : c.Flag(fallback, name);
 
-        /// <summary>A weight tensor of the module or of the arguments; null for none.</summary>
-        /// <param name="name">Of the option.</param>
+        /// <summary>A weight tensor of the module or function; null for none.</summary>
+        /// <param name="name">Name of the option.</param>
         public Formula? Weight(string name = "weight")
         {
             if (c.Module is null)
@@ -154,10 +156,10 @@ internal static class Losses
                 : null;
         }
 
-        /// <summary>The sum over axes, all where they are null.</summary>
+        /// <summary>The sum over axes, or over all if they are null.</summary>
         /// <param name="x">The elements.</param>
-        /// <param name="axes">From the front.</param>
-        /// <param name="keep">Whether the axes stay, with size 1.</param>
+        /// <param name="axes">Axes, from 0.</param>
+        /// <param name="keep">Whether the axes are kept with size 1.</param>
         public Formula Sum(Formula x, long[]? axes = null, bool keep = false) =>
             new(c, Reductions.Reduce(c, "ReduceSum", x.Value, axes, keep));
 
@@ -165,18 +167,19 @@ internal static class Losses
         /// <param name="x">The elements.</param>
         public Formula Mean(Formula x) => Sum(x) / new Formula(c, c.Cast(Reductions.Count(c, x.Value, null), x.Type));
 
-        /// <summary>As TorchSharp keeps it between two operations: a float16 overflows there.</summary>
+        /// <summary>Rounds to the dtype in which TorchSharp stores an intermediate result, where float16 can
+        /// overflow.</summary>
         public Formula Stored(Formula x) => x.To(c.ResultType()).To(Type);
 
-        /// <summary>The loss as <see cref="Reduction"/> wants it.</summary>
-        /// <param name="elements">One per element.</param>
+        /// <summary>Reduces the loss according to <see cref="Reduction"/>.</summary>
+        /// <param name="elements">The loss per element.</param>
         public Formula Reduced(Formula elements) =>
             Reduction switch
             {
                 "None" => elements,
                 "Sum" => Sum(Stored(elements)),
                 "Mean" => Mean(Stored(elements)),
-                var other => throw c.Refuse($"reduction {other}"),
+                var other => throw c.Refuse($"reduction {other} is not supported; supported are None, Mean and Sum"),
             };
     }
 
@@ -193,7 +196,7 @@ internal static class Losses
     private static Formula LogSigmoid(Formula x) =>
         x.Min(x.Number(0)) - SpecialFunctions.Log1p((-x.Abs()).Apply("Exp"));
 
-    /// <summary>d^2 / (2 beta) below beta, d - beta / 2 beyond, of d = |x - t|.</summary>
+    /// <summary>d^2 / (2 beta) below beta, d - beta / 2 beyond, with d = |x - t|.</summary>
     private static Formula SmoothL1(Options o)
     {
         var (distance, beta) = ((o.X - o.T).Abs(), o.Number(1, "beta"));
@@ -202,7 +205,7 @@ internal static class Losses
             : Formula.Where(distance < beta, distance * distance * (0.5 / beta), distance - 0.5 * beta);
     }
 
-    /// <summary>d^2 / 2 up to delta, delta (d - delta / 2) beyond, of d = |x - t|.</summary>
+    /// <summary>d^2 / 2 up to delta, delta (d - delta / 2) beyond, with d = |x - t|.</summary>
     private static Formula Huber(Options o)
     {
         var (distance, delta) = ((o.X - o.T).Abs(), o.Number(1, "delta"));
@@ -217,7 +220,7 @@ internal static class Losses
         return Weighted((t - 1) * Logarithm(SpecialFunctions.Log1p(-x)) - t * Logarithm(x.Apply("Log")), o.Weight());
     }
 
-    /// <summary>Binary cross entropy of logits, with weights of the positive class.</summary>
+    /// <summary>Binary cross entropy of logits, with weights for the positive class.</summary>
     private static Formula WithLogits(Options o)
     {
         var (x, t) = (o.X, o.T);
@@ -228,7 +231,7 @@ internal static class Losses
     }
 
     /// <summary>
-    /// Kullback-Leibler: t (log t - x), 0 where t is 0; or of a logarithmic target.
+    /// Kullback-Leibler divergence: t (log t - x), 0 where t is 0; or with a logarithmic target.
     /// </summary>
     private static Formula Divergence(Options o)
     {
@@ -239,13 +242,13 @@ internal static class Losses
     }
 
     /// <summary>
-    /// exp(x) - t x, or x - t log x; with Stirling's approximation where full asks for it.
+    /// exp(x) - t x, or x - t log x; with Stirling's approximation if full is set.
     /// </summary>
     private static Formula Poisson(Options o)
     {
         var (x, t) = (o.X, o.T);
-        // TorchSharp 0.107 passes eps as four of a double's eight bytes: 1e-8 arrives as 4e-315. float32 makes that 0, and
-        // the logarithm of 0 is -infinity; in float64 it is some -724.
+        // TorchSharp 0.107 passes eps as four of a double's eight bytes: 1e-8 arrives as 4e-315. In float32 that is
+        // 0, whose logarithm is -infinity; in float64 the logarithm is about -724.
         var eps = BitConverter.UInt64BitsToDouble(BitConverter.SingleToUInt32Bits((float)o.Number(1e-8, "eps")));
         var logarithm = x.Apply("Log");
         if (x.Type == ScalarType.Float64)
@@ -258,10 +261,10 @@ internal static class Losses
         return loss + Formula.Where(t <= 1, 0, stirling);
     }
 
-    /// <summary>(log v + (x - t)^2 / v) / 2 of a variance v of at least eps.</summary>
+    /// <summary>(log v + (x - t)^2 / v) / 2 with a variance v of at least eps.</summary>
     private static Formula Gaussian(Options o)
     {
-        // TorchSharp sums over all axes but the first, and has the variance of each element or of each row.
+        // TorchSharp sums over all axes except the first; the variance is per element or per row.
         var context = o.Context;
         Formula Rows(Formula value) =>
             new(context, context.Like("Flatten", [value.Value], ("axis", 1L)) with { Rank = 2 });
@@ -314,7 +317,7 @@ internal static class Losses
     }
 
     /// <summary>
-    /// max(0, |a - p| - |a - n| + margin); with swap the nearer of n's two distances.
+    /// max(0, |a - p| - |a - n| + margin); with swap, the smaller of n's distances to a and p.
     /// </summary>
     private static Formula Triplet(Options o)
     {
@@ -336,7 +339,7 @@ internal static class Losses
     }
 
     /// <summary>
-    /// The mean over classes of max(0, margin - x[t] + x[i])^p, without the right class.
+    /// The mean over classes of max(0, margin - x[t] + x[i])^p, without the correct class.
     /// </summary>
     private static Formula MultiMargin(Options o)
     {
@@ -368,7 +371,7 @@ internal static class Losses
     /// <summary>-w[t] x[t] of log probabilities [N, C, ...].</summary>
     /// <param name="o">The loss and its options.</param>
     /// <param name="logs">Log probabilities.</param>
-    /// <param name="ignored">The class whose rows do not count.</param>
+    /// <param name="ignored">The class whose rows are ignored.</param>
     private static Formula Nll(Options o, Formula logs, long ignored)
     {
         var context = o.Context;
@@ -378,16 +381,16 @@ internal static class Losses
             "None" => logs.Value.Rank == 1 ? o.Sum(loss) : loss,
             "Sum" => o.Sum(loss),
             "Mean" => o.Sum(loss) / o.Sum(weights),
-            var other => throw context.Refuse($"reduction {other}"),
+            var other => throw context.Refuse($"reduction {other} is not supported; supported are None, Mean and Sum"),
         };
     }
 
     /// <summary>
-    /// The loss of each row and the weight it has in the mean; both 0 where the row is ignored.
+    /// The loss of each row and its weight in the mean; both are 0 for ignored rows.
     /// </summary>
     /// <param name="o">The loss and its options.</param>
     /// <param name="logs">Log probabilities [N, C, ...], or [C] for one row.</param>
-    /// <param name="ignored">The class whose rows do not count.</param>
+    /// <param name="ignored">The class whose rows are ignored.</param>
     private static (Formula Loss, Formula Weights) NllElements(Options o, Formula logs, long ignored)
     {
         var context = o.Context;
@@ -407,7 +410,7 @@ internal static class Losses
         return (Formula.Where(isIgnored, 0, -own * weight), Formula.Where(isIgnored, 0, weight));
     }
 
-    /// <summary>The classes, 0 where they are not to count, and where that is.</summary>
+    /// <summary>The class labels, with 0 for ignored ones, and the mask of ignored ones.</summary>
     private static (Formula Labels, Formula IsIgnored) Labels(Options o, long ignored)
     {
         var context = o.Context;
@@ -434,7 +437,7 @@ internal static class Losses
             context,
             context.Cast(Layout.Scalar(context, Layout.Size(context, input.Value, axis)), input.Type)
         );
-        // One weight a class, beside the axes behind it.
+        // One weight per class, broadcast over the axes after it.
         Formula? weight = o.Weight() is { } given
             ? new Formula(context, Layout.Behind(context, given.Value, input.Value.Rank - 1 - (int)axis))
             : null;
@@ -458,11 +461,11 @@ internal static class Losses
     }
 
     /// <summary>Cross entropy with a target of probabilities.</summary>
-    /// <param name="o">The loss; its target is of the shape of <paramref name="logs"/>.</param>
+    /// <param name="o">The loss; its target has the shape of <paramref name="logs"/>.</param>
     /// <param name="logs">Log probabilities.</param>
-    /// <param name="weight">Of each class; null for none.</param>
+    /// <param name="weight">Weight of each class; null for none.</param>
     /// <param name="smoothing">Share of the target that is spread over all classes, 0 to 1.</param>
-    /// <param name="classes">How many classes there are, as a value of the graph.</param>
+    /// <param name="classes">Number of classes, as a value in the graph.</param>
     /// <param name="axis">Axis of the classes.</param>
     private static Formula OfProbabilities(
         Options o,

@@ -1,5 +1,5 @@
-// Matrix products. MatMul broadcasts leading axes as torch.matmul does, and takes vectors. float16 and bfloat16 are
-// summed in float32, small integers in int32; beta = 0 leaves the addend out, NaN and all, as TorchSharp does.
+// Matrix products. MatMul broadcasts leading axes like torch.matmul, and accepts vectors. float16 and bfloat16 are
+// summed in float32, small integers in int32; beta = 0 ignores the addend, even if it is NaN, as TorchSharp does.
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -9,8 +9,8 @@ namespace TorchBridge.Export.Lowering.Families;
 /// <summary>Lowers matrix products, contractions and outer products.</summary>
 internal static class Matrices
 {
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         foreach (var name in (string[])["matmul", "mm", "bmm", "mv", "dot", "vdot"])
@@ -80,13 +80,13 @@ internal static class Matrices
         table.Operation("bilinear", "Einsum, Add", c => BilinearRule(c, c.Tensor(2), c.OptionalTensor("bias")), "bias");
     }
 
-    /// <summary>A product of values of one dtype.</summary>
-    /// <param name="c">Where the nodes are written.</param>
-    /// <param name="a">Of rank 1 or more.</param>
-    /// <param name="b">Of rank 1 or more.</param>
+    /// <summary>The matrix product of values with the same dtype.</summary>
+    /// <param name="c">Receives the nodes.</param>
+    /// <param name="a">Tensor of rank 1 or more.</param>
+    /// <param name="b">Tensor of rank 1 or more.</param>
     public static GraphValue MatMul(LoweringContext c, GraphValue a, GraphValue b)
     {
-        // ONNX Runtime takes no empty batch of vectors: a matrix of one column, then.
+        // ONNX Runtime rejects an empty batch of vectors, so the vector becomes a matrix with one column.
         if (b.Rank == 1 && a.Rank > 1)
             return Layout.Squeeze(c, MatMul(c, a, Layout.Unsqueeze(c, b, 1)), a.Rank - 1L);
         var rank = (a.Rank, b.Rank) switch
@@ -119,7 +119,7 @@ internal static class Matrices
             c.Result(Contract(c, a, b, [a.Rank - 1L], [b.Rank - 1L]));
     }
 
-    /// <summary>Sums of products over pairs of axes, which a number or two lists name.</summary>
+    /// <summary>Sums of products over pairs of axes, given by a number or two lists.</summary>
     private static void TensorDot(LoweringContext c)
     {
         var (a, b) = (Wide(c, 0), Wide(c, 1));
@@ -152,7 +152,8 @@ internal static class Matrices
         );
     }
 
-    /// <summary>Sums products over pairs of axes; the axes that are left follow each other.</summary>
+    /// <summary>Sums products over pairs of axes; the result has the remaining axes of the first, then of the second
+    /// operand.</summary>
     private static GraphValue Contract(LoweringContext c, GraphValue a, GraphValue b, long[] first, long[] second)
     {
         static long[] Rest(int rank, long[] axes) =>
@@ -178,10 +179,10 @@ internal static class Matrices
         );
     }
 
-    /// <summary>Every element of one tensor times the whole other one.</summary>
+    /// <summary>Multiplies every element of one tensor by the whole other tensor.</summary>
     private static void Kronecker(LoweringContext c)
     {
-        // Axis i of the result is axis i of the first, then of the second.
+        // Axis i of the result combines axis i of the first and of the second tensor.
         var rank = c.ResultRank();
         var (a, b) = (
             Layout.InFront(c, c.Cast(c.Tensor(), c.ResultType()), rank),
@@ -199,7 +200,7 @@ internal static class Matrices
         );
     }
 
-    /// <summary>Products of the elements of two vectors, the first of which is the argument at a position.</summary>
+    /// <summary>The outer product of two vectors, of which the first is the argument at a position.</summary>
     private static GraphValue Outer(LoweringContext c, int position)
     {
         var (column, row) = (
@@ -209,7 +210,7 @@ internal static class Matrices
         return (column.Type == ScalarType.Bool ? column & row : column * row).Value;
     }
 
-    /// <summary>The cross product of vectors of three along an axis.</summary>
+    /// <summary>The cross product of three-dimensional vectors along an axis.</summary>
     private static void Cross(LoweringContext c)
     {
         var axis = c.Axis(c.Integer(-1, "dim"), c.ResultRank());
@@ -240,7 +241,7 @@ internal static class Matrices
             c.Result(Scaled(c, MatMul(c, Wide(c, 1), Wide(c, 2))));
     }
 
-    /// <summary>beta x + alpha p of a product p; beta = 0 leaves x out, NaN and all.</summary>
+    /// <summary>beta x + alpha p for a product p; beta = 0 ignores x, even if it is NaN.</summary>
     private static GraphValue Scaled(LoweringContext c, GraphValue product)
     {
         var sum = new Formula(c, product);

@@ -10,12 +10,13 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Lowering.Families;
 
 /// <summary>
-/// Lowers normalizations in eval mode. BatchNorm without running statistics is refused: it would use the batch's own.
+/// Lowers normalizations in eval mode. BatchNorm without running statistics is refused, because it would use the
+/// statistics of the batch.
 /// </summary>
 internal static class Normalizations
 {
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         table.Module<BatchNorm1d>("BatchNormalization", Batch, "eps, affine, momentum");
@@ -80,13 +81,14 @@ internal static class Normalizations
         table.Module<GroupNorm>("Reshape, InstanceNormalization, Mul, Add", Group, "num_groups, eps, affine");
     }
 
-    /// <summary>BatchNorm by its running statistics.</summary>
+    /// <summary>BatchNorm with its running statistics.</summary>
     private static void Batch(LoweringContext c)
     {
         var module = (NormBase)c.Module!;
         if (module.running_mean is null || module.running_var is null)
             throw c.Refuse(
-                "it has no running statistics, so that eval mode would still use the batch's own. Build it with track_running_stats: true"
+                "it has no running statistics, so even eval mode would use the statistics of the batch. Build it "
+                    + "with track_running_stats: true"
             );
         Running(c, module, c.Tensor());
     }
@@ -112,7 +114,7 @@ internal static class Normalizations
         );
     }
 
-    /// <summary>Weight and bias per channel; ones and zeros where the module has none.</summary>
+    /// <summary>Weight and bias per channel; ones and zeros if the module has none.</summary>
     private static (GraphValue Weight, GraphValue Bias) Affine(LoweringContext c, NormBase module)
     {
         using var scope = NewDisposeScope();
@@ -128,7 +130,7 @@ internal static class Normalizations
     }
 
     /// <summary>
-    /// InstanceNorm over the spatial axes of each sample and channel; with running statistics a BatchNorm.
+    /// InstanceNorm over the spatial axes of each sample and channel; with running statistics it is a BatchNorm.
     /// </summary>
     private static void Instance(LoweringContext c)
     {
@@ -139,7 +141,7 @@ internal static class Normalizations
         if (module.running_mean is not null)
         {
             if (unbatched)
-                throw c.Refuse("an input without a batch axis; add one with unsqueeze(0)");
+                throw c.Refuse("the input has no batch axis; add one with unsqueeze(0)");
             Running(c, module, input);
             return;
         }
@@ -190,7 +192,7 @@ internal static class Normalizations
     /// <summary>Normalizes [N, C, ...] over groups of channels.</summary>
     /// <param name="c">The operation.</param>
     /// <param name="input">[N, C, ...]</param>
-    /// <param name="groups">Divides C.</param>
+    /// <param name="groups">Number of groups; a divisor of C.</param>
     /// <param name="eps">Added to the variance.</param>
     /// <param name="weight">[C]; null for 1.</param>
     /// <param name="bias">[C]; null for 0.</param>
@@ -223,10 +225,10 @@ internal static class Normalizations
         c.Result(back);
     }
 
-    /// <summary>One value per channel in the shape in which it broadcasts over axis 1.</summary>
-    /// <param name="c">Where the nodes are written.</param>
+    /// <summary>Reshapes per-channel values so that they broadcast along axis 1.</summary>
+    /// <param name="c">Receives the nodes.</param>
     /// <param name="vector">[C]</param>
-    /// <param name="rank">Axes of the value that it is to broadcast with.</param>
+    /// <param name="rank">Rank of the value that they are combined with.</param>
     private static GraphValue PerChannel(LoweringContext c, GraphValue vector, int rank) =>
         rank <= 2
             ? vector
@@ -237,15 +239,15 @@ internal static class Normalizations
                 [vector, c.Constants([.. Enumerable.Range(1, rank - 2).Select(axis => (long)axis)])]
             );
 
-    /// <summary>x / (k + alpha / n sum of squares of n neighbouring channels)^beta.</summary>
+    /// <summary>x / (k + alpha / n times the sum of squares of n neighbouring channels)^beta.</summary>
     /// <param name="c">The operation.</param>
-    /// <param name="size">Channels of a window, n.</param>
+    /// <param name="size">Number of channels in a window, n.</param>
     /// <param name="alpha">Factor of the mean of squares.</param>
     /// <param name="beta">The exponent.</param>
-    /// <param name="k">Added before the exponent is taken.</param>
+    /// <param name="k">Added before exponentiation.</param>
     private static void Local(LoweringContext c, long size, double alpha, double beta, double k)
     {
-        // ONNX centres an even window one channel later than TorchSharp does, and takes pictures only.
+        // ONNX centres an even window one channel later than TorchSharp, and accepts only [N, C, H, W].
         if (size % 2 == 1 && c.Tensor().Rank == 4 && c.ResultType() == ScalarType.Float32)
         {
             c.Result(
@@ -274,12 +276,12 @@ internal static class Normalizations
         c.Result((x / scale.Binary("Pow", scale.Number(beta))).Value);
     }
 
-    /// <summary>A tensor argument, or a constant in its place.</summary>
-    /// <param name="c">Where the nodes are written.</param>
-    /// <param name="given">The argument; null where it was left out.</param>
-    /// <param name="shape">Of the constant.</param>
-    /// <param name="value">Of each element of the constant.</param>
-    /// <param name="name">What the constant is called; made unique.</param>
+    /// <summary>A tensor argument, or a constant if it is missing.</summary>
+    /// <param name="c">Receives the nodes.</param>
+    /// <param name="given">The argument; null if it was omitted.</param>
+    /// <param name="shape">Shape of the constant.</param>
+    /// <param name="value">Value of each element of the constant.</param>
+    /// <param name="name">Name of the constant, which is made unique.</param>
     private static GraphValue Filled(LoweringContext c, GraphValue? given, long[] shape, double value, string name)
     {
         using var scope = NewDisposeScope();
@@ -307,10 +309,11 @@ internal static class Normalizations
     private static void BatchFunctional(LoweringContext c)
     {
         if (c.Flag(false, "training"))
-            throw c.Refuse("training is true, so that it would use the batch's own statistics");
+            throw c.Refuse("training is true, so it would use the statistics of the batch; pass training: false");
         var mean = c.OptionalTensor("running_mean")
             ?? throw c.Refuse(
-                "without running statistics it would use the batch's own, in eval mode too; give it running_mean and running_var"
+                "without running statistics it would use the statistics of the batch, even in eval mode; pass "
+                    + "running_mean and running_var"
             );
         var channels = c.FixedSize(c.Tensor(), 1) ?? throw c.RefuseFree("the channel axis");
         c.Result(
@@ -332,7 +335,7 @@ internal static class Normalizations
     private static void InstanceFunctional(LoweringContext c)
     {
         if (c.Has("running_mean"))
-            throw c.Refuse("running statistics in the functional form; use the module");
+            throw c.Refuse("running statistics are not supported in the functional form; use the module");
         var channels = c.FixedSize(c.Tensor(), 1) ?? throw c.RefuseFree("the channel axis");
         c.Result(
             c.Like(

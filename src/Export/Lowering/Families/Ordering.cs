@@ -1,21 +1,21 @@
-// Order and running sums.
-//   NaN is the largest number to TorchSharp, and none to ONNX Runtime: elements are ordered by a float64 key that is
-// infinite for NaN and
-//   1e300 for an infinity. TopK gives the lower index first where elements are equal, as a stable sort does.
-//   cumprod   on a fixed axis by doubling (n log n); on a free one the products of the rows of a triangle
+// Sorting and running sums.
+//   NaN is the largest number in TorchSharp, but is not ordered in ONNX Runtime: elements are ordered by a float64 key
+//   that is infinite for NaN and 1e300 for an infinity. TopK returns the lower index first for equal elements, like a
+//   stable sort.
+//   cumprod   on a fixed axis by doubling (n log n); on a free one as the products of the rows of a triangle
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
-/// <summary>Lowers sorting, the k largest, and running sums, products and extremes.</summary>
+/// <summary>Lowers sorting, top-k selection, and running sums, products and extremes.</summary>
 internal static class Ordering
 {
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
-        const string ties = "; which of equal elements TorchSharp puts first is not defined";
+        const string ties = "; TorchSharp does not define the order of equal elements";
         table.Operation(
             "topk",
             "TopK",
@@ -66,12 +66,13 @@ internal static class Ordering
             );
     }
 
-    /// <summary>The first <paramref name="count"/> elements in order along an axis, and where they were.</summary>
-    /// <param name="c">Where the nodes are written.</param>
+    /// <summary>The first <paramref name="count"/> elements in order along an axis, and their original
+    /// positions.</summary>
+    /// <param name="c">Receives the nodes.</param>
     /// <param name="x">Elements of rank 1 or more.</param>
-    /// <param name="count">How many, a vector of one element.</param>
+    /// <param name="count">Number of elements, a vector with one element.</param>
     /// <param name="axis">Axis, from the front.</param>
-    /// <param name="largest">The largest first, or the smallest.</param>
+    /// <param name="largest">Whether the largest come first; otherwise the smallest.</param>
     public static (GraphValue Values, GraphValue Indices) Sorted(
         LoweringContext c,
         GraphValue x,
@@ -110,14 +111,14 @@ internal static class Ordering
         c.Node("Gather", ScalarType.Int64, 1, [c.Node("Shape", ScalarType.Int64, 1, [x]), c.Constant(axis)]);
 
     /// <summary>
-    /// The k largest or smallest elements of an axis, in order, and where they were.
+    /// The k largest or smallest elements of an axis, in order, and their original positions.
     /// </summary>
     /// <param name="c">The operation.</param>
-    /// <param name="count">k, an int64 vector of one element.</param>
-    /// <param name="largest">Whether the largest are taken; else the smallest.</param>
+    /// <param name="count">k, an int64 vector with one element.</param>
+    /// <param name="largest">Whether to select the largest; otherwise the smallest.</param>
     private static void TopK(LoweringContext c, GraphValue count, bool largest)
     {
-        c.Flag(true, "sorted"); // sorted is one of the orders that an unsorted result may have
+        c.Flag(true, "sorted"); // an unsorted result may have any order, including a sorted one
         var input = c.Tensor();
         var axis = c.Axis(c.Integer(-1, "dim"), input.Rank);
         c.Result(Ranks.AtLeastOne(c, input, value => Sorted(c, value, count, axis, largest).Values));
@@ -125,11 +126,11 @@ internal static class Ordering
     }
 
     /// <summary>
-    /// All elements of an axis in order, and where they were; equal ones in their old order.
+    /// All elements of an axis in order, and their original positions; equal elements keep their order.
     /// </summary>
     private static void Sort(LoweringContext c)
     {
-        c.Flag(false, "stable"); // always is
+        c.Flag(false, "stable"); // it is always stable
         var input = c.Tensor();
         var axis = c.Axis(c.Integer(-1, "dim"), input.Rank);
         var down = c.Flag(false, "descending");
@@ -142,12 +143,12 @@ internal static class Ordering
             c.Result(Back(indices), 1);
     }
 
-    /// <summary>The k-th smallest element of an axis, and where it was.</summary>
+    /// <summary>The k-th smallest element of an axis, and its original position.</summary>
     private static void KthValue(LoweringContext c)
     {
         var input = c.Tensor();
         if (input.Rank == 0)
-            throw c.Refuse("kthvalue of a tensor without axes is that tensor");
+            throw c.Refuse("kthvalue of a tensor without axes is not supported; use the tensor itself");
         var axis = c.Axis(c.Integer(-1, "dim"), input.Rank);
         var (values, indices) = Sorted(c, input, c.Constant(c.Integer(1, "k")), axis, largest: false);
         var keep = c.Flag(false, "keepdim");
@@ -161,7 +162,7 @@ internal static class Ordering
 
     // ---- running -------------------------------------------------------------------------------------------------------------
 
-    /// <summary>A running function along an axis; of a tensor without axes too.</summary>
+    /// <summary>A running function along an axis; also for a tensor without axes.</summary>
     private static GraphValue Running(LoweringContext c, Func<GraphValue, long, GraphValue> function)
     {
         var input = Pointwise.X(c).Value;
@@ -169,14 +170,15 @@ internal static class Ordering
     }
 
     /// <summary>
-    /// Joins each element with all before it, by doubling the distance; on a free axis over the rows of a triangle.
+    /// Combines each element with all elements before it, by doubling the distance; on a free axis over the rows of a
+    /// triangle.
     /// </summary>
     /// <param name="c">The operation.</param>
-    /// <param name="x">What is cumulated.</param>
-    /// <param name="axis">From the front.</param>
-    /// <param name="neutral">What changes nothing when it is joined: 0 for sums, 1 for products.</param>
-    /// <param name="join">Joins two elements.</param>
-    /// <param name="reduction">The ONNX operator that joins a whole axis.</param>
+    /// <param name="x">The elements.</param>
+    /// <param name="axis">Axis, from 0.</param>
+    /// <param name="neutral">The neutral element: 0 for sums, 1 for products.</param>
+    /// <param name="join">Combines two elements.</param>
+    /// <param name="reduction">The ONNX operator that reduces a whole axis.</param>
     private static GraphValue Cumulated(
         LoweringContext c,
         GraphValue x,
@@ -191,12 +193,12 @@ internal static class Ordering
             return OfRows(c, x, axis, c.Scalar(neutral, x.Type), (rows, over) =>
                 Reductions.Reduce(c, reduction, rows, [over], keep: false)
             );
-        // of a free axis of integers at most 2^20
+        // a free axis of integers may have up to 2^20 elements
         var steps = size is { } known ? (int)Math.Ceiling(Math.Log2(Math.Max(1, known))) : 20;
         var value = x;
         for (var step = 0; step < steps; step++)
         {
-            // Each element is joined with what stands 2^step before it.
+            // Each element is combined with the one 2^step positions before it.
             var shift = 1L << step;
             var shape = c.Node("Shape", ScalarType.Int64, 1, [value]);
             var front = c.Node(
@@ -234,15 +236,15 @@ internal static class Ordering
         return Formula.Where(a.EqualTo(b) & a.IsInfinite(), a, sum);
     }
 
-    /// <summary>Reduces, for each place on an axis, the elements up to it: rows of a triangle, the rest of which is
-    /// neutral.</summary>
-    /// <param name="c">Where the nodes are written.</param>
-    /// <param name="x">What is cumulated.</param>
-    /// <param name="axis">From the front.</param>
-    /// <param name="neutral">Stands in the triangle's other half; a scalar of the dtype of <paramref
+    /// <summary>Reduces, for each position on an axis, the elements up to it: the rows of a triangle, filled up with
+    /// the neutral element.</summary>
+    /// <param name="c">Receives the nodes.</param>
+    /// <param name="x">The elements.</param>
+    /// <param name="axis">Axis, from 0.</param>
+    /// <param name="neutral">Fills the other half of the triangle; a scalar of the dtype of <paramref
     /// name="x"/>.</param>
-    /// <param name="reduce">Reduces one axis of the triangle; it is given the triangle and the axis.</param>
-    /// <remarks>The triangle takes memory with the square of the axis.</remarks>
+    /// <param name="reduce">Reduces one axis of the triangle; called with the triangle and the axis.</param>
+    /// <remarks>The memory for the triangle grows with the square of the axis.</remarks>
     private static GraphValue OfRows(
         LoweringContext c,
         GraphValue x,
@@ -251,7 +253,7 @@ internal static class Ordering
         Func<GraphValue, long, GraphValue> reduce
     )
     {
-        // x[..., j, ...] becomes [..., 1, j, ...] beside a mask [i, j] of j <= i, so that i takes the place of the
+        // x[..., j, ...] becomes [..., 1, j, ...], combined with a mask [i, j] of j <= i, so that i replaces the
         // axis.
         var wide = c.Node("Unsqueeze", x.Type, x.Rank + 1, [x, c.Constant(axis)]);
         var size = Size(c, x, axis);
@@ -277,7 +279,7 @@ internal static class Ordering
             );
 
     /// <summary>
-    /// The largest or smallest element so far, and where it was; NaN stays once it has come.
+    /// The largest or smallest element so far, and its position; once there is a NaN, the result stays NaN.
     /// </summary>
     private static void CumulatedExtreme(LoweringContext c, string what)
     {
@@ -285,7 +287,7 @@ internal static class Ordering
         var axis = c.Axis(c.Integer(0, "dim"), input.Rank);
         GraphValue Indices(GraphValue value)
         {
-            // NaN is the most extreme: once there is one, it stays.
+            // NaN counts as the most extreme value.
             var key = new Formula(c, value);
             var worst = what == "Max" ? double.NegativeInfinity : double.PositiveInfinity;
             if (key.IsFloat)
@@ -310,7 +312,8 @@ internal static class Ordering
                     ("select_last_index", 1L)
                 )
             );
-            // Where all elements are as extreme as the rest of the row, the last of them is the row's own.
+            // If all elements are as extreme as the filled part of the row, the last position is that of the row
+            // itself.
             var end = c.Node("Squeeze", ScalarType.Int64, 0, [Size(c, value, axis), c.Constant(0)]);
             var places = Behind(
                 c,
@@ -337,7 +340,7 @@ internal static class Ordering
             _ => upper ? long.MaxValue : long.MinValue,
         };
 
-    /// <summary>Differences of neighbours along an axis, n times over.</summary>
+    /// <summary>Differences of neighbours along an axis, applied n times.</summary>
     private static void Difference(LoweringContext c)
     {
         var type = c.ResultType();

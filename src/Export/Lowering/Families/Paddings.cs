@@ -1,4 +1,4 @@
-// Paddings: Pad, with pads [begin of every axis, end of every axis]; TorchSharp counts pairs from the last axis
+// Padding: Pad, with pads [begin of every axis, end of every axis]; TorchSharp lists pairs from the last axis
 // backwards.
 using TorchBridge.Export.Capture;
 using TorchSharp;
@@ -8,12 +8,12 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Lowering.Families;
 
 /// <summary>
-/// Lowers padding by constants, reflection, repetition of the edge, and wrapping around.
+/// Lowers padding with constants, by reflection, by edge replication, and circular padding.
 /// </summary>
 internal static class Paddings
 {
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         table.Module<ConstantPad1d>("Pad", Constant, "padding, value");
@@ -30,11 +30,12 @@ internal static class Paddings
     }
 
     /// <summary>
-    /// Pads every axis; circular padding is put together from slices, because Pad's `wrap` needs opset 19.
+    /// Pads every axis; circular padding is composed of slices, because Pad's `wrap` needs opset 19.
     /// </summary>
-    /// <param name="c">Where the nodes are written.</param>
-    /// <param name="input">What to pad.</param>
-    /// <param name="pads">Begin of every axis, then end of every axis; negative ones cut.</param>
+    /// <param name="c">Receives the nodes.</param>
+    /// <param name="input">The value to pad.</param>
+    /// <param name="pads">Padding at the begin of every axis, then at the end of every axis; negative values
+    /// crop.</param>
     /// <param name="mode"><c>constant</c>, <c>reflect</c>, <c>edge</c> or <c>wrap</c>.</param>
     /// <param name="value">The constant.</param>
     public static GraphValue Pad(LoweringContext c, GraphValue input, long[] pads, string mode, double value)
@@ -48,7 +49,8 @@ internal static class Paddings
         return c.Like("Pad", inputs, ("mode", mode));
     }
 
-    /// <summary>Cuts what negative pads cut, behind the others: Pad cuts first, and then reflects less.</summary>
+    /// <summary>Applies negative padding after the rest, because Pad would crop first and then reflect
+    /// less.</summary>
     private static GraphValue Cut(LoweringContext c, GraphValue input, long[] pads)
     {
         var rank = pads.Length / 2;
@@ -62,9 +64,9 @@ internal static class Paddings
         return input;
     }
 
-    /// <summary>Turns TorchSharp's order (last axis first, begin and end) into ONNX's.</summary>
+    /// <summary>Converts TorchSharp's order (last axis first, begin and end) to ONNX's.</summary>
     /// <param name="padding">Pairs of begin and end, the last axis first.</param>
-    /// <param name="rank">Axes of the tensor.</param>
+    /// <param name="rank">Number of axes of the tensor.</param>
     public static long[] FromTorch(long[] padding, int rank)
     {
         var pads = new long[2 * rank];
@@ -77,7 +79,7 @@ internal static class Paddings
         return pads;
     }
 
-    /// <summary>Wraps around: slices of the other end, joined.</summary>
+    /// <summary>Circular padding: concatenates slices of the opposite ends.</summary>
     private static GraphValue Circular(LoweringContext c, GraphValue input, long[] pads)
     {
         var rank = pads.Length / 2;
@@ -87,7 +89,7 @@ internal static class Paddings
                 after = pads[rank + axis];
             if (before == 0 && after == 0)
                 continue;
-            // Negative padding cuts; what stays is repeated.
+            // Negative padding crops; the remaining part is repeated.
             var kept =
                 before < 0 || after < 0
                     ? Layout.Slice(c, input, axis, Math.Max(0, -before), after < 0 ? after : long.MaxValue)
@@ -104,10 +106,10 @@ internal static class Paddings
         return input;
     }
 
-    /// <summary>Padding modules of constants.</summary>
+    /// <summary>Constant padding modules.</summary>
     private static void Constant(LoweringContext c) => FromModule(c, "constant");
 
-    /// <summary>A padding module, by its own widths.</summary>
+    /// <summary>A padding module, with its own widths.</summary>
     private static void FromModule(LoweringContext c, string mode)
     {
         var input = c.Tensor();
@@ -126,7 +128,7 @@ internal static class Paddings
         );
     }
 
-    /// <summary>pad as a function; widths may follow free axes.</summary>
+    /// <summary>pad as a function; widths may depend on free axes.</summary>
     private static void Functional(LoweringContext c)
     {
         var input = c.Tensor();
@@ -142,18 +144,23 @@ internal static class Paddings
             "Reflect" or "reflect" => "reflect",
             "Replicate" or "replicate" => "edge",
             "Circular" or "circular" => "wrap",
-            var other => throw c.Refuse($"padding mode {other}"),
+            var other => throw c.Refuse(
+                $"padding mode {other} is not supported; supported are constant, reflect, replicate and circular"
+            ),
         };
         var value = c.Number(0, "value");
         if (given.All(size => size is long))
             c.Result(Pad(c, input, FromTorch([.. given.Cast<long>()], input.Rank), mode, value));
         else if (mode == "wrap")
-            throw c.Refuse("circular padding whose width follows a free axis; pad with cat and slices instead");
+            throw c.Refuse(
+                "the width of circular padding depends on a free axis, which is not supported; pad "
+                    + "with cat and slices instead"
+            );
         else
             c.Result(PadBySizes(c, input, given, mode, value));
     }
 
-    /// <summary>Pads by widths that follow free axes.</summary>
+    /// <summary>Pads by widths that depend on free axes.</summary>
     private static GraphValue PadBySizes(
         LoweringContext c,
         GraphValue input,
@@ -174,6 +181,6 @@ internal static class Paddings
         return c.Like("Pad", inputs, ("mode", mode));
     }
 
-    /// <summary>How many widths a single number stands for.</summary>
+    /// <summary>Number of widths that a single number stands for.</summary>
     private static int EveryAxis(LoweringContext c) => 2 * c.Tensor().Rank;
 }

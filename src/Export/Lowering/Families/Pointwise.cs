@@ -1,4 +1,4 @@
-// Functions of one tensor, element by element. An integer argument of a function that gives floats is cast first, as
+// Elementwise functions of one tensor. An integer argument of a function that returns floats is cast first, as
 // TorchSharp does; float16 and bfloat16 are computed in float32 and rounded once.
 using TorchBridge.Export.Capture;
 using TorchSharp;
@@ -6,11 +6,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
-/// <summary>Lowers functions of one tensor, element by element.</summary>
+/// <summary>Lowers elementwise functions of one tensor.</summary>
 internal static class Pointwise
 {
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         foreach (
@@ -101,7 +101,7 @@ internal static class Pointwise
             return Formula.Where(x.IsNan(), 0, x.Apply("Sign"));
         if (x.Type == ScalarType.Bool)
             return x;
-        // ONNX Runtime 1.31's Sign looks at the low 32 bits of a 64-bit integer.
+        // ONNX Runtime 1.31's Sign reads only the low 32 bits of a 64-bit integer.
         return x.Type == ScalarType.Int64 ? (x > 0).To(x.Type) - (x < 0).To(x.Type) : x.Apply("Sign");
     }
 
@@ -112,10 +112,10 @@ internal static class Pointwise
     /// <summary>The argument in its own dtype.</summary>
     private static Formula Input(LoweringContext c) => new(c, c.Tensor());
 
-    /// <summary>Whether the result is of floating-point numbers.</summary>
+    /// <summary>Whether the result is floating-point.</summary>
     private static bool IsFloat(LoweringContext c) => is_floating_point(c.ResultType());
 
-    /// <summary>To the nearest whole number, ties to even; or to so many decimals.</summary>
+    /// <summary>Rounds to the nearest integer, ties to even; or to a number of decimals.</summary>
     private static void Round(LoweringContext c)
     {
         var decimals = c.Integer(0, "decimals");
@@ -138,7 +138,7 @@ internal static class Pointwise
 
     // In float64, so that log2(8) is 3.
     /// <summary>
-    /// The logarithm to a base, by float64, which rounds as TorchSharp's own does.
+    /// The logarithm to a base, computed in float64, which rounds like TorchSharp's own.
     /// </summary>
     private static Formula Logarithm(Formula x, double of) =>
         (x.To(ScalarType.Float64).Apply("Log") / Math.Log(of)).To(x.Type);
@@ -154,7 +154,7 @@ internal static class Pointwise
     private static Formula Entropy(Formula x) =>
         Formula.Where(x.EqualTo(0), 0, Formula.Where(x < 0, double.NegativeInfinity, -(x * x.Apply("Log"))));
 
-    // TorchSharp composes this one and logit of operations that round to float16 and bfloat16 each.
+    // TorchSharp composes this function and logit from operations that each round to float16 or bfloat16.
     /// <summary>The standard normal distribution: (1 + erf(x / sqrt 2)) / 2.</summary>
     private static void Normal(LoweringContext c)
     {
@@ -163,7 +163,7 @@ internal static class Pointwise
         c.Result(((error + 1).To(type).To(x.Type) * 0.5).Value);
     }
 
-    /// <summary>log(x / (1 - x)), of x kept eps away from both ends.</summary>
+    /// <summary>log(x / (1 - x)), with x clamped to [eps, 1 - eps].</summary>
     private static void Logit(LoweringContext c)
     {
         var (x, type) = (X(c), c.ResultType());
@@ -176,7 +176,7 @@ internal static class Pointwise
         c.Result((x / (1 - x).To(type).To(x.Type)).To(type).To(x.Type).Apply("Log").Value);
     }
 
-    /// <summary>Whether an element is the infinity of one sign.</summary>
+    /// <summary>Whether an element is the infinity with a given sign.</summary>
     private static GraphValue IsInfinity(LoweringContext c, double infinity) =>
         Input(c) is { IsFloat: true } x ? x.EqualTo(infinity).Value : Input(c).IsInfinite().Value;
 
@@ -192,7 +192,7 @@ internal static class Pointwise
         c.Result(bounded.Value);
     }
 
-    /// <summary>Numbers in the place of NaN and infinities.</summary>
+    /// <summary>Replaces NaN and infinities by numbers.</summary>
     private static void NanToNum(LoweringContext c)
     {
         double nan = c.Number(0, "nan"),
@@ -214,7 +214,7 @@ internal static class Pointwise
         c.Result(Formula.Where(input.IsNan(), nan, finite).Value);
     }
 
-    /// <summary>The largest finite number of a floating dtype.</summary>
+    /// <summary>The largest finite number of a floating-point dtype.</summary>
     private static double Largest(ScalarType type) =>
         type switch
         {

@@ -1,9 +1,9 @@
-// Pooling. Ceil mode is extra padding at the end where the sizes are fixed (the counts then are TorchSharp's: the
-// extra is never counted). Adaptive pooling to 1 is global pooling; to other sizes each output i of n averages or
-// maximises inputs floor(i h / n) to ceil((i + 1) h / n) - 1, axis by axis: the windows are gathered. NaN is the
-// largest number, which ONNX Runtime's MaxPool passes over: a second pooling finds the windows that have one. LPPool:
-// (sum x^p)^(1/p) with the sign as TorchSharp has it: sign(a) relu(|a|) k, to 1/p, where a is the average of x^p over
-// k elements.
+// Pooling. Ceil mode is extra padding at the end if the sizes are fixed (the counts are then TorchSharp's: the extra
+// padding is never counted). Adaptive pooling to 1 is global pooling; for other sizes, output i of n averages or
+// maximises the inputs floor(i h / n) to ceil((i + 1) h / n) - 1, axis by axis: the windows are gathered. NaN is the
+// largest number, but ONNX Runtime's MaxPool skips it: a second pooling finds the windows that contain one. LPPool:
+// (sum x^p)^(1/p) with TorchSharp's sign: sign(a) relu(|a|) k, to the power 1/p, where a is the average of x^p over k
+// elements.
 using System.Globalization;
 using TorchBridge.Export.Capture;
 using TorchSharp;
@@ -12,11 +12,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
-/// <summary>Lowers pooling: maximum, average, power means, adaptive ones, and unpooling.</summary>
+/// <summary>Lowers pooling: maximum, average, power-average and adaptive pooling, and unpooling.</summary>
 internal static class Poolings
 {
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         const string window = "kernel_size, stride, padding, ceil_mode";
@@ -46,7 +46,7 @@ internal static class Poolings
         table.Module<AdaptiveMaxPool2d>("Gather, ReduceMax", c => Adaptive(c, 2, max: true), "output_size");
         foreach (var spatial in (int[])[1, 2, 3])
         {
-            if (spatial < 3) // TorchSharp's own call of three axes reaches the function of one
+            if (spatial < 3) // TorchSharp's own function for three axes calls the one for one axis
             {
                 table.Operation(
                     $"adaptive_max_pool{spatial}d",
@@ -85,7 +85,7 @@ internal static class Poolings
     }
 
     /// <summary>
-    /// Enters one rule for the modules of one to three spatial axes, and for the functions.
+    /// Adds one rule for the modules with one to three spatial axes, and for the functions.
     /// </summary>
     private static void Family<T1, T2, T3>(
         OperatorTable table,
@@ -114,7 +114,7 @@ internal static class Poolings
     private sealed record Window(long[] Kernel, long[] Stride, long[] Padding, long[] Dilation, bool Ceil);
 
     /// <summary>
-    /// The window of the module or function; the stride is the kernel where it is not given.
+    /// The window of the module or function; the stride defaults to the kernel size.
     /// </summary>
     private static Window WindowOf(LoweringContext c, int spatial)
     {
@@ -138,7 +138,7 @@ internal static class Poolings
         );
     }
 
-    /// <summary>Begin and end padding; in ceil mode with the extra that makes the last window whole.</summary>
+    /// <summary>Begin and end padding; in ceil mode with the extra padding that completes the last window.</summary>
     private static (long[] Pads, bool Ceil) Pads(LoweringContext c, Window w)
     {
         var input = c.Tensor();
@@ -172,7 +172,8 @@ internal static class Poolings
         return ([.. w.Padding, .. end], ceil);
     }
 
-    /// <summary>The input with a batch axis, which pooling does without; the result loses it again.</summary>
+    /// <summary>Adds the batch axis that TorchSharp's pooling does not require, with a function that removes it from
+    /// the result.</summary>
     private static (GraphValue Input, Func<GraphValue, GraphValue> Back) Batched(LoweringContext c, int spatial)
     {
         var input = c.Tensor();
@@ -182,7 +183,7 @@ internal static class Poolings
     }
 
     /// <summary>
-    /// The largest element of each window, and where it stands in its map where that is asked for.
+    /// The largest element of each window, and its position in the feature map if requested.
     /// </summary>
     private static void Max(LoweringContext c, int spatial)
     {
@@ -192,7 +193,7 @@ internal static class Poolings
         var padded = input;
         if (window.Kernel.Where((size, i) => pads[spatial + i] >= size).Any())
         {
-            // A dilated window may reach further over the end than ONNX Runtime lets a padding be.
+            // A dilated window may extend further over the end than the padding that ONNX Runtime allows.
             long[] ends = [.. Enumerable.Range(0, spatial).Select(i => pads[spatial + i] - window.Padding[i])];
             padded = Paddings.Pad(
                 c,
@@ -220,11 +221,11 @@ internal static class Poolings
 
         var both = c.Nodes("MaxPool", [(input.Type, input.Rank), (ScalarType.Int64, input.Rank)], [padded], attributes);
         c.Result(back(both[0]));
-        // ONNX counts elements through batch and channels, TorchSharp within each map.
+        // ONNX numbers the elements across batch and channels, TorchSharp within each feature map.
         var map = new Formula(c, both[1]).Binary("Mod", new Formula(c, Map(c, padded)));
         if (padded != input)
         {
-            // Counted in the padded map: place by place, from the last axis on.
+            // Positions in the padded map are converted axis by axis, from the last axis on.
             var (rest, unit) = (map, map.Number(1));
             var number = map * 0;
             for (var axis = spatial + 1; axis >= 2; axis--)
@@ -240,12 +241,12 @@ internal static class Poolings
         c.Result(back(map.Value), 1);
     }
 
-    /// <summary>The number of elements of a map.</summary>
+    /// <summary>The number of elements of a feature map.</summary>
     private static GraphValue Map(LoweringContext c, GraphValue x) =>
         Reductions.Reduce(c, "ReduceProd", Layout.Slice(c, Layout.Sizes(c, x), 0, 2, long.MaxValue), null, keep: false);
 
     /// <summary>
-    /// The mean of each window, with or without what is padded, or over a number of the caller's.
+    /// The mean of each window, with or without the padding, or with a given divisor.
     /// </summary>
     private static void Average(LoweringContext c, int spatial)
     {
@@ -261,12 +262,12 @@ internal static class Poolings
         c.Result(back(AveragePool(c, input, window, includePad, divisor)));
     }
 
-    /// <summary>Averages a value whose sizes are those of the argument.</summary>
-    /// <param name="c">Where the nodes are written.</param>
+    /// <summary>Average pooling of a value that has the argument's sizes.</summary>
+    /// <param name="c">Receives the nodes.</param>
     /// <param name="input">[N, C, spatial...]</param>
     /// <param name="w">The window.</param>
-    /// <param name="includePad">Whether the zeros of the padding count in the mean.</param>
-    /// <param name="divisor">What sums are divided by in place of their number; null for the mean.</param>
+    /// <param name="includePad">Whether the zeros of the padding are included in the mean.</param>
+    /// <param name="divisor">Divisor of the sums; null for the number of elements.</param>
     private static GraphValue AveragePool(LoweringContext c, GraphValue input, Window w, bool includePad, long? divisor)
     {
         var spatial = w.Kernel.Length;
@@ -276,7 +277,8 @@ internal static class Poolings
         {
             if (ceil)
                 throw c.Refuse(
-                    "divisor_override with ceil_mode on a free axis; fix the axis (ExportOptions.FreeAxes), or leave one of them out"
+                    "divisor_override with ceil_mode is not supported on a free axis; fix the axis "
+                        + "(ExportOptions.FreeAxes), or omit one of the two"
                 );
             var sum = c.Like(
                 "AveragePool",
@@ -291,8 +293,8 @@ internal static class Poolings
 
         if (includePad && extra)
         {
-            // The padding counts, the extra of ceil mode does not: pad with zeros first, then the extra is left out
-            // of the count.
+            // The padding is counted, but the extra padding of ceil mode is not: pad with zeros first, so that only
+            // the extra is excluded from the count.
             long[] own = [0, 0, .. w.Padding, 0, 0, .. w.Padding];
             input = Paddings.Pad(c, input, own, "constant", 0);
             pads =
@@ -314,7 +316,7 @@ internal static class Poolings
         );
     }
 
-    /// <summary>Pooling to given sizes, whatever the input's are.</summary>
+    /// <summary>Pooling to given output sizes.</summary>
     private static void Adaptive(LoweringContext c, int spatial, bool max)
     {
         var (input, back) = Batched(c, spatial);
@@ -330,7 +332,7 @@ internal static class Poolings
         c.Result(back(Reductions.Extreme(c, "Max", gathered, [gathered.Rank - 1], keep: false)));
         if (c.ResultCount == 1)
             return;
-        // The numbers of the elements, gathered in the same way, at the place of the largest.
+        // The element numbers, gathered in the same way, at the position of the largest element.
         var place = Reductions.ArgWithNan(c, "ArgMax", gathered, gathered.Rank - 1, keep: true);
         long[] ones = [1, 1];
         var shape = Layout.Concat(
@@ -353,17 +355,17 @@ internal static class Poolings
         );
     }
 
-    /// <summary>Which elements of an axis each window has, [to, widest]; a shorter one repeats its last element. And
-    /// how many it has, [to, 1].</summary>
+    /// <summary>The elements of an axis in each window, [to, widest], where a shorter window repeats its last
+    /// element, and the number of elements per window, [to, 1].</summary>
     private sealed record AxisWindows(GraphValue Numbers, GraphValue Mask, GraphValue Counts);
 
     /// <summary>
-    /// The windows of one axis: output i of n has inputs floor(i h / n) up to ceil((i + 1) h / n) - 1.
+    /// The windows of one axis: output i of n covers the inputs floor(i h / n) up to ceil((i + 1) h / n) - 1.
     /// </summary>
     /// <param name="c">The operation.</param>
     /// <param name="input">[N, C, spatial...]</param>
     /// <param name="axis">A spatial axis, from 0.</param>
-    /// <param name="sizes">The result's spatial sizes, each a long or one that varies.</param>
+    /// <param name="sizes">The result's spatial sizes, each a long or a varying size.</param>
     private static AxisWindows WindowsOf(LoweringContext c, GraphValue input, int axis, object?[] sizes)
     {
         var from = new Formula(c, Layout.Size(c, input, 2 + axis));
@@ -378,11 +380,11 @@ internal static class Poolings
         return new AxisWindows(numbers.Min(end - 1).Value, (numbers < end).Value, (end - start).Value);
     }
 
-    /// <summary>The windows of all spatial axes as the last axis.</summary>
-    /// <param name="c">Where the nodes are written.</param>
+    /// <summary>Gathers the windows of all spatial axes into the last axis.</summary>
+    /// <param name="c">Receives the nodes.</param>
     /// <param name="x">[N, C, spatial...]</param>
     /// <param name="windows">One per spatial axis.</param>
-    /// <returns>The spatial sizes are the result's; the last axis holds the elements of a window.</returns>
+    /// <returns>A value with the result's spatial sizes, whose last axis holds the elements of a window.</returns>
     private static GraphValue WithWindows(LoweringContext c, GraphValue x, AxisWindows[] windows)
     {
         var spatial = windows.Length;
@@ -410,10 +412,10 @@ internal static class Poolings
         return Layout.Reshape(c, ordered, Layout.Concat(c, 0, kept, width), 3 + spatial);
     }
 
-    /// <summary>Averages of windows that cover the argument evenly.</summary>
-    /// <param name="c">Where the nodes are written.</param>
+    /// <summary>Adaptive average pooling.</summary>
+    /// <param name="c">Receives the nodes.</param>
     /// <param name="input">[N, C, spatial].</param>
-    /// <param name="sizes">Of the result's spatial axes, each fixed or following a free axis.</param>
+    /// <param name="sizes">Sizes of the result's spatial axes, each fixed or varying.</param>
     public static GraphValue AdaptiveAverage(LoweringContext c, GraphValue input, object?[] sizes)
     {
         var spatial = sizes.Length;
@@ -430,7 +432,7 @@ internal static class Poolings
                 .All(pair => pair is { First: > 0 and var size, Second: long and > 0 and var to } && size % to == 0)
         )
         {
-            // Windows of one width that stand side by side.
+            // Adjacent windows of the same width.
             long[] kernel = [.. from.Zip(sizes, (size, to) => size!.Value / (long)to!)];
             return c.Like("AveragePool", [input], ("kernel_shape", kernel), ("strides", kernel));
         }
@@ -455,7 +457,7 @@ internal static class Poolings
         return value.Value;
     }
 
-    /// <summary>The p-norm of each window, with the sign as TorchSharp has it.</summary>
+    /// <summary>The p-norm of each window, with TorchSharp's sign.</summary>
     private static void LpPool(LoweringContext c, int spatial)
     {
         var (input, back) = Batched(c, spatial);
@@ -480,11 +482,11 @@ internal static class Poolings
     }
 
     /// <summary>
-    /// Writes elements to the places that max pooling found them at, zeros elsewhere.
+    /// Writes elements to the positions where max pooling found them, zeros elsewhere.
     /// </summary>
     private static void Unpool(LoweringContext c, int spatial)
     {
-        _ = WindowOf(c, spatial); // what it says is in the result's sizes
+        _ = WindowOf(c, spatial); // its effect is already in the result's sizes
         var (input, back) = Batched(c, spatial);
         var indices = c.Tensor(1).Rank == spatial + 2 ? c.Tensor(1) : Layout.Unsqueeze(c, c.Tensor(1), 0);
         var map = c.SizeVector(LoweringContext.ToSizes(c.ResultSizes())[^spatial..]);

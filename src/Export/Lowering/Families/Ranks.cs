@@ -2,16 +2,16 @@ using TorchSharp;
 
 namespace TorchBridge.Export.Lowering.Families;
 
-/// <summary>Ranks that TorchSharp takes and ONNX does not.</summary>
+/// <summary>Handles ranks that TorchSharp accepts and ONNX does not.</summary>
 internal static class Ranks
 {
     /// <summary>
-    /// Computes a value of rank 0 as a vector of one element, as TorchSharp does where an axis is named; the result
-    /// has rank 0 again.
+    /// Treats a value of rank 0 as a vector with one element, as TorchSharp does if an axis is given; the result has
+    /// rank 0 again.
     /// </summary>
-    /// <param name="c">Where the nodes are written.</param>
-    /// <param name="value">Of any rank.</param>
-    /// <param name="function">What is computed of a value with axes.</param>
+    /// <param name="c">Receives the nodes.</param>
+    /// <param name="value">Value of any rank.</param>
+    /// <param name="function">Computes the result for a value with axes.</param>
     public static GraphValue AtLeastOne(LoweringContext c, GraphValue value, Func<GraphValue, GraphValue> function)
     {
         if (value.Rank > 0)
@@ -21,11 +21,11 @@ internal static class Ranks
     }
 
     /// <summary>
-    /// A vector of all elements; of one for rank 0, of which alone where <paramref name="onlyScalar"/> is set.
+    /// Flattens a value to a vector; only values of rank 0 if <paramref name="onlyScalar"/> is set.
     /// </summary>
-    /// <param name="c">Where the nodes are written.</param>
-    /// <param name="value">Of any rank.</param>
-    /// <param name="onlyScalar">Whether a value that has axes stays as it is.</param>
+    /// <param name="c">Receives the nodes.</param>
+    /// <param name="value">Value of any rank.</param>
+    /// <param name="onlyScalar">Whether a value that has axes is returned unchanged.</param>
     public static GraphValue Vector(LoweringContext c, GraphValue value, bool onlyScalar = false) =>
         value.Rank == 1 || (onlyScalar && value.Rank > 0)
             ? value

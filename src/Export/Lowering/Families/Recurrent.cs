@@ -2,9 +2,9 @@
 //            TorchSharp                     ONNX
 //   LSTM     i f g o                        i o f c          W [dirs, 4H, in], R [dirs, 4H, H], B [dirs, 8H]
 //   GRU      r z n                          z r h            linear_before_reset = 1: n = tanh(W x + b + r (R h + b'))
-// RNN      one gate, tanh or ReLU         the same ONNX's sequence is [T, N, in], its output [T, dirs, N, H], which
-// becomes [T, N, dirs H]. Layers follow each other; dropout between them is nothing in eval mode. Cells are written
-// out.
+//   RNN      one gate, tanh or ReLU         the same
+// ONNX's sequence is [T, N, in] and its output [T, dirs, N, H], which becomes [T, N, dirs H]. Layers follow each
+// other; dropout between them does nothing in eval mode. Cells are written out with elementary operators.
 using TorchBridge.Export.Capture;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -16,15 +16,16 @@ namespace TorchBridge.Export.Lowering.Families;
 internal static class Recurrent
 {
     /// <summary>
-    /// torch stacks the gates i, f, g, o; ONNX i, o, f, c: from where in torch's each of ONNX's comes.
+    /// torch stacks the gates as i, f, g, o, ONNX as i, o, f, c: for each gate of ONNX, its index in torch.
     /// </summary>
     private static readonly int[] LstmOrder = [0, 3, 1, 2];
 
-    /// <summary>torch stacks the gates r, z, n; ONNX z, r, h: from where in torch's each of ONNX's comes.</summary>
+    /// <summary>torch stacks the gates as r, z, n, ONNX as z, r, h: for each gate of ONNX, its index in
+    /// torch.</summary>
     private static readonly int[] GruOrder = [1, 0, 2];
 
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         const string options = "layers, bidirectional, batch_first, bias, initial states";
@@ -40,11 +41,11 @@ internal static class Recurrent
         table.Module<RNNCell>("Gemm, Add, Tanh; Relu", RnnCellRule, "bias, initial state, nonlinearity (probed)");
     }
 
-    /// <summary>How a recurrent module is built.</summary>
+    /// <summary>The structure of a recurrent module.</summary>
     private sealed record Shape(long Hidden, long Layers, bool Bidirectional, bool BatchFirst);
 
     /// <summary>
-    /// All layers of a module, each on what the one before gave; results are the sequence and the last states.
+    /// All layers of a module in sequence; the results are the output sequence and the last states.
     /// </summary>
     private static void Layers(LoweringContext c, string onnx, int[] order, string? activation)
     {
@@ -60,7 +61,7 @@ internal static class Recurrent
             .ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter, StringComparer.Ordinal);
         var value = c.Tensor();
         if (value.Rank != 3)
-            throw c.Refuse("an input without a batch axis; add one with unsqueeze(0)");
+            throw c.Refuse("the input has no batch axis; add one with unsqueeze(0)");
         if (shape.BatchFirst)
             value = Layout.Permute(c, value, 1, 0, 2);
         var (hidden, cell) = (InitialState(c, 1), onnx == "LSTM" ? InitialState(c, 2) : null);
@@ -104,11 +105,11 @@ internal static class Recurrent
     private static GraphValue Joined(LoweringContext c, List<GraphValue> states) =>
         states.Count == 1 ? states[0] : c.Like("Concat", [.. states], ("axis", 0L));
 
-    /// <summary>A state that forward is given; null where it begins at zero.</summary>
+    /// <summary>An initial state passed to forward; null if it starts at zero.</summary>
     private static GraphValue? InitialState(LoweringContext c, int position) =>
         c.Tensors().Length > position ? c.Tensor(position) : null;
 
-    /// <summary>One layer in one or both directions, as ONNX's operator of that name.</summary>
+    /// <summary>One layer in one or both directions, as the ONNX operator.</summary>
     private static (GraphValue Output, GraphValue Hidden, GraphValue? Cell) Layer(
         LoweringContext c,
         string onnx,
@@ -163,7 +164,7 @@ internal static class Recurrent
         cat(order.Select(gate => gates.chunk(order.Length)[gate]).ToArray());
 
     /// <summary>
-    /// Tanh or Relu, which TorchSharp keeps in native code: found by trying both.
+    /// Tanh or Relu, which TorchSharp keeps in native code; found by trying both.
     /// </summary>
     private static string RnnNonlinearity(LoweringContext c)
     {
@@ -203,7 +204,7 @@ internal static class Recurrent
             : "Relu";
     }
 
-    /// <summary>Numbers from -2 to 2, the same each time, [steps, 2, features].</summary>
+    /// <summary>Reproducible numbers from -2 to 2, [steps, 2, features].</summary>
     private static Tensor ExampleInputs(long steps, long features)
     {
         var random = new Random(17);
@@ -218,7 +219,7 @@ internal static class Recurrent
 
     // ---- cells ---------------------------------------------------------------------------------------------------------------
 
-    /// <summary>x W^T + b for the input and for the state; without a state the second is b alone.</summary>
+    /// <summary>x W^T + b for the input and for the state; without a state, the second is just b.</summary>
     private static (GraphValue FromInput, GraphValue? FromState) Gates(
         LoweringContext c,
         Dictionary<string, Tensor> weights,
@@ -239,7 +240,7 @@ internal static class Recurrent
                 ("transB", 1L)
             );
         if (c.Tensor().Rank != 2)
-            throw c.Refuse("an input without a batch axis; add one with unsqueeze(0)");
+            throw c.Refuse("the input has no batch axis; add one with unsqueeze(0)");
         var fromInput = Gemm(c.Tensor(), "ih");
         if (state is { } h)
             return (fromInput, Gemm(h, "hh"));
@@ -251,7 +252,7 @@ internal static class Recurrent
         c.Module!.named_parameters()
             .ToDictionary(pair => pair.name, pair => (Tensor)pair.parameter, StringComparer.Ordinal);
 
-    /// <summary>Equal parts of an axis.</summary>
+    /// <summary>Splits an axis into equal parts.</summary>
     private static GraphValue[] Split(LoweringContext c, GraphValue gates, int count, long size, long axis) =>
         c.Nodes(
             "Split",

@@ -1,24 +1,24 @@
 // Reductions over axes.
-//   var   sum((x - mean)^2) / max(n - correction, 0), in float64, as TorchSharp accumulates it: no overflow, no
-// cancellation
-//   mean  sum / n where an axis may be empty: 0 / 0 is NaN then, as in TorchSharp
-// norm  (sum |x|^p)^(1/p); of matrices the largest or smallest sum of a row or column NaN: ONNX Runtime's ReduceMax,
-// ReduceMin, ArgMax and ArgMin pass over it, so it is looked for apart. Integers: its sums and products go through
-// float64, its ReduceMax and ReduceMin look at the low 32 bits of 64.
+//   var   sum((x - mean)^2) / max(n - correction, 0), in float64, in which TorchSharp accumulates it: no overflow and
+//         no cancellation
+//   mean  sum / n if an axis may be empty: 0 / 0 is then NaN, as in TorchSharp
+//   norm  (sum |x|^p)^(1/p); of matrices the largest or smallest sum of a row or column
+// NaN: ONNX Runtime's ReduceMax, ReduceMin, ArgMax and ArgMin skip it, so it is checked separately. Integers: its sums
+// and products go through float64, and its ReduceMax and ReduceMin read only the low 32 bits of 64.
 using TorchBridge.Export.Onnx;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
-/// <summary>Lowers sums, means, products, extremes, norms and spreads over axes.</summary>
+/// <summary>Lowers sums, means, products, extremes, norms, variances and standard deviations over axes.</summary>
 internal static class Reductions
 {
-    /// <summary>Names that TorchSharp's methods have for the axes to reduce.</summary>
+    /// <summary>Parameter names of the axes to reduce in TorchSharp's methods.</summary>
     private static readonly string[] Dims = ["dim", "dims", "dimensions", "dimension", "axis"];
 
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         const string options = "dim, keepdim, dtype";
@@ -127,14 +127,14 @@ internal static class Reductions
     }
 
     /// <summary>
-    /// Reduces over axes (all where null). The axes are an attribute before opset 18, an input from then on;
+    /// Reduces over axes (over all if null). The axes are an attribute before opset 18, an input from then on;
     /// ReduceSum has taken an input since 13.
     /// </summary>
-    /// <param name="c">Where the nodes are written.</param>
-    /// <param name="onnx">The operator: ReduceSum, ReduceMax and their kin.</param>
+    /// <param name="c">Receives the nodes.</param>
+    /// <param name="onnx">The operator: ReduceSum, ReduceMax and so on.</param>
     /// <param name="x">The elements.</param>
-    /// <param name="axes">From the front; null for all.</param>
-    /// <param name="keep">Whether the axes stay, with size 1.</param>
+    /// <param name="axes">Axes, from 0; null for all.</param>
+    /// <param name="keep">Whether the axes are kept with size 1.</param>
     public static GraphValue Reduce(LoweringContext c, string onnx, GraphValue x, long[]? axes, bool keep)
     {
         if (x.Rank == 0)
@@ -152,18 +152,19 @@ internal static class Reductions
         return c.Node(onnx, x.Type, rank, [.. inputs], [.. attributes]);
     }
 
-    /// <summary>The sum, of 64-bit integers too, where a sum beyond 2^53 wraps as it does in TorchSharp.</summary>
-    /// <param name="c">Where the nodes are written.</param>
+    /// <summary>The sum, also of 64-bit integers, where a sum beyond 2^53 wraps as in TorchSharp.</summary>
+    /// <param name="c">Receives the nodes.</param>
     /// <param name="x">The elements.</param>
-    /// <param name="axes">From the front; null for all.</param>
-    /// <param name="keep">Whether the axes stay, with size 1.</param>
+    /// <param name="axes">Axes, from 0; null for all.</param>
+    /// <param name="keep">Whether the axes are kept with size 1.</param>
     public static GraphValue Sum(LoweringContext c, GraphValue x, long[]? axes, bool keep)
     {
         if (x.Type is ScalarType.Int32 or ScalarType.Int16 or ScalarType.Int8 or ScalarType.Byte)
             return c.Cast(Reduce(c, "ReduceSum", c.Cast(x, ScalarType.Int64), axes, keep), x.Type);
         if (x.Type != ScalarType.Int64 || c.Tensor().Type != ScalarType.Int64)
             return Reduce(c, "ReduceSum", x, axes, keep);
-        // ONNX Runtime sums in float64: the low and the high 32 bits apart are exact there for up to 2^21 elements.
+        // ONNX Runtime sums in float64: summing the low and the high 32 bits separately is exact for up to 2^21
+        // elements.
         const double half = 4294967296;
         var whole = new Formula(c, x);
         var low = whole.Binary("Mod", whole.Number(half));
@@ -174,12 +175,12 @@ internal static class Reductions
         ).Value;
     }
 
-    /// <summary>The largest or smallest element; NaN where there is one.</summary>
-    /// <param name="c">Where the nodes are written.</param>
+    /// <summary>The largest or smallest element; NaN if there is one.</summary>
+    /// <param name="c">Receives the nodes.</param>
     /// <param name="what"><c>Max</c> or <c>Min</c>.</param>
     /// <param name="x">The elements.</param>
-    /// <param name="axes">Axes, or all where null.</param>
-    /// <param name="keep">Whether the axes stay with size 1.</param>
+    /// <param name="axes">Axes, from 0; null for all.</param>
+    /// <param name="keep">Whether the axes are kept with size 1.</param>
     public static GraphValue Extreme(LoweringContext c, string what, GraphValue x, long[]? axes, bool keep)
     {
         if (x.Rank == 0)
@@ -193,11 +194,11 @@ internal static class Reductions
     }
 
     /// <summary>(sum |x|^p)^(1/p)</summary>
-    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="c">Receives the nodes.</param>
     /// <param name="x">The elements.</param>
-    /// <param name="p">Order; 0 counts, infinities give extremes.</param>
-    /// <param name="axes">From the front; null for all.</param>
-    /// <param name="keep">Whether the axes stay, with size 1.</param>
+    /// <param name="p">Order of the norm; 0 counts non-zero elements, infinities give extremes.</param>
+    /// <param name="axes">Axes, from 0; null for all.</param>
+    /// <param name="keep">Whether the axes are kept with size 1.</param>
     public static GraphValue Norm(LoweringContext c, GraphValue x, double p, long[]? axes, bool keep)
     {
         if (x.Rank == 0 && p != 0)
@@ -219,12 +220,12 @@ internal static class Reductions
     }
 
     /// <summary>
-    /// The number of elements along axes (all where null), as an int64 scalar: a size of the graph, because an axis
-    /// may be free.
+    /// The number of elements along axes (along all if null), as an int64 scalar that the graph computes, because an
+    /// axis may be free.
     /// </summary>
-    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="c">Receives the nodes.</param>
     /// <param name="x">The value.</param>
-    /// <param name="axes">From the front; null for all.</param>
+    /// <param name="axes">Axes, from 0; null for all.</param>
     public static GraphValue Count(LoweringContext c, GraphValue x, long[]? axes)
     {
         var all = Layout.Sizes(c, x);
@@ -235,7 +236,7 @@ internal static class Reductions
     /// <summary>The argument in the dtype in which it is reduced.</summary>
     private static GraphValue X(LoweringContext c) => Pointwise.X(c).Value;
 
-    /// <summary>The axes that are named, counted from the front; null for all.</summary>
+    /// <summary>The axes to reduce, from 0; null for all.</summary>
     private static long[]? Axes(LoweringContext c)
     {
         long[] axes =
@@ -247,34 +248,34 @@ internal static class Reductions
         return axes is [] ? null : [.. axes.Select(axis => c.Axis(axis, c.Tensor().Rank))];
     }
 
-    /// <summary>Whether the axes stay, with size 1.</summary>
+    /// <summary>Whether the axes are kept with size 1.</summary>
     private static bool Keep(LoweringContext c) => c.Flag(false, "keepdim", "keepDimension", "keep_dim");
 
-    /// <summary>Whether no element may be left to reduce: an axis is free, or is empty.</summary>
+    /// <summary>Whether there may be no elements to reduce, because an axis is free or empty.</summary>
     private static bool MayBeEmpty(LoweringContext c, long[]? axes) =>
         (axes?.Select(axis => (int)axis) ?? Enumerable.Range(0, c.Tensor().Rank)).Any(axis =>
             axis < c.Tensor().Rank && c.FixedSize(c.Tensor(), axis) is null or 0
         );
 
     /// <summary>Whether there is a NaN among the elements.</summary>
-    /// <param name="c">Where the nodes are written.</param>
-    /// <param name="x">The elements, of a floating dtype.</param>
-    /// <param name="axes">From the front; null for all.</param>
-    /// <param name="keep">Whether the axes stay, with size 1.</param>
+    /// <param name="c">Receives the nodes.</param>
+    /// <param name="x">The elements, of a floating-point dtype.</param>
+    /// <param name="axes">Axes, from 0; null for all.</param>
+    /// <param name="keep">Whether the axes are kept with size 1.</param>
     public static Formula AnyNan(LoweringContext c, GraphValue x, long[]? axes, bool keep)
     {
         var mask = c.Cast(new Formula(c, x).IsNan().Value, ScalarType.Byte);
         return new Formula(c, c.Cast(Reduce(c, "ReduceMax", mask, axes, keep), ScalarType.Bool));
     }
 
-    /// <summary>The elements, 0 where they are NaN.</summary>
+    /// <summary>The elements, with NaN replaced by 0.</summary>
     private static GraphValue WithoutNan(LoweringContext c)
     {
         var input = Pointwise.X(c);
         return input.IsFloat ? Formula.Where(input.IsNan(), 0, input).Value : input.Value;
     }
 
-    /// <summary>sum / n; NaN where there is nothing.</summary>
+    /// <summary>sum / n; NaN if there are no elements.</summary>
     private static GraphValue Mean(LoweringContext c)
     {
         var (x, axes, keep) = (X(c), Axes(c), Keep(c));
@@ -285,7 +286,7 @@ internal static class Reductions
         ).Value;
     }
 
-    /// <summary>log of the sum of exp(x), NaN where there is one.</summary>
+    /// <summary>The logarithm of the sum of exp(x); NaN if there is one.</summary>
     private static GraphValue LogSumExp(LoweringContext c)
     {
         var (x, axes, keep) = (X(c), Axes(c), Keep(c));
@@ -315,16 +316,16 @@ internal static class Reductions
             : ProductOfIntegers(c, Ranks.Vector(c, x), 0, keep: false);
     }
 
-    /// <summary>Multiplies the even elements by the odd ones until one is left: integers wrap, where ONNX Runtime's
+    /// <summary>Multiplies the even by the odd elements until one is left, so that integers wrap; ONNX Runtime's
     /// ReduceProd goes through float64.</summary>
-    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="c">Receives the nodes.</param>
     /// <param name="x">Integers.</param>
-    /// <param name="axis">From the front.</param>
-    /// <param name="keep">Whether the axis stays, with size 1.</param>
-    /// <returns>1 where the axis is empty.</returns>
+    /// <param name="axis">Axis, from 0.</param>
+    /// <param name="keep">Whether the axis is kept with size 1.</param>
+    /// <returns>The product; 1 if the axis is empty.</returns>
     private static GraphValue ProductOfIntegers(LoweringContext c, GraphValue x, long axis, bool keep)
     {
-        // One more factor of 1, so that there is an element where the axis is empty.
+        // An additional factor of 1, so that there is an element if the axis is empty.
         var shape = c.Node("Shape", ScalarType.Int64, 1, [x]);
         GraphValue One() =>
             c.Node(
@@ -350,7 +351,7 @@ internal static class Reductions
             : Enumerable
                 .Range(0, c.Tensor().Rank)
                 .Aggregate((long?)1, (product, i) => product * c.FixedSize(c.Tensor(), i));
-        // Of a free axis at most 2^20 elements.
+        // A free axis may have up to 2^20 elements.
         var steps = size is { } known ? (int)Math.Ceiling(Math.Log2(known + 1)) : 20;
         for (var step = 0; step < steps; step++)
         {
@@ -373,13 +374,14 @@ internal static class Reductions
     // ---- extremes ------------------------------------------------------------------------------------------------------------
 
     /// <summary>
-    /// The largest or smallest of 64-bit integers, by where it stands: the runtime's own reduction sees 32 bits only.
+    /// The largest or smallest of 64-bit integers, found by its position, because the runtime's own reduction reads
+    /// only 32 bits.
     /// </summary>
-    /// <param name="c">Where the nodes are written.</param>
+    /// <param name="c">Receives the nodes.</param>
     /// <param name="what">Max or Min.</param>
     /// <param name="x">int64.</param>
-    /// <param name="axes">From the front; null for all.</param>
-    /// <param name="keep">Whether reduced axes stay, with size 1.</param>
+    /// <param name="axes">Axes, from 0; null for all.</param>
+    /// <param name="keep">Whether reduced axes are kept with size 1.</param>
     private static GraphValue ExtremeOfLongs(LoweringContext c, string what, GraphValue x, long[]? axes, bool keep)
     {
         if (axes is null)
@@ -399,7 +401,7 @@ internal static class Reductions
     }
 
     /// <summary>
-    /// max and min: over everything, along an axis with places, or of two tensors.
+    /// max and min: over all elements, along an axis with indices, or of two tensors.
     /// </summary>
     private static void ExtremeRule(LoweringContext c, string what)
     {
@@ -421,7 +423,7 @@ internal static class Reductions
             );
     }
 
-    /// <summary>The smallest and the largest.</summary>
+    /// <summary>The smallest and the largest element.</summary>
     private static void BothExtremes(LoweringContext c)
     {
         // TorchSharp passes -1 for "no axis", so that its last axis is all of them.
@@ -430,16 +432,16 @@ internal static class Reductions
         c.Result(Extreme(c, "Max", x, axes, keep), 1);
     }
 
-    /// <summary>Where the first extreme element of an axis stands.</summary>
+    /// <summary>The position of the first extreme element along an axis.</summary>
     private static GraphValue ArgOf(LoweringContext c, string onnx, GraphValue x, long axis, bool keep) =>
         c.Node(onnx, ScalarType.Int64, keep ? x.Rank : x.Rank - 1, [x], ("axis", axis), ("keepdims", keep ? 1L : 0L));
 
-    /// <summary>The first extreme element, or the first NaN.</summary>
-    /// <param name="c">Where the nodes are written.</param>
+    /// <summary>The position of the first extreme element, or of the first NaN.</summary>
+    /// <param name="c">Receives the nodes.</param>
     /// <param name="onnx">ArgMax or ArgMin.</param>
     /// <param name="x">The elements.</param>
-    /// <param name="axis">From the front.</param>
-    /// <param name="keep">Whether the axis stays, with size 1.</param>
+    /// <param name="axis">Axis, from 0.</param>
+    /// <param name="keep">Whether the axis is kept with size 1.</param>
     public static GraphValue ArgWithNan(LoweringContext c, string onnx, GraphValue x, long axis, bool keep)
     {
         var extreme = ArgOf(c, onnx, x, axis, keep);
@@ -459,10 +461,10 @@ internal static class Reductions
         return ArgWithNan(c, onnx, Ranks.Vector(c, input), 0, keep: false);
     }
 
-    /// <summary>Whether all, or any, are not zero; of nothing all and not any.</summary>
+    /// <summary>Whether all, or any, elements are non-zero; for no elements, all is true and any is false.</summary>
     private static GraphValue Logic(LoweringContext c, bool all)
     {
-        // Counted in float32, which is zero for none and only then; of nothing, all are true and none is.
+        // Counted in float32, where the count is zero exactly if there are none.
         var input = new Formula(c, c.Cast(c.Tensor(), ScalarType.Bool));
         var count = new Formula(
             c,
@@ -478,7 +480,7 @@ internal static class Reductions
     {
         var input = c.Cast(c.Tensor(), ScalarType.Float64);
         var axes = Axes(c);
-        // TorchSharp 0.107 does not pass `unbiased` on where var has no axes: it divides by n - 1 always.
+        // TorchSharp 0.107 ignores `unbiased` if var has no axes: it always divides by n - 1.
         var isPlainVar =
             c.Method.Name.StartsWith("var", StringComparison.Ordinal) && c.Method.Name != "var_mean" && !c.Has(Dims);
         double correction = c.Flag(true, "unbiased") || isPlainVar ? 1 : 0;
@@ -488,7 +490,7 @@ internal static class Reductions
         return squares / (correction == 0 ? count : (count - correction).Max(count.Number(0)));
     }
 
-    /// <summary>A spread and the mean as two results.</summary>
+    /// <summary>A variance or standard deviation and the mean, as two results.</summary>
     private static void WithMean(LoweringContext c, Formula spread)
     {
         c.Result(spread.Value);
@@ -497,16 +499,16 @@ internal static class Reductions
         c.Result((sum / new Formula(c, c.Cast(Count(c, x, axes), x.Type))).Value, 1);
     }
 
-    /// <summary>The middle element of all, the lower of two.</summary>
+    /// <summary>The median of all elements; of two middle elements the lower one.</summary>
     private static void Median(LoweringContext c)
     {
         if (c.Has(Dims))
             throw c.Refuse(
-                "median over an axis has indices that TorchSharp does not define at ties. Use sort and an index"
+                "median over an axis returns indices that TorchSharp does not define for ties. Use sort and an index"
             );
         var input = Ranks.Vector(c, c.Tensor());
-        // The lower of the two in the middle: element (n - 1) / 2 of the sorted ones, the last of (n + 1) / 2. Of
-        // nothing it is NaN, which stands behind the others.
+        // The lower of the two middle elements: element (n - 1) / 2 in sorted order, the last of the first (n + 1) /
+        // 2. For no elements it is NaN, which is appended after the others.
         var count = new Formula(c, c.Node("Reshape", ScalarType.Int64, 1, [Count(c, input, null), c.Constant(1)]));
         var half = ((count + 1) / 2).Max(count.Number(1)).Value;
         var filled =
@@ -537,7 +539,7 @@ internal static class Reductions
     // ---- norms ---------------------------------------------------------------------------------------------------------------
 
     /// <summary>
-    /// The order of a norm; null where it is not given. Nuclear and spectral norms are refused.
+    /// The order of a norm; null if not given. Nuclear and spectral norms are refused.
     /// </summary>
     private static double? Order(LoweringContext c) =>
         c.Raw("ord") switch
@@ -546,12 +548,12 @@ internal static class Reductions
             "fro" => 2,
             long or double => c.Number(2, "ord"),
             var other => throw c.Refuse(
-                $"the norm '{other}' needs singular values, which ONNX has no operator for. 'fro' and the "
+                $"the norm '{other}' needs singular values, for which ONNX has no operator. 'fro' and the "
                     + "orders 1, -1, infinity and -infinity are supported"
             ),
         };
 
-    /// <summary>The norm of a vector, or of a matrix where two axes are named.</summary>
+    /// <summary>The norm of a vector, or of a matrix if two axes are given.</summary>
     private static void LinalgNorm(LoweringContext c)
     {
         var axes = Axes(c);
@@ -572,15 +574,15 @@ internal static class Reductions
         var order = Order(c)!.Value;
         if (Math.Abs(order) != 1 && !double.IsInfinity(order))
             throw c.Refuse(
-                $"the norm of order {order} of matrices needs singular values, which ONNX has no operator "
-                    + "for. 'fro' and the orders 1, -1, infinity and -infinity are supported; for vectors use "
+                $"the matrix norm of order {order} needs singular values, for which ONNX has no operator. "
+                    + "'fro' and the orders 1, -1, infinity and -infinity are supported; for vectors use "
                     + "vector_norm"
             );
-        // Order 1: the largest sum of a column, infinity: of a row.
+        // Order 1 is the largest sum of a column, infinity the largest sum of a row.
         var (summed, compared) = Math.Abs(order) == 1 ? (axes[0], axes[1]) : (axes[1], axes[0]);
         var sums = Reduce(c, "ReduceL1", X(c), [summed], keep: true);
         var extreme = Extreme(c, order > 0 ? "Max" : "Min", sums, [compared], keep: true);
-        // Of a matrix with no rows to compare, TorchSharp's norm is 0; ReduceMax gives the least number.
+        // For a matrix with no rows to compare, TorchSharp's norm is 0, but ReduceMax returns the lowest number.
         if (order > 0 && MayBeEmpty(c, [compared]))
         {
             var largest = new Formula(c, extreme);

@@ -1,10 +1,10 @@
-// Resampling. Where ONNX Runtime's Resize computes what libtorch does, it is Resize: nearest is asymmetric and floor;
-// linear and cubic are half-pixel, or align_corners; cubic has a = -0.75. Elsewhere the elements and their weights
-// are computed as libtorch does and gathered:
-//   nearest    element floor(i scale), scale = in / out or 1 / scale_factor in float32, which Resize rounds otherwise
-// unless out = 2^k in
-//   linear     at s = max((i + 1/2) scale - 1/2, 0), or i (in - 1) / (out - 1): (1 - t) x[floor s] + t x[floor s +
-// 1], t = s - floor s
+// Resampling. If ONNX Runtime's Resize computes the same as libtorch, Resize is used: nearest is asymmetric with
+// floor; linear and cubic are half-pixel, or align_corners; cubic has a = -0.75. Otherwise the elements and their
+// weights are computed as in libtorch and gathered:
+//   nearest    element floor(i scale), with scale = in / out or 1 / scale_factor in float32, which Resize rounds
+//              differently unless out = 2^k in
+//   linear     at s = max((i + 1/2) scale - 1/2, 0), or i (in - 1) / (out - 1): (1 - t) x[floor s] + t x[floor s + 1],
+//              t = s - floor s
 //   cubic      four elements around s, with Keys' weights
 // Unfold gathers the windows, Fold adds them up again. Area is adaptive average pooling.
 using System.Globalization;
@@ -17,12 +17,12 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Lowering.Families;
 
 /// <summary>
-/// Lowers interpolation, grid sampling, affine grids, and unfolding into windows and back.
+/// Lowers interpolation, grid sampling, affine grids, fold and unfold.
 /// </summary>
 internal static class Resampling
 {
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         const string options = "size, scale_factor, recompute_scale_factor, mode, align_corners";
@@ -81,7 +81,7 @@ internal static class Resampling
 
     // ---- interpolation -------------------------------------------------------------------------------------------------------
 
-    /// <summary>Scale factors per spatial axis; null where sizes are given.</summary>
+    /// <summary>Scale factors per spatial axis; null if sizes are given.</summary>
     private static double[]? Scales(LoweringContext c) =>
         c.Raw("scale_factor", "scaleFactor", "scaleFactors") switch
         {
@@ -92,7 +92,7 @@ internal static class Resampling
             [
                 .. list.Select(item => Convert.ToDouble(item, CultureInfo.InvariantCulture)),
             ],
-            _ => throw c.Refuse("scale_factor follows a free axis; give the size instead of it"),
+            _ => throw c.Refuse("scale_factor depends on a free axis; pass the size instead"),
         };
 
     /// <summary>interpolate as a function.</summary>
@@ -100,12 +100,12 @@ internal static class Resampling
     {
         if (c.Flag(false, "antialias"))
             throw c.Refuse(
-                "antialias: ONNX has it from opset 18 on, with other weights. Blur with a fixed "
-                    + "convolution first, or resize outside of the model"
+                "antialias is not supported: ONNX has it only from opset 18 on, with other weights. Blur with a "
+                    + "fixed convolution first, or resize outside the model"
             );
         var mode = c.Text("mode") ?? "Nearest";
         var corners = c.Flag(false, "align_corners");
-        // Recomputed from the sizes, the scale is what it is without one.
+        // A scale that is recomputed from the sizes equals the default scale.
         var scales = c.Flag(false, "recompute_scale_factor") ? null : Scales(c);
         if (mode.Equals("Area", StringComparison.OrdinalIgnoreCase))
             c.Result(Poolings.AdaptiveAverage(c, c.Tensor(), LoweringContext.ToSizes(c.ResultSizes())[2..]));
@@ -114,12 +114,13 @@ internal static class Resampling
     }
 
     /// <summary>
-    /// Resizes the spatial axes: by Resize where it computes the same, else by gathering elements and weights.
+    /// Resizes the spatial axes: with Resize if it computes the same result, otherwise by gathering elements and
+    /// weights.
     /// </summary>
     /// <param name="c">The operation.</param>
-    /// <param name="scales">By spatial axis, or one for all; null where sizes are given instead.</param>
+    /// <param name="scales">Scale factors by spatial axis, or one for all; null if sizes are given instead.</param>
     /// <param name="mode">The mode in TorchSharp's spelling.</param>
-    /// <param name="alignCorners">Whether the outermost elements keep their places.</param>
+    /// <param name="alignCorners">Whether the outermost elements keep their positions.</param>
     private static void Resize(LoweringContext c, double[]? scales, string mode, bool alignCorners)
     {
         var input = c.Tensor();
@@ -131,7 +132,10 @@ internal static class Resampling
             "NEAREST" => "nearest",
             "LINEAR" or "BILINEAR" or "TRILINEAR" => "linear",
             "BICUBIC" => "cubic",
-            _ => throw c.Refuse($"mode {mode}; nearest, linear, bilinear, trilinear, bicubic and area are supported"),
+            _ => throw c.Refuse(
+                $"mode {mode} is not supported; supported are nearest, linear, bilinear, "
+                    + "trilinear, bicubic and area"
+            ),
         };
         var hasKernel = input.Type is ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16;
         var isExact = Enumerable
@@ -162,7 +166,7 @@ internal static class Resampling
         }
 
         if (kind != "nearest" && !is_floating_point(input.Type))
-            throw c.Refuse($"{mode} of {input.Type}; cast to float32 first");
+            throw c.Refuse($"{mode} is not supported for {input.Type}; cast to float32 first");
         var value = kind == "nearest" ? new Formula(c, input) : new Formula(c, input).To(Kernels.Wide(input.Type));
         for (var dimension = 0; dimension < spatial; dimension++)
         {
@@ -181,18 +185,18 @@ internal static class Resampling
         c.Result(value.Value);
     }
 
-    /// <summary>Sizes of a spatial axis before and after, in each trace.</summary>
+    /// <summary>Sizes of a spatial axis before and after resizing, in each trace.</summary>
     private static (long[] In, long[] Out) SizesOf(LoweringContext c, int axis) =>
         (
             [.. c.SizesOf(c.Tensor()).Select(shape => shape[2 + axis])],
             [.. c.ResultSizes().Select(shape => shape[2 + axis])]
         );
 
-    /// <summary>Whether each element becomes 2^k.</summary>
+    /// <summary>Whether the factor is a power of two, so that each element becomes 2^k elements.</summary>
     /// <param name="c">The operation.</param>
     /// <param name="axis">A spatial axis, from 0.</param>
-    /// <param name="scales">By spatial axis; null where sizes are given instead.</param>
-    /// <returns>Whether that holds in every trace.</returns>
+    /// <param name="scales">Scale factors by spatial axis; null if sizes are given instead.</param>
+    /// <returns>Whether this holds in every trace.</returns>
     private static bool IsPowerOfTwo(LoweringContext c, int axis, double[]? scales)
     {
         var (from, to) = SizesOf(c, axis);
@@ -203,11 +207,11 @@ internal static class Resampling
             && (scales is null || scales[axis] == factor);
     }
 
-    /// <summary>Whether the scale is that of the sizes.</summary>
+    /// <summary>Whether the scale equals the ratio of the sizes.</summary>
     /// <param name="c">The operation.</param>
     /// <param name="axis">A spatial axis, from 0.</param>
-    /// <param name="scales">By spatial axis; null where sizes are given instead.</param>
-    /// <returns>Whether that holds in every trace.</returns>
+    /// <param name="scales">Scale factors by spatial axis; null if sizes are given instead.</param>
+    /// <returns>Whether this holds in every trace.</returns>
     private static bool IsRatioOfSizes(LoweringContext c, int axis, double[]? scales)
     {
         var (from, to) = SizesOf(c, axis);
@@ -217,15 +221,15 @@ internal static class Resampling
     /// <summary>Whether an axis keeps its size and its elements.</summary>
     /// <param name="c">The operation.</param>
     /// <param name="axis">A spatial axis, from 0.</param>
-    /// <param name="scales">By spatial axis; null where sizes are given instead.</param>
-    /// <returns>Whether that holds in every trace.</returns>
+    /// <param name="scales">Scale factors by spatial axis; null if sizes are given instead.</param>
+    /// <returns>Whether this holds in every trace.</returns>
     private static bool IsCopied(LoweringContext c, int axis, double[]? scales)
     {
         var (from, to) = SizesOf(c, axis);
         return from.SequenceEqual(to) && (scales is null || scales[axis] == 1 || from.All(size => size == from[0]));
     }
 
-    /// <summary>An axis that is resized: its sizes and its scale.</summary>
+    /// <summary>A resized axis, with its sizes and its scale.</summary>
     private sealed class ResizedAxis
     {
         private readonly LoweringContext c;
@@ -237,12 +241,12 @@ internal static class Resampling
         private readonly Formula scale;
         private readonly Formula places;
 
-        /// <summary>Works out places and scale of one axis.</summary>
-        /// <param name="c">Where the nodes are written.</param>
-        /// <param name="spatialAxis">From 0.</param>
-        /// <param name="factor">The caller's scale factor, or null for that of the sizes.</param>
-        /// <param name="alignCorners">Whether first and last elements keep their places.</param>
-        /// <param name="type">The dtype of places and weights.</param>
+        /// <summary>Computes the positions and the scale of one axis.</summary>
+        /// <param name="c">Receives the nodes.</param>
+        /// <param name="spatialAxis">A spatial axis, from 0.</param>
+        /// <param name="factor">The caller's scale factor, or null for the ratio of the sizes.</param>
+        /// <param name="alignCorners">Whether the first and last elements keep their positions.</param>
+        /// <param name="type">The dtype of positions and weights.</param>
         public ResizedAxis(LoweringContext c, int spatialAxis, double? factor, bool alignCorners, ScalarType type)
         {
             this.c = c;
@@ -256,14 +260,14 @@ internal static class Resampling
             );
             to = new Formula(c, c.SizeValue(sizes[axis]));
             var ratio = from.To(type) / to.To(type);
-            // Where the size stays or doubles, libtorch copies, whatever the factor is.
+            // If the size stays the same or doubles, libtorch copies elements, whatever the factor is.
             scale = factor is { } given
                 ? Formula.Where(from.EqualTo(to) | (from * 2).EqualTo(to), ratio, ratio.Number(1 / given))
                 : ratio;
             places = new Formula(c, Layout.Range(c, to.Value)).To(type);
         }
 
-        /// <summary>The value resized along this axis.</summary>
+        /// <summary>Resizes a value along this axis.</summary>
         /// <param name="x">The value.</param>
         /// <param name="kind"><c>nearest</c>, <c>linear</c> or <c>cubic</c>.</param>
         public Formula Apply(Formula x, string kind)
@@ -281,7 +285,7 @@ internal static class Resampling
             var rest = at - first;
             if (kind == "linear")
                 return Take(x, first) * Weight(x, 1 - rest) + Take(x, first + 1) * Weight(x, rest);
-            // Keys: of distances t + 1, t, 1 - t, 2 - t.
+            // Keys' weights for the distances t + 1, t, 1 - t, 2 - t.
             const double a = -0.75;
             Formula Near(Formula t) => (t * (a + 2) - (a + 3)) * t * t + 1;
             Formula Far(Formula t) => ((t * a - 5 * a) * t + 8 * a) * t - 4 * a;
@@ -291,7 +295,7 @@ internal static class Resampling
                 + Take(x, first + 2) * Weight(x, Far(2 - rest));
         }
 
-        /// <summary>Elements by their numbers along the axis, kept inside of it.</summary>
+        /// <summary>Gathers elements by index along the axis; the indices are clamped to it.</summary>
         private Formula Take(Formula x, Formula number)
         {
             var inside = number.To(ScalarType.Int64).Max(from.Number(0)).Min(from - 1);
@@ -299,19 +303,20 @@ internal static class Resampling
         }
 
         /// <summary>
-        /// Weights of the places, in the shape in which they broadcast along the axis.
+        /// Reshapes the weights of the positions so that they broadcast along the axis.
         /// </summary>
         private Formula Weight(Formula x, Formula weight) =>
             new(c, Layout.Behind(c, weight.To(x.Type).Value, x.Value.Rank - 1 - axis));
     }
 
-    /// <summary>Elements of a picture at the places of a grid: GridSample of opset 16.</summary>
+    /// <summary>Samples an image at the positions of a grid: GridSample of opset 16.</summary>
     private static void GridSample(LoweringContext c)
     {
         var (x, grid) = (c.Tensor(), c.Tensor(1));
         if (x.Rank != 4)
             throw c.Refuse(
-                "grid_sample of volumes: ONNX has it from opset 20 on, and ONNX Runtime for pictures [N, C, H, W]"
+                "grid_sample of volumes is not supported: ONNX has it only from opset 20 on, and ONNX Runtime "
+                    + "only for images [N, C, H, W]"
             );
         var mode = (c.Text("mode") ?? "Bilinear").ToLowerInvariant();
         var padding = (c.Text("padding_mode") ?? "Zeros").ToLowerInvariant();
@@ -332,7 +337,7 @@ internal static class Resampling
     /// <summary>The grid of an affine map: the base grid times its matrix.</summary>
     private static void AffineGrid(LoweringContext c)
     {
-        // Of the identity, a grid is its own base: [x, y, 1] of each place.
+        // The grid of the identity is the base grid: [x, y, 1] for each position.
         using var scope = NewDisposeScope();
         var theta = c.Tensor();
         var sizes = LoweringContext.ToSizes(c.ResultSizes());
@@ -353,7 +358,7 @@ internal static class Resampling
 
     // ---- windows -------------------------------------------------------------------------------------------------------------
 
-    /// <summary>The windows of unfold and fold, two numbers each.</summary>
+    /// <summary>The window options of unfold and fold, two numbers each.</summary>
     private sealed record Window(long[] Kernel, long[] Dilation, long[] Padding, long[] Stride)
     {
         /// <summary>Reads a module's options.</summary>
@@ -380,7 +385,7 @@ internal static class Resampling
         }
 
         /// <summary>One number for both axes, or one for each.</summary>
-        /// <param name="sizes">One or two.</param>
+        /// <param name="sizes">One or two numbers.</param>
         public static long[] Wide(long[] sizes) => sizes.Length == 1 ? [sizes[0], sizes[0]] : sizes;
     }
 
@@ -388,7 +393,7 @@ internal static class Resampling
     /// <param name="c">The operation.</param>
     public static void UnfoldFunction(LoweringContext c) => Unfold(c, Window.Of(c));
 
-    /// <summary>The windows of a picture as columns [N, C kh kw, L].</summary>
+    /// <summary>The windows of an image as columns [N, C kh kw, L].</summary>
     private static void Unfold(LoweringContext c, Window w)
     {
         var unbatched = c.Tensor().Rank == 3;
@@ -426,7 +431,7 @@ internal static class Resampling
         c.Result(unbatched ? Layout.Squeeze(c, result, 0) : result);
     }
 
-    /// <summary>Columns back into a picture, where windows overlap added up.</summary>
+    /// <summary>Combines columns into an image, adding up overlapping windows.</summary>
     private static void Fold(LoweringContext c, Window w, long[] output)
     {
         using var scope = NewDisposeScope();
@@ -435,7 +440,7 @@ internal static class Resampling
         var rows = c.FixedSize(c.Tensor(), unbatched ? 0 : 1) ?? throw c.RefuseFree("the channel axis");
         var channels = rows / (w.Kernel[0] * w.Kernel[1]);
         long[] padded = [.. output.Select((size, i) => size + (2 * w.Padding[i]))];
-        // Where each element of each block goes in the padded map: [kh, kw, nh, nw].
+        // The position of each element of each block in the padded map: [kh, kw, nh, nw].
         Tensor Places(int i)
         {
             var count = ((padded[i] - (w.Dilation[i] * (w.Kernel[i] - 1)) - 1) / w.Stride[i]) + 1;

@@ -1,4 +1,5 @@
-// Shapes. Sizes that follow a free axis become 0 or -1 in Reshape where that says the same, else they are computed.
+// Shapes. Sizes that depend on a free axis become 0 or -1 in Reshape where that is equivalent; otherwise they are
+// computed.
 using TorchBridge.Export.Capture;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -7,19 +8,19 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Lowering.Families;
 
 /// <summary>
-/// Lowers reshaping, transposing, repeating, flipping, and reading along diagonals and windows.
+/// Lowers reshaping, transposing, repeating, flipping, diagonals and sliding windows.
 /// </summary>
 internal static class Reshaping
 {
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         foreach (
             var name in (string[])
                 ["view", "reshape", "view_as", "ravel", "unflatten", "atleast_1d", "atleast_2d", "atleast_3d"]
         )
-            table.Operation(name, "Reshape; Flatten", ToResult, "sizes that follow free axes, -1");
+            table.Operation(name, "Reshape; Flatten", ToResult, "sizes may depend on free axes, -1");
         table.Module<Unflatten>("Reshape", ToResult, "dim, unflattened_size");
         table.Operation(
             "flatten",
@@ -81,7 +82,7 @@ internal static class Reshaping
         );
         table.Operation("movedim", "Transpose", MoveDim, "source, destination");
         foreach (var name in (string[])["expand", "broadcast_to", "expand_as"])
-            table.Operation(name, "Expand", Expand, "sizes that follow free axes, -1");
+            table.Operation(name, "Expand", Expand, "sizes may depend on free axes, -1");
         foreach (var name in (string[])["repeat", "tile"])
             table.Operation(name, "Tile", Repeat, "repeats");
         table.Operation("repeat_interleave", "Unsqueeze, Tile, Reshape", RepeatInterleave, "repeats: a number, dim");
@@ -180,14 +181,14 @@ internal static class Reshaping
         );
     }
 
-    /// <summary>Reshapes a value whose sizes are known to others that are.</summary>
-    /// <param name="c">Where the nodes are written.</param>
+    /// <summary>Reshapes a value from known sizes to known sizes.</summary>
+    /// <param name="c">Receives the nodes.</param>
     /// <param name="input">The value.</param>
-    /// <param name="from">Its sizes, each a number or one that varies.</param>
-    /// <param name="to">The sizes to give it.</param>
+    /// <param name="from">Its sizes, each fixed or varying.</param>
+    /// <param name="to">The new sizes.</param>
     public static GraphValue ReshapeTo(LoweringContext c, GraphValue input, object?[] from, object?[] to)
     {
-        // [a, b, c] to [a, b*c]: what view(x.size(0), -1) means. Flatten is exact there at every size.
+        // [a, b, c] to [a, b*c], the meaning of view(x.size(0), -1): Flatten is exact at every size.
         if (
             from.Length > 2
             && to.Length == 2
@@ -201,7 +202,8 @@ internal static class Reshaping
         var inferred = false;
         for (var index = 0; index < to.Length; index++)
         {
-            // 0 copies the size at the same place; one other size may be left to Reshape, where no size is 0.
+            // 0 copies the size at the same position; one other size may be left for Reshape to infer, if no size is
+            // 0.
             if (to[index] is long size)
                 target[index] = size;
             else if (index < from.Length && Same(from[index], to[index]))
@@ -213,14 +215,14 @@ internal static class Reshaping
         }
 
         if (to.Any(size => size is 0L))
-            target = to; // an empty tensor: 0 means zero there
+            target = to; // for an empty tensor, 0 means a size of zero
         return c.Node("Reshape", input.Type, to.Length, [input, c.SizeVector(target)]);
     }
 
-    /// <summary>Makes one axis of several.</summary>
+    /// <summary>Merges several axes into one.</summary>
     /// <param name="c">The operation.</param>
-    /// <param name="start">First of the axes; may count from the end.</param>
-    /// <param name="end">Last of the axes; may count from the end.</param>
+    /// <param name="start">First axis; negative values count from the end.</param>
+    /// <param name="end">Last axis; negative values count from the end.</param>
     private static void Flatten(LoweringContext c, long start, long end)
     {
         var input = c.Tensor();
@@ -230,7 +232,7 @@ internal static class Reshaping
             ToResult(c);
     }
 
-    /// <summary>Drops axes that have size 1 at every size of the free axes.</summary>
+    /// <summary>Removes axes that have size 1 at every size of the free axes.</summary>
     private static void Squeeze(LoweringContext c)
     {
         var input = c.Tensor();
@@ -241,11 +243,11 @@ internal static class Reshaping
         c.Result(ones.Length == 0 ? input : c.Node("Squeeze", input.Type, c.ResultRank(), [input, c.Constants(ones)]));
     }
 
-    /// <summary>Exchanges two axes, which may count from the end.</summary>
+    /// <summary>Swaps two axes; negative values count from the end.</summary>
     private static GraphValue Swap(LoweringContext c, GraphValue x, long a, long b) =>
         Layout.Swap(c, x, c.Axis(a, x.Rank), c.Axis(b, x.Rank));
 
-    /// <summary>Moves axes to other places; the rest keep their order.</summary>
+    /// <summary>Moves axes to other positions; the rest keep their order.</summary>
     private static void MoveDim(LoweringContext c)
     {
         var input = c.Tensor();
@@ -258,7 +260,7 @@ internal static class Reshaping
         c.Result(Layout.Permute(c, input, [.. perm.Select(axis => axis >= 0 ? axis : rest.Dequeue())]));
     }
 
-    /// <summary>Repeats axes of size 1.</summary>
+    /// <summary>Broadcasts axes of size 1.</summary>
     private static void Expand(LoweringContext c) =>
         c.Result(
             c.Node(
@@ -269,12 +271,12 @@ internal static class Reshaping
             )
         );
 
-    /// <summary>Repeats a tensor along its axes; numbers may follow free axes.</summary>
+    /// <summary>Repeats a tensor along its axes; the numbers of repeats may depend on free axes.</summary>
     private static void Repeat(LoweringContext c)
     {
         var input = c.Tensor();
         var repeats = (
-            (c.Raw("repeats", "dims", "reps", "sizes") as object?[]) ?? throw c.Refuse("no repeats")
+            (c.Raw("repeats", "dims", "reps", "sizes") as object?[]) ?? throw c.Refuse("repeats is missing")
         ).ToList();
         while (repeats.Count < input.Rank)
             repeats.Insert(0, 1L);
@@ -288,12 +290,12 @@ internal static class Reshaping
         c.Result(c.Like("Tile", [input, c.SizeVector(repeats)]));
     }
 
-    /// <summary>Repeats every element; how often must be one number.</summary>
+    /// <summary>Repeats every element; the number of repeats must be a single number.</summary>
     private static void RepeatInterleave(LoweringContext c)
     {
         if (c.Raw("repeats") is not long repeats)
             throw c.Refuse(
-                "repeats that are a tensor: the size of the result would depend on the data. Pass one "
+                "repeats is a tensor, so the size of the result would depend on the data. Pass a single "
                     + "number, or index with a tensor of positions"
             );
         c.Raw("output_size");
@@ -307,7 +309,7 @@ internal static class Reshaping
         c.Result(Layout.Reshape(c, tiled, c.SizeVector(LoweringContext.ToSizes(c.ResultSizes())), input.Rank));
     }
 
-    /// <summary>Reverses axes: a slice by steps of -1.</summary>
+    /// <summary>Reverses axes: a slice with step -1.</summary>
     private static GraphValue Flip(LoweringContext c, GraphValue input, long[] dims)
     {
         var axes = dims.Select(axis => c.Axis(axis, input.Rank)).ToArray();
@@ -317,7 +319,7 @@ internal static class Reshaping
         return c.Like("Slice", [input, All(-1), All(long.MinValue), c.Constants(axes), All(-1)]);
     }
 
-    /// <summary>Turns by quarter turns in a plane.</summary>
+    /// <summary>Rotates by quarter turns in a plane.</summary>
     private static void Rotate(LoweringContext c)
     {
         var input = c.Tensor();
@@ -332,7 +334,7 @@ internal static class Reshaping
         c.Result(rotated);
     }
 
-    /// <summary>Moves elements along axes; what leaves at one end comes in at the other.</summary>
+    /// <summary>Shifts elements cyclically along axes.</summary>
     private static void Roll(LoweringContext c)
     {
         var input = c.Tensor();
@@ -363,12 +365,12 @@ internal static class Reshaping
         );
     }
 
-    /// <summary>Puts what stands from element -shift mod size on before the rest.</summary>
-    /// <param name="c">Where the nodes are written.</param>
+    /// <summary>Moves the elements from -shift mod size on before the rest.</summary>
+    /// <param name="c">Receives the nodes.</param>
     /// <param name="x">The value.</param>
-    /// <param name="shift">Places by which each element moves towards the end; may be negative.</param>
-    /// <param name="axis">From the front.</param>
-    /// <param name="size">The axis' size; null where it follows a free axis, and is computed.</param>
+    /// <param name="shift">Number of positions by which each element moves towards the end; may be negative.</param>
+    /// <param name="axis">Axis, from 0.</param>
+    /// <param name="size">The axis' size; null if it depends on a free axis and is computed.</param>
     private static GraphValue Rolled(LoweringContext c, GraphValue x, long shift, long axis, long? size)
     {
         if (size == 0 || (size is { } known && shift % known == 0))
@@ -396,7 +398,7 @@ internal static class Reshaping
             return;
         }
 
-        // [..., C r r, H, W] to [..., C, r, r, H, W], then r behind H and r behind W.
+        // [..., C r r, H, W] to [..., C, r, r, H, W], then one r after H and one after W.
         var (from, to) = (LoweringContext.ToSizes(c.SizesOf(input)), LoweringContext.ToSizes(c.ResultSizes()));
         var split = Layout.Reshape(
             c,
@@ -436,11 +438,12 @@ internal static class Reshaping
         );
     }
 
-    /// <summary>An order of axes that changes the last five only, which are given from the first of them on.</summary>
+    /// <summary>A permutation that changes only the last five axes, which are numbered from the first of
+    /// them.</summary>
     private static long[] BehindSpatial(int rank, params long[] lastFive) =>
         [.. Enumerable.Range(0, rank - 3).Select(axis => (long)axis), .. lastFive.Select(axis => rank - 3 + axis)];
 
-    /// <summary>Interleaves the channels of groups.</summary>
+    /// <summary>Interleaves the channels of the groups.</summary>
     private static void ChannelShuffle(LoweringContext c, long groups)
     {
         var input = c.Tensor();
@@ -455,7 +458,7 @@ internal static class Reshaping
         c.Result(Layout.Reshape(c, Layout.Swap(c, split, 1, 2), c.SizeVector(sizes), input.Rank));
     }
 
-    /// <summary>Windows of an axis: their elements become the last axis.</summary>
+    /// <summary>Sliding windows along an axis, whose elements become the last axis.</summary>
     private static void Windows(LoweringContext c)
     {
         var input = Ranks.Vector(c, c.Tensor(), onlyScalar: true);
@@ -468,10 +471,10 @@ internal static class Reshaping
         c.Result(c.Tensor().Rank == 0 ? Layout.Reshape(c, windows, c.Constants([size]), 1) : windows);
     }
 
-    /// <summary>Elements whose places on two axes differ by an offset, as the last axis.</summary>
-    /// <param name="c">Where the nodes are written.</param>
-    /// <param name="x">Of rank 2 or more.</param>
-    /// <param name="offset">Columns to the right of the main diagonal.</param>
+    /// <summary>The elements whose positions on two axes differ by an offset, as the last axis.</summary>
+    /// <param name="c">Receives the nodes.</param>
+    /// <param name="x">Tensor of rank 2 or more.</param>
+    /// <param name="offset">Number of columns to the right of the main diagonal.</param>
     /// <param name="dim1">Axis of the rows.</param>
     /// <param name="dim2">Axis of the columns.</param>
     public static GraphValue Diagonal(LoweringContext c, GraphValue x, long offset, long dim1, long dim2)
@@ -485,7 +488,7 @@ internal static class Reshaping
         var (height, width) = (Extent(rows), Extent(columns));
         var zero = new Formula(c, c.Constant(0));
         var count = offset >= 0 ? height.Min(width - offset) : width.Min(height + offset);
-        // Element i of the diagonal stands at (first + i)(width + 1) of the flat matrix, from its first element on.
+        // Element i of the diagonal is at first + i (width + 1) in the flat matrix.
         var first = offset >= 0 ? zero + offset : width * -offset;
         var numbers = new Formula(c, Layout.Range(c, count.Max(zero).Value)) * (width + 1) + first;
         var sizes = Layout.Concat(
@@ -502,14 +505,14 @@ internal static class Reshaping
         return Layout.Gather(c, flat, numbers.Value, rest.Length);
     }
 
-    /// <summary>The last axis as the diagonal of two new ones, zeros beside it.</summary>
+    /// <summary>Places the last axis on the diagonal of two new axes, with zeros elsewhere.</summary>
     /// <param name="c">The operation.</param>
-    /// <param name="offset">Above 0 for a diagonal above the main one.</param>
-    /// <param name="dim1">Axis of the rows in the result; may count from the end.</param>
-    /// <param name="dim2">Axis of the columns in the result; may count from the end.</param>
+    /// <param name="offset">Positive for a diagonal above the main one.</param>
+    /// <param name="dim1">Axis of the rows in the result; negative values count from the end.</param>
+    /// <param name="dim2">Axis of the columns in the result; negative values count from the end.</param>
     private static GraphValue EmbedDiagonal(LoweringContext c, long offset, long dim1, long dim2)
     {
-        // Each element stands in its row and in its column; one of both begins later.
+        // Each element is put into its row and its column; one of the two starts later.
         var input = c.Tensor();
         var rank = input.Rank + 1;
         var missing = Math.Abs(offset);
@@ -527,7 +530,7 @@ internal static class Reshaping
         return Layout.Permute(c, value, perm);
     }
 
-    /// <summary>Whether two sizes are the same at every trace.</summary>
+    /// <summary>Whether two sizes are the same in every trace.</summary>
     private static bool Same(object? a, object? b) =>
         (a, b) switch
         {

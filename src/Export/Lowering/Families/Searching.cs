@@ -1,15 +1,15 @@
-// Searching. Where a number belongs among sorted ones is how many of them are less (or not greater, with right:
-// true): counted, one by one. NaN belongs behind all of them.
+// Searching. The position of a number in a sorted list is the number of elements that are less (or not greater, with
+// right: true), found by counting. NaN belongs after all of them.
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
-/// <summary>Lowers searching among sorted numbers, and membership.</summary>
+/// <summary>Lowers searching in sorted lists, and set membership.</summary>
 internal static class Searching
 {
-    /// <summary>Enters the rows of this family.</summary>
-    /// <param name="table">Is extended.</param>
+    /// <summary>Adds the rows of this family.</summary>
+    /// <param name="table">The table to extend.</param>
     public static void Register(OperatorTable table)
     {
         table.Operation(
@@ -22,10 +22,10 @@ internal static class Searching
         table.Operation("isin", "Unsqueeze, Equal, ReduceMax", IsIn, "invert");
     }
 
-    /// <summary>How many of the sorted numbers stand before each value.</summary>
+    /// <summary>The number of sorted elements before each value.</summary>
     private static GraphValue Places(LoweringContext c, GraphValue values, GraphValue sorted)
     {
-        c.Flag(false, "outInt32", "out_int32"); // the result's dtype says it
+        c.Flag(false, "outInt32", "out_int32"); // its effect is already in the result's dtype
         var type = promote_types(values.Type, sorted.Type);
         var value = new Formula(c, Layout.Behind(c, c.Cast(values, type), 1));
         var boundary = new Formula(
@@ -57,7 +57,7 @@ internal static class Searching
     private static void IsIn(LoweringContext c)
     {
         var (x, among) = (c.Tensor(), c.Tensor(1));
-        c.Flag(false, "assumeUnique"); // a hint
+        c.Flag(false, "assumeUnique"); // only a performance hint
         var type = promote_types(x.Type, among.Type);
         var equal = new Formula(c, Layout.Behind(c, c.Cast(x, type), 1)).EqualTo(
             new Formula(c, c.Cast(Ranks.Vector(c, among), type))

@@ -1,16 +1,16 @@
-// Functions that ONNX has not, or that ONNX Runtime has for float32 only, written with operators that it has for
-// float64 too. Each is exact to a few units in the last place of the dtype it is given, also for results near zero,
-// and keeps NaN, infinities and the sign of zero.
+// Functions that ONNX does not have, or that ONNX Runtime supports only for float32, written with operators that it
+// supports for float64 too. Each is exact to a few units in the last place of its dtype, even for results near zero,
+// and preserves NaN, infinities and the sign of zero.
 //   log1p, expm1   Kahan: with u = 1 + x, log(u) x / (u - 1); with u = exp(x), (u - 1) x / log(u)
 //   erf, erfc      Cody 1969, rational Chebyshev approximations in three ranges
-//   atan           Cephes: reduced to |x| <= 0.66 at tan(pi/8) and tan(3 pi/8), a rational function there
+//   atan           Cephes: reduced to |x| <= 0.66 at tan(pi/8) and tan(3 pi/8), then a rational function
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Lowering.Families;
 
 /// <summary>
-/// Functions that ONNX lacks, or that ONNX Runtime has for float32 only, written out for the other dtypes.
+/// Functions that ONNX lacks, or that ONNX Runtime supports only for float32, written out for the other dtypes.
 /// </summary>
 internal static class SpecialFunctions
 {
@@ -47,7 +47,7 @@ internal static class SpecialFunctions
         return Formula.Where(x.Abs() <= 0.46875, small, large);
     }
 
-    /// <summary>1 - erf(x), exact where that is near zero. Computed in float64.</summary>
+    /// <summary>1 - erf(x), exact even near zero. Computed in float64.</summary>
     /// <param name="x">Any number.</param>
     public static Formula Erfc(Formula x)
     {
@@ -106,7 +106,7 @@ internal static class SpecialFunctions
         x.Type == ScalarType.Float32 ? x.Apply("Tan") : x.Apply("Sin") / x.Apply("Cos");
 
     /// <summary>
-    /// The hyperbolic sine: with t = expm1(|x|), (t + t / (t + 1)) / 2, and exp(|x| - log 2) where that overflows.
+    /// The hyperbolic sine: with t = expm1(|x|), (t + t / (t + 1)) / 2, and exp(|x| - log 2) if that overflows.
     /// </summary>
     /// <param name="x">Any number.</param>
     public static Formula Sinh(Formula x)
@@ -128,8 +128,7 @@ internal static class SpecialFunctions
     }
 
     /// <summary>
-    /// The inverse hyperbolic sine: log1p(|x| + x^2 / (1 + sqrt(x^2 + 1))), and log(2 |x|) where the square
-    /// overflows.
+    /// The inverse hyperbolic sine: log1p(|x| + x^2 / (1 + sqrt(x^2 + 1))), and log(2 |x|) if the square overflows.
     /// </summary>
     /// <param name="x">Any number.</param>
     public static Formula Asinh(Formula x)
@@ -145,10 +144,10 @@ internal static class SpecialFunctions
     }
 
     /// <summary>
-    /// The inverse hyperbolic cosine: with t = x - 1, log1p(t + sqrt(2 t + t^2)), and log(2 x) where the square
+    /// The inverse hyperbolic cosine: with t = x - 1, log1p(t + sqrt(2 t + t^2)), and log(2 x) if the square
     /// overflows; NaN below 1.
     /// </summary>
-    /// <param name="x">1 and up.</param>
+    /// <param name="x">A number of at least 1.</param>
     public static Formula Acosh(Formula x)
     {
         if (x.Type == ScalarType.Float32)
@@ -163,13 +162,14 @@ internal static class SpecialFunctions
     public static Formula Atanh(Formula x) =>
         x.Type == ScalarType.Float32 ? x.Apply("Atanh") : CopySign(0.5 * Log1p(2 * x.Abs() / (1 - x.Abs())), x);
 
-    /// <summary>Whether the sign bit is set: also of -0. The sign of NaN is not seen.</summary>
+    /// <summary>Whether the sign bit is set, also for -0. The sign of NaN is ignored.</summary>
     /// <param name="x">Any number.</param>
     public static Formula IsNegative(Formula x) => x.IsFloat ? Formula.Where(x.EqualTo(0), 1 / x, x) < 0 : x < 0;
 
-    /// <summary>|x| with the sign of another value. A product, because ONNX Runtime's Where gives 0 for -0.</summary>
+    /// <summary>|x| with the sign of another value. Computed as a product, because ONNX Runtime's Where returns 0 for
+    /// -0.</summary>
     /// <param name="x">The magnitude.</param>
-    /// <param name="sign">Whose sign.</param>
+    /// <param name="sign">The value that provides the sign.</param>
     public static Formula CopySign(Formula x, Formula sign) =>
         x.Abs() * Formula.Where(IsNegative(sign), x.Number(-1), x.Number(1));
 
@@ -208,7 +208,7 @@ internal static class SpecialFunctions
     /// <summary>exp(y^2) erfc(y) for y above 0.46875.</summary>
     private static Formula ScaledTail(Formula y)
     {
-        // Each range sees a number that it can take, so that the other's overflow does not spoil the sum.
+        // Each range gets a number within its limits, so that an overflow in the other range does not spoil the sum.
         var middle = y.Min(y.Number(4));
         var near =
             middle.Polynomial(

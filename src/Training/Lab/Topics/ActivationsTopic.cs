@@ -17,8 +17,8 @@ internal static class ActivationsTopic
     /// <summary>0.5 is the lesson's scale for 100 units; sqrt(2 / 100) is Kaiming's.</summary>
     private static readonly double[] Scales = [0.05, Math.Sqrt(2.0 / Units), 0.5];
 
-    /// <summary>Does the experiment.</summary>
-    /// <param name="context">Seed and network; the data are random numbers here.</param>
+    /// <summary>Runs the experiment.</summary>
+    /// <param name="context">Seed and network; this topic's data are random numbers.</param>
     public static LabPage Run(LabContext context)
     {
         random.manual_seed(context.Seed);
@@ -35,13 +35,13 @@ internal static class ActivationsTopic
         return new LabPage(
             "activations",
             "Activations through deep layers",
-            "Sigma is the standard deviation: how far the values of a layer spread about their mean. Follow one line "
-                + "from left to right. Weights a little too small: sigma falls by the same "
-                + "factor in every layer, until nothing is left. A little too large, and it grows without "
-                + "bound: the lesson's 0.5 for 100 units explodes, it does not vanish. "
-                + "Normalizing each layer holds sigma where it is, whatever the scale of the weights. The "
-                + "last picture is the shift that gave BatchNorm its first explanation: what a layer in "
-                + "the middle receives, step by step, while the layers before it learn."
+            "Sigma is the standard deviation: how far the values of a layer spread around their mean. Follow one "
+                + "line from left to right. If the weights are slightly too small, sigma falls by the same factor in "
+                + "every layer until nothing is left. If they are slightly too large, it grows without bound: the "
+                + "lesson's 0.5 for 100 units explodes, it does not vanish. Normalizing each layer keeps sigma "
+                + "constant, whatever the scale of the weights. The last figure shows the shift that was the "
+                + "original explanation of BatchNorm: the input of a layer in the middle, step by step, while the "
+                + "layers before it learn."
         )
         {
             Tables =
@@ -103,7 +103,7 @@ internal static class ActivationsTopic
                 {
                     Plot = () =>
                         LabPlots.Ridges(
-                            "The same, normalized before each ReLU",
+                            "The same layers, normalized before each ReLU",
                             "value",
                             [.. normalized.Select((values, layer) => ($"layer {layer}", values))],
                             -5,
@@ -127,14 +127,14 @@ internal static class ActivationsTopic
     private sealed record SpreadRun(double Scale, bool Relu, bool Norm, double[] Sigmas, double Dead, double Exploded);
 
     /// <summary>Sends random numbers through a deep stack once.</summary>
-    /// <param name="scale">What each layer's weights are multiplied by.</param>
-    /// <param name="relu">ReLU, or else tanh.</param>
-    /// <param name="norm">Whether BatchNorm stands before each activation.</param>
+    /// <param name="scale">Factor that each layer's weights are multiplied by.</param>
+    /// <param name="relu">True for ReLU, false for tanh.</param>
+    /// <param name="norm">Whether BatchNorm precedes each activation.</param>
     private static SpreadRun Spread(double scale, bool relu, bool norm)
     {
         var layers = Layers(scale, relu, norm, Depth);
         var last = layers[^1];
-        // A unit is a column: [samples, units].
+        // Each unit is a column of [samples, units].
         var units = Enumerable
             .Range(0, Units)
             .Select(unit => Enumerable.Range(0, Samples).Select(row => last[(row * Units) + unit]).ToArray())
@@ -178,9 +178,9 @@ internal static class ActivationsTopic
     }
 
     /// <summary>
-    /// How mean and sigma of one layer's inputs move while a stack is trained, with and without norms.
+    /// Mean and sigma of one layer's inputs while a stack is trained, with and without norms.
     /// </summary>
-    /// <param name="context">Data and seed.</param>
+    /// <param name="context">Data set and seed.</param>
     private static List<Curve> Shift(LabContext context)
     {
         var curves = new List<Curve>();

@@ -7,15 +7,15 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Lab.Topics;
 
-/// <summary>BatchNorm from scratch against the library's, and what the biased running variance of the lesson's
-/// version does.</summary>
+/// <summary>BatchNorm from scratch compared with the library's, and the effect of the biased running variance in the
+/// lesson's version.</summary>
 internal static class BatchNormTopic
 {
     private static readonly int[] BatchSizes = [2, 4, 8, 32, 128];
     private const int Steps = 400;
 
-    /// <summary>Does the experiment.</summary>
-    /// <param name="context">Data and seed.</param>
+    /// <summary>Runs the experiment.</summary>
+    /// <param name="context">Data set and seed.</param>
     public static LabPage Run(LabContext context)
     {
         var equal = (string[][])
@@ -46,22 +46,22 @@ internal static class BatchNormTopic
         return new LabPage(
             "batchnorm",
             "BatchNorm, written out",
-            "The same numbers as the library's, in three lines of arithmetic: forward, running "
+            "The same results as the library's layer in three lines of arithmetic: forward pass, running "
                 + "statistics, eval mode, and gradients by autograd. One line differs in the lesson's version: "
-                + "running_var takes the variance divided by m, not by m - 1. "
-                + "In train mode nobody notices. In eval mode every value is divided by a sigma that is "
-                + "too small by sqrt((m - 1) / m): at m = 2 the layer is off by 41 %, at 128 by 0.4 %. A "
-                + "convolution counts every place of the map, so its m is large, and the difference is "
-                + "small there. "
+                + "running_var accumulates the variance divided by m, not by m - 1. In train mode this has no "
+                + "effect. In eval mode every value is divided by a sigma that is too small by a factor of sqrt((m - "
+                + "1) / m): at m = 2 the layer is off by 41 %, at 128 by 0.4 %. A convolution counts every position "
+                + "of the map, so its m is large and the difference small. "
                 + string.Create(
                     CultureInfo.InvariantCulture,
-                    $"What it costs, after the same {Steps} steps at each size: at m = 2 the accuracy in eval mode is "
+                    $"The cost, after the same {Steps} steps at each size: at m = 2 the accuracy in eval mode is "
                         + $"{accuracy[0].Biased.Average():P0} instead of {accuracy[0].Unbiased.Average():P0}, at m = 128 "
-                        + $"{accuracy[^1].Biased.Average():P0} instead of {accuracy[^1].Unbiased.Average():P0}: every layer "
-                        + $"is scaled alike, and the largest of the outputs mostly stays the largest. That both lines "
-                        + $"rise to the right has other reasons, which both versions share: the mean and sigma of "
-                        + $"{BatchSizes[0]} or {BatchSizes[1]} pictures are mostly chance, and a step of a larger batch has "
-                        + $"seen more pictures. So compare the two lines with each other at one batch size."
+                        + $"{accuracy[^1].Biased.Average():P0} instead of {accuracy[^1].Unbiased.Average():P0}: "
+                        + $"every layer is scaled alike, and the largest output mostly stays the largest. Both "
+                        + $"lines rise to the right for other reasons, which the two versions share: the mean "
+                        + $"and sigma of {BatchSizes[0]} or {BatchSizes[1]} pictures are mostly chance, and a "
+                        + $"step with a larger batch has seen more pictures. So compare the two lines at the "
+                        + $"same batch size."
                 )
         )
         {
@@ -161,12 +161,12 @@ internal static class BatchNormTopic
     }
 
     /// <summary>
-    /// A row: the largest differences between the library's layer and the one from scratch, in both modes.
+    /// A table row: the largest differences between the library's layer and the one from scratch, in both modes.
     /// </summary>
-    /// <param name="name">In the table.</param>
+    /// <param name="name">Name in the table.</param>
     /// <param name="library">The library's layer.</param>
-    /// <param name="channels">How many.</param>
-    /// <param name="shape">Of the input.</param>
+    /// <param name="channels">Number of channels.</param>
+    /// <param name="shape">Shape of the input.</param>
     private static string[] Compare(string name, nn.Module<Tensor, Tensor> library, int channels, long[] shape)
     {
         using var scope = NewDisposeScope();
@@ -210,16 +210,16 @@ internal static class BatchNormTopic
     }
 
     /// <summary>The gradient of a layer's weight.</summary>
-    /// <param name="layer">After a backward pass.</param>
+    /// <param name="layer">A layer after a backward pass.</param>
     private static Tensor Gradient(nn.Module layer) =>
         layer.named_parameters().First(parameter => parameter.name == "weight").parameter.grad!;
 
     /// <summary>
-    /// What the running variance comes to after many batches of normal numbers whose variance is 1.
+    /// The running variance after many batches of normal random numbers with variance 1.
     /// </summary>
-    /// <param name="batchSize">Samples a batch.</param>
-    /// <param name="biased">Whether the batch's variance is taken as it is.</param>
-    /// <param name="seed">What the numbers come from.</param>
+    /// <param name="batchSize">Samples per batch.</param>
+    /// <param name="biased">Whether the running variance accumulates the biased variance.</param>
+    /// <param name="seed">Seed of the numbers.</param>
     private static double RunningVariance(int batchSize, bool biased, int seed)
     {
         random.manual_seed(seed);
@@ -232,7 +232,7 @@ internal static class BatchNormTopic
         {
             using var scope = NewDisposeScope();
             layer.call(randn(batchSize, 1));
-            // The running value of few numbers jumps about; its mean over the second half does not.
+            // The running value of small batches fluctuates; its mean over the second half does not.
             if (step >= steps / 2)
                 sum += layer.state_dict()["running_var"].item<float>();
         }
@@ -240,10 +240,10 @@ internal static class BatchNormTopic
         return sum / (steps / 2);
     }
 
-    /// <summary>Accuracy in eval mode of a stack that was trained in small batches.</summary>
-    /// <param name="context">Data and seed.</param>
-    /// <param name="batchSize">Samples a batch.</param>
-    /// <param name="biased">Whether its norms take the batch's variance as it is.</param>
+    /// <summary>Accuracy in eval mode of a stack that was trained with small batches.</summary>
+    /// <param name="context">Data set and seed.</param>
+    /// <param name="batchSize">Samples per batch.</param>
+    /// <param name="biased">Whether its norms accumulate the biased variance.</param>
     private static double EvalAccuracy(LabContext context, int batchSize, bool biased)
     {
         random.manual_seed(context.Seed);

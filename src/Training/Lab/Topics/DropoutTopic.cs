@@ -7,13 +7,13 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Lab.Topics;
 
-/// <summary>Standard, spatial and alpha dropout: masks, what they keep, and a network trained with each.</summary>
+/// <summary>Standard, spatial and alpha dropout: masks, statistics, and a network trained with each.</summary>
 internal static class DropoutTopic
 {
     private static readonly double[] Probabilities = [0.1, 0.3, 0.5, 0.7];
 
-    /// <summary>Does the experiment.</summary>
-    /// <param name="context">Data and seed.</param>
+    /// <summary>Runs the experiment.</summary>
+    /// <param name="context">Data set and seed.</param>
     public static LabPage Run(LabContext context)
     {
         var shares = Probabilities
@@ -53,21 +53,20 @@ internal static class DropoutTopic
             .ToArray();
         return new LabPage(
             "dropout",
-            "Dropout: single values, whole channels, or SELU's own",
-            "The masks show it at once: standard dropout punches holes that their neighbours in the map "
-                + "still know of; spatial dropout takes whole channels, so nothing is left to guess from; "
-                + "alpha dropout sets values to SELU's negative limit and stretches the rest, so that mean and "
-                + "variance stay where a self-normalizing network needs them. "
-                + "In eval mode all three do nothing. The lesson says that dropout is not needed behind "
-                + "BatchNorm in convolutions. "
+            "Dropout: single values, whole channels, or SELU's variant",
+            "The masks show the difference: standard dropout punches holes whose values can still be guessed "
+                + "from their neighbours in the map; spatial dropout removes whole channels, so nothing is left to "
+                + "guess from; alpha dropout sets values to SELU's negative limit and rescales the rest, so that "
+                + "mean and variance stay where a self-normalizing network needs them. In eval mode all three do "
+                + "nothing. The lesson says that dropout is not needed after BatchNorm in convolutional networks. "
                 + (
                     visible.Length == 0
-                        ? "So it is here: no validation accuracy differs from the one without dropout by more than the seeds "
-                            + "differ among themselves. "
-                        : $"Here the validation accuracy differs by more than the seeds do among "
-                            + $"themselves with: {string.Join(", ", visible)}. "
+                        ? "This run confirms it: no validation accuracy differs from the one without dropout by "
+                            + "more than the spread between seeds. "
+                        : $"In this run the validation accuracy differs by more than the spread between seeds "
+                            + $"with: {string.Join(", ", visible)}. "
                 )
-                + "Training accuracy (dashed) is lower with dropout, because it is measured with values missing."
+                + "Training accuracy (dashed) is lower with dropout because it is measured while values are dropped."
         )
         {
             Tables =
@@ -114,7 +113,7 @@ internal static class DropoutTopic
                 {
                     Plot = () =>
                         LabPlots.Grids(
-                            "What is left of a constant [4 channels of 8 x 8] at p = 0.5 (white: dropped)",
+                            "A constant input [4 channels of 8 x 8] after dropout with p = 0.5 (white: dropped)",
                             [.. Masks(nn.Dropout(0.5), "standard"), .. Masks(nn.Dropout2d(0.5), "spatial")]
                         ),
                 },
@@ -156,8 +155,8 @@ internal static class DropoutTopic
         ];
 
     /// <summary>
-    /// What AlphaDropout makes of a dropped value: a (-1.7581 + b) in the paper's words. Klambauer et al. 2017,
-    /// section "Alpha dropout".
+    /// The value that AlphaDropout gives to a dropped element: a (-1.7581 + b) in the paper's notation. Klambauer et
+    /// al. 2017, section "Alpha dropout".
     /// </summary>
     /// <param name="p">Probability of dropping a value.</param>
     private static float AlphaValue(double p)
@@ -170,10 +169,10 @@ internal static class DropoutTopic
     }
 
     /// <summary>
-    /// What a dropout does to normal numbers in train mode: share dropped, mean and variance afterwards.
+    /// The effect of a dropout on normal random numbers in train mode: share dropped, mean and variance afterwards.
     /// </summary>
-    /// <param name="dropout">The layer; it is disposed.</param>
-    /// <param name="dropped">What a dropped value becomes.</param>
+    /// <param name="dropout">The layer, which this method disposes.</param>
+    /// <param name="dropped">The value of a dropped element.</param>
     private static (double Share, double Mean, double Variance) Measure(
         nn.Module<Tensor, Tensor> dropout,
         float dropped
@@ -194,10 +193,10 @@ internal static class DropoutTopic
     }
 
     /// <summary>
-    /// Which places of a few channels a dropout keeps, as a grid for the picture.
+    /// The positions that a dropout keeps in a few channels, as grids for the figure.
     /// </summary>
-    /// <param name="dropout">The layer; it is disposed.</param>
-    /// <param name="name">Of the grid.</param>
+    /// <param name="dropout">The layer, which this method disposes.</param>
+    /// <param name="name">Name of the grids.</param>
     private static IEnumerable<(string, double[][])> Masks(nn.Module<Tensor, Tensor> dropout, string name)
     {
         random.manual_seed(16);
@@ -223,8 +222,8 @@ internal static class DropoutTopic
         }
     }
 
-    /// <summary>Whether a dropout changes anything in eval mode; it must not.</summary>
-    /// <param name="kind">Which; null for none.</param>
+    /// <summary>Whether a dropout changes values in eval mode; it must not.</summary>
+    /// <param name="kind">Kind of dropout; null for none.</param>
     private static bool ChangesInEval(DropoutKind? kind)
     {
         if (kind is null)
@@ -242,8 +241,8 @@ internal static class DropoutTopic
     }
 
     /// <summary>Trains the lesson's network with one kind of dropout.</summary>
-    /// <param name="context">Data and seed.</param>
-    /// <param name="kind">Which; null for none.</param>
+    /// <param name="context">Data set and seed.</param>
+    /// <param name="kind">Kind of dropout; null for none.</param>
     private static IReadOnlyList<LabEpoch> Train(LabContext context, DropoutKind? kind)
     {
         random.manual_seed(context.Seed);

@@ -12,8 +12,8 @@ internal static class EarlyStoppingTopic
     private const int Patience = 5,
         Pictures = 300;
 
-    /// <summary>Does the experiment.</summary>
-    /// <param name="context">Data and seed.</param>
+    /// <summary>Runs the experiment.</summary>
+    /// <param name="context">Data set and seed.</param>
     public static LabPage Run(LabContext context)
     {
         random.manual_seed(context.Seed);
@@ -51,18 +51,18 @@ internal static class EarlyStoppingTopic
             ];
         return new LabPage(
             "early-stopping",
-            "Early stopping: when more training only learns the training pictures",
+            "Early stopping: when more training only memorizes the training pictures",
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"No normalization, no regularization and {Pictures} pictures: the training loss goes to "
-                    + $"zero, and the network is ever surer of what it has learned by heart. The validation "
-                    + $"loss has its lowest point at epoch {best.Epoch} (best so far when training was "
-                    + $"stopped); compare what it is at the end. Accuracy often creeps on for a while, because "
-                    + $"it does not ask how sure a wrong answer was. "
+                $"Without normalization or regularization and with {Pictures} pictures, the training loss goes to "
+                    + $"zero, and the network grows ever more confident in what it has memorized. The validation "
+                    + $"loss is lowest at epoch {best.Epoch} (the best so far when training was stopped); compare "
+                    + $"it with the loss at the end. Accuracy often rises for a while longer, because it ignores "
+                    + $"how confident a wrong answer was. "
             )
-                + "Patience counts the epochs without a new best; when it is used up, training ends, and "
-                + "the weights of the best epoch are the ones that are kept. What is watched is "
-                + "validation; the test part is not touched."
+                + "Patience counts the epochs without a new best; when it runs out, training ends and the "
+                + "weights of the best epoch are kept. The watched figure is the validation loss; the test "
+                + "part is not used."
         )
         {
             Tables =

@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Lab.Topics;
 
-/// <summary>How weights start: their statistics against theory, signal and gradient through thirty layers, and
-/// training from a good and a bad start.</summary>
+/// <summary>Initialization: statistics of the weights compared with theory, signal and gradient through thirty
+/// layers, and training from a good and a bad start.</summary>
 internal static class InitializationTopic
 {
     // The weights of the table have fewer rows (out) than columns (in x kernel), so orthogonal rows of length sqrt 2
@@ -65,8 +65,8 @@ internal static class InitializationTopic
         ),
     ];
 
-    /// <summary>Does the experiment.</summary>
-    /// <param name="context">Data and seed.</param>
+    /// <summary>Runs the experiment.</summary>
+    /// <param name="context">Data set and seed.</param>
     public static LabPage Run(LabContext context)
     {
         var statistics = Starts.Select(start => Statistics(start.Name, start.Set, start.Sigma)).ToArray();
@@ -86,27 +86,27 @@ internal static class InitializationTopic
         return new LabPage(
             "initialization",
             "Initialization: the size of the first signal",
-            "Each layer multiplies the signal by some factor; thirty layers multiply thirty of them. "
-                + "Kaiming's sqrt(2 / fan), where fan is the number of inputs that a unit adds up, gives 1 for ReLU, "
+            "Each layer multiplies the signal by a factor, so thirty layers multiply thirty of them. Kaiming's "
+                + "sqrt(2 / fan), where fan is the number of inputs that a unit adds up, gives 1 for ReLU, "
                 + "LeCun's sqrt(1 / fan) for SELU, Xavier's nearly 1 for tanh "
-                + "(which flattens what is large, so the signal still shrinks slowly); other pairings shrink "
-                + "or grow by a factor a layer. Backwards the same happens to the gradient. "
-                + "PyTorch's default for Conv2d and Linear is none of these by itself: Kaiming uniform "
-                + "with a = sqrt 5, a sigma of sqrt(1 / (3 fan_in)), which loses signal in a deep ReLU "
-                + "network. The training curves ask whether BatchNorm makes a network less sensitive: "
-                + "compare the bad start (a twentieth of Kaiming's weights) with and without it."
+                + "(which flattens what is large, so the signal still shrinks slowly); other combinations shrink "
+                + "or grow by a factor per layer. The same happens to the gradient in the backward pass. "
+                + "PyTorch's default for Conv2d and Linear is none of these: Kaiming uniform with a = sqrt 5, a "
+                + "sigma of sqrt(1 / (3 fan_in)), which loses signal in a deep ReLU network. The training curves "
+                + "show whether BatchNorm makes a network less sensitive: compare the bad start (a twentieth of "
+                + "Kaiming's weights) with and without it."
         )
         {
             Tables =
             [
                 new LabTable(
-                    "Weights [128, 64, 3, 3]: sigma found and by theory",
+                    "Weights [128, 64, 3, 3]: sigma measured and in theory",
                     ["start", "mean", "sigma", "theory"],
                     statistics
                 ),
                 new LabTable(
-                    $"Through {Depth} layers of {Units} units: sigma of the last layer's values over the "
-                        + "first's; the same of the gradients, backwards",
+                    $"Through {Depth} layers of {Units} units: sigma of the last layer's values divided by the "
+                        + $"first's; the same ratio for the gradients, backwards",
                     ["activation", "start", "signal", "gradient"],
                     [
                         .. signals.Select(row =>
@@ -180,11 +180,11 @@ internal static class InitializationTopic
     }
 
     /// <summary>
-    /// A row: mean and deviation of a weight after a start, beside what theory says.
+    /// A table row: mean and standard deviation of an initialized weight, next to the theoretical ones.
     /// </summary>
-    /// <param name="name">The start.</param>
-    /// <param name="set">Writes it into a weight.</param>
-    /// <param name="sigma">The deviation by theory, from fan-in and fan-out.</param>
+    /// <param name="name">Name of the initialization.</param>
+    /// <param name="set">Initializes a weight.</param>
+    /// <param name="sigma">The theoretical standard deviation, from fan-in and fan-out.</param>
     private static string[] Statistics(string name, Action<Tensor> set, Func<double, double, double> sigma)
     {
         random.manual_seed(17);
@@ -195,10 +195,10 @@ internal static class InitializationTopic
         return [name, G(weight.mean().ToDouble()), G(weight.std().ToDouble()), G(sigma(64 * 9, 128 * 9))];
     }
 
-    /// <summary>Sends normal numbers through thirty layers and a gradient back.</summary>
-    /// <param name="set">Starts a layer's weight.</param>
-    /// <param name="activation"><c>ReLU</c>, <c>tanh</c> or another one of the table.</param>
-    /// <returns>The deviation after each layer, and that of the gradient at the input.</returns>
+    /// <summary>Sends normal random numbers through thirty layers, and a gradient back.</summary>
+    /// <param name="set">Initializes a layer's weight.</param>
+    /// <param name="activation"><c>ReLU</c>, <c>tanh</c> or another one from the table.</param>
+    /// <returns>The standard deviation after each layer, and that of the gradient at the input.</returns>
     private static (double[] Signal, double Gradient) Flow(Action<Tensor> set, string activation)
     {
         random.manual_seed(18);
@@ -226,9 +226,9 @@ internal static class InitializationTopic
     }
 
     /// <summary>Trains from a good or a bad start.</summary>
-    /// <param name="context">Data and seed.</param>
+    /// <param name="context">Data set and seed.</param>
     /// <param name="bad">Whether the weights start too large.</param>
-    /// <param name="norm">What normalizes after each convolution.</param>
+    /// <param name="norm">The normalization after each convolution.</param>
     private static IReadOnlyList<LabEpoch> Train(LabContext context, bool bad, NormKind norm)
     {
         random.manual_seed(context.Seed);

@@ -8,24 +8,24 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Lab.Topics;
 
-/// <summary>Label smoothing: the formula, and what it does to confidence and calibration.</summary>
+/// <summary>Label smoothing: the formula, and its effect on confidence and calibration.</summary>
 internal static class LabelSmoothingTopic
 {
     private static readonly double[] Smoothings = [0, 0.1, 0.3];
 
-    /// <summary>Does the experiment.</summary>
-    /// <param name="context">Data and seed.</param>
+    /// <summary>Runs the experiment.</summary>
+    /// <param name="context">Data set and seed.</param>
     public static LabPage Run(LabContext context)
     {
         var runs = Smoothings.Select(smoothing => Train(context, smoothing)).ToArray();
         return new LabPage(
             "label-smoothing",
-            "Label smoothing: less sure, on purpose",
-            "With K classes and a smoothing of s the target of the true class is 1 - s + s / K, of every other s / K: "
-                + "with s = 0.1 and three classes 0.933 and 0.033. (The lesson's 0.9 and 0.05 are not what its own formula gives.) A "
-                + "network that is paid for certainty becomes more certain than it is right; smoothing takes "
-                + "the pay away at some point. "
-                + "Look at the confidences: with smoothing they gather below 1. Whether the calibration "
+            "Label smoothing: less confident by design",
+            "With K classes and a smoothing of s, the target of the true class is 1 - s + s / K, and that of "
+                + "every other class s / K: with s = 0.1 and three classes, 0.933 and 0.033. (The lesson's 0.9 and "
+                + "0.05 are not what its own formula gives.) A network that is rewarded for certainty becomes more "
+                + "certain than it is accurate; smoothing caps that reward. Look at the confidences: with smoothing "
+                + "they gather below 1. Whether the calibration "
                 + "error falls depends on how overconfident the network was before; too much smoothing "
                 + "makes it underconfident."
         )
@@ -33,7 +33,7 @@ internal static class LabelSmoothingTopic
             Tables =
             [
                 new LabTable(
-                    "Targets of the true class and of each other",
+                    "Targets of the true class and of every other class",
                     ["s", "K = 3", "others", "K = 10", "others"],
                     [
                         .. Smoothings.Select(s =>
@@ -86,9 +86,9 @@ internal static class LabelSmoothingTopic
         };
     }
 
-    /// <summary>A row: the target of one class among several, after smoothing.</summary>
-    /// <param name="smoothing">Share that is spread.</param>
-    /// <param name="classes">How many.</param>
+    /// <summary>A table row: the targets after smoothing.</summary>
+    /// <param name="smoothing">Share of the target that is spread over all classes.</param>
+    /// <param name="classes">Number of classes.</param>
     private static string[] Target(double smoothing, int classes)
     {
         using var scope = NewDisposeScope();
@@ -108,9 +108,9 @@ internal static class LabelSmoothingTopic
         float[] Confidences
     );
 
-    /// <summary>Trains with one smoothing and measures confidence and calibration.</summary>
-    /// <param name="context">Data and seed.</param>
-    /// <param name="smoothing">Share that is spread.</param>
+    /// <summary>Trains with one amount of smoothing and measures confidence and calibration.</summary>
+    /// <param name="context">Data set and seed.</param>
+    /// <param name="smoothing">Share of the target that is spread over all classes.</param>
     private static SmoothedRun Train(LabContext context, double smoothing)
     {
         random.manual_seed(context.Seed);

@@ -12,8 +12,8 @@ internal static class LearningRateTopic
     private static readonly double[] Rates = [0.003, 0.01, 0.03, 0.1, 0.3, 1];
     private const int Epochs = 10;
 
-    /// <summary>Does the experiment.</summary>
-    /// <param name="context">Data and seed.</param>
+    /// <summary>Runs the experiment.</summary>
+    /// <param name="context">Data set and seed.</param>
     public static LabPage Run(LabContext context)
     {
         var sweep = ((NormKind Norm, string Name)[])[(NormKind.Batch, "with BatchNorm"), (NormKind.None, "without")];
@@ -33,12 +33,11 @@ internal static class LearningRateTopic
         return new LabPage(
             "learning-rate",
             "How large a step BatchNorm allows",
-            "A sweep over learning rates, ten epochs of plain momentum each. The loss falls as the steps "
-                + "grow, until they are too large: then it stays at that of guessing, or is not a number any "
-                + "more (the line ends). Behind BatchNorm the scale of a weight does not matter, so a step "
-                + "that is too large makes the weights larger and the next step relatively smaller: the "
-                + "network calms itself. "
-                + "Compare where the two lines turn up."
+            "A sweep over learning rates, ten epochs of SGD with momentum each. The loss falls as the steps "
+                + "grow, until they are too large: then it stays at the level of guessing or becomes NaN (the line "
+                + "ends). Before a BatchNorm the scale of a weight does not matter, so a step that is too large "
+                + "makes the weights larger and the next step relatively smaller: the network stabilizes itself. "
+                + "Compare where the two lines turn upwards."
         )
         {
             Tables =
@@ -84,10 +83,10 @@ internal static class LearningRateTopic
     }
 
     /// <summary>
-    /// Training loss after a short run at one learning rate; not finite where it diverged.
+    /// Training loss after a short run at one learning rate; not finite if the run diverged.
     /// </summary>
-    /// <param name="context">Data and seed.</param>
-    /// <param name="norm">What normalizes after each convolution.</param>
+    /// <param name="context">Data set and seed.</param>
+    /// <param name="norm">The normalization after each convolution.</param>
     /// <param name="rate">The learning rate.</param>
     private static double Loss(LabContext context, NormKind norm, double rate)
     {

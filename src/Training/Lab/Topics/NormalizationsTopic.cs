@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Lab.Topics;
 
-/// <summary>Batch, layer, instance, group normalization and none: what each averages over, and how networks with them
-/// train.</summary>
+/// <summary>Batch, layer, instance, group normalization and none: which axes each averages over, and how networks
+/// train with it.</summary>
 internal static class NormalizationsTopic
 {
     private const int Samples = 4,
@@ -24,8 +24,8 @@ internal static class NormalizationsTopic
     private static readonly int[] BatchSizes = [2, 8, 32];
     private const int Steps = 150;
 
-    /// <summary>Does the experiment.</summary>
-    /// <param name="context">Seed; the pictures are stripes.</param>
+    /// <summary>Runs the experiment.</summary>
+    /// <param name="context">Seed; this topic's pictures are stripes.</param>
     public static LabPage Run(LabContext context)
     {
         using var stripes = LabTextures.For(context);
@@ -45,22 +45,22 @@ internal static class NormalizationsTopic
             .ToArray();
         return new LabPage(
             "normalizations",
-            "Normalizations: which axes are averaged",
-            "In the drawing a row is a picture of the batch and a column a channel; cells of one colour "
-                + "share one mean and one variance, over all their places. Batch averages down the column: what it "
-                + "does to a picture depends on the others in its batch. Layer, instance and group never look at "
-                + "another picture. "
+            "Normalizations: which axes they average over",
+            "In the figure a row is a picture of the batch and a column a channel; cells of one colour "
+                + "share one mean and one variance over all their positions. Batch averages down the column: "
+                + "its effect on a picture depends on the others in its batch. Layer, instance and group never "
+                + "look at another picture. "
                 + Measured(bySize)
-                + "Instance takes each channel's own mean away, and with it what the mean over the map "
-                + "would have said. PyTorch's InstanceNorm2d has no weights by default, and one group of "
+                + "Instance removes each channel's own mean, and with it the information in the mean over the "
+                + "map. PyTorch's InstanceNorm2d has no weights by default, and one group of "
                 + "GroupNorm equals LayerNorm up to the shape of the weights."
         )
         {
             Tables =
             [
                 new LabTable(
-                    $"Means over [{Samples}, {Channels}, 6, 6] before and after: spread (sigma) of the "
-                        + "channel means and of the sample means",
+                    $"Means over [{Samples}, {Channels}, 6, 6] before and after: standard deviation of the "
+                        + $"channel means and of the sample means",
                     ["norm", "channel means", "sample means", "variance of all"],
                     [.. Statistics()]
                 ),
@@ -149,7 +149,7 @@ internal static class NormalizationsTopic
         };
     }
 
-    /// <summary>What the runs say of small batches; where they say nothing, that.</summary>
+    /// <summary>What the runs show about small batches, or that they show nothing.</summary>
     private static string Measured(IEnumerable<(NormKind Kind, double[][] Accuracies)> bySize)
     {
         Spread At(NormKind kind, int size) => Spread.Of(bySize.Single(item => item.Kind == kind).Accuracies[size]);
@@ -162,18 +162,18 @@ internal static class NormalizationsTopic
                 + $"Group {group.Mean:P0} and {At(NormKind.Group, BatchSizes.Length - 1).Mean:P0}. "
         );
         var meaning = isBehind
-            ? "With two pictures Batch is behind: its statistics are noise. "
-            : "With two pictures Batch is not behind: a map of many places is a large sample even of two pictures. Its "
-                + "noise shows where maps are small, and in eval mode (see the topic batchnorm). ";
+            ? "With two pictures Batch falls behind: its statistics are noise. "
+            : "With two pictures Batch does not fall behind: a map with many positions is a large sample even "
+                + "for two pictures. Its noise shows where maps are small, and in eval mode (see the topic batchnorm). ";
         return figures
             + meaning
-            + "A step of a larger batch has seen more pictures, so all lines rise to the right: compare the lines with "
-            + "each other. ";
+            + "A step with a larger batch has seen more pictures, so all lines rise to the right: compare the "
+            + "lines with each other. ";
     }
 
-    /// <summary>The number of the group that a picture's channel is averaged in.</summary>
-    /// <param name="kind">Which norm.</param>
-    /// <returns>Rows are pictures, columns channels; numbers that are equal are averaged together.</returns>
+    /// <summary>The number of the group in which a picture's channel is averaged.</summary>
+    /// <param name="kind">Kind of normalization.</param>
+    /// <returns>Rows are pictures, columns channels; cells with equal numbers are averaged together.</returns>
     private static double[][] GroupsOf(NormKind kind) =>
         [
             .. Enumerable
@@ -197,13 +197,13 @@ internal static class NormalizationsTopic
                 ),
         ];
 
-    /// <summary>Rows: mean and deviation by channel and by picture after each norm.</summary>
+    /// <summary>Table rows: mean and standard deviation by channel and by picture after each norm.</summary>
     private static IEnumerable<string[]> Statistics()
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         random.manual_seed(9);
-        // Channels and pictures of different brightness.
+        // Channels and pictures differ in brightness.
         var x =
             randn(Samples, Channels, 6, 6)
             + linspace(-3, 3, Channels).view(1, Channels, 1, 1)
@@ -232,8 +232,8 @@ internal static class NormalizationsTopic
     }
 
     /// <summary>Trains the lesson's comparison network.</summary>
-    /// <param name="context">Data and seed.</param>
-    /// <param name="kind">Which norm.</param>
+    /// <param name="context">Data set and seed.</param>
+    /// <param name="kind">Kind of normalization.</param>
     private static (IReadOnlyList<LabEpoch> History, long Parameters) TrainLesson(LabContext context, NormKind kind)
     {
         random.manual_seed(context.Seed);
@@ -255,9 +255,9 @@ internal static class NormalizationsTopic
     }
 
     /// <summary>Validation accuracy of the reduced ModernCNN after a run.</summary>
-    /// <param name="context">Data and seed.</param>
-    /// <param name="kind">Which norm.</param>
-    /// <param name="batchSize">Samples a step.</param>
+    /// <param name="context">Data set and seed.</param>
+    /// <param name="kind">Kind of normalization.</param>
+    /// <param name="batchSize">Pictures per step.</param>
     private static double TrainReduced(LabContext context, NormKind kind, int batchSize)
     {
         random.manual_seed(context.Seed);
@@ -268,7 +268,7 @@ internal static class NormalizationsTopic
                 context,
                 new LabSettings
                 {
-                    // Fewer where there are few pictures.
+                    // Fewer if there are few pictures.
                     Steps = Math.Min(Steps, context.Data.Pictures.Training.Count),
                     BatchSize = batchSize,
                     LearningRate = 0.001,

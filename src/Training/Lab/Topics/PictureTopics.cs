@@ -8,11 +8,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Lab.Topics;
 
-/// <summary>Augmentations and mixed pictures, to look at.</summary>
+/// <summary>Contact sheets of augmented and mixed pictures.</summary>
 internal static class PictureTopics
 {
-    /// <summary>The sheet of augmentations, with what each changes in numbers.</summary>
-    /// <param name="context">Data and seed.</param>
+    /// <summary>The sheet of augmentations, with figures on how much each changes.</summary>
+    /// <param name="context">Data set and seed.</param>
     public static LabPage Augmentations(LabContext context)
     {
         var set = context.Data.Pictures.Training;
@@ -20,18 +20,17 @@ internal static class PictureTopics
         return new LabPage(
             "augmentations",
             "Augmentation: the same thing, seen differently",
-            "A row is a picture, a pair of columns two draws of one technique. Ask of each: would I "
-                + "still call it the same? Where the answer is yes, the network learns that this change means "
-                + "nothing, for free; where it is no, the label is now wrong. Digits must not be flipped, and "
-                + "a disc may be turned as far as you like. "
-                + "What a picture gets is decided by seed, epoch and picture alone, so a run can be repeated."
+            "Each row is a picture, each pair of columns two draws of one technique. Ask for each: would I still "
+                + "give it the same label? If yes, the network learns that this change does not matter; if no, the "
+                + "label is now wrong. Digits must not be flipped, while a disc may be rotated by any angle. The "
+                + "changes depend on seed, epoch and picture only, so a run can be repeated."
         )
         {
             Tables =
             [
                 new LabTable(
-                    "How much each changes pixels: mean absolute difference from the picture as it is, "
-                        + "of 255, and share of pixels that are black",
+                    "How much each changes the pixels: mean absolute difference from the original, out of 255, "
+                        + "and share of black pixels",
                     ["technique", "difference", "black"],
                     [.. AugmentationSheet.Techniques.Select(technique => Change(set, technique))]
                 ),
@@ -41,7 +40,7 @@ internal static class PictureTopics
     }
 
     /// <summary>The sheet of mixed pictures, with the loss of a mixed target.</summary>
-    /// <param name="context">Data and seed.</param>
+    /// <param name="context">Data set and seed.</param>
     public static LabPage Mixing(LabContext context)
     {
         var (png, width, height) = AugmentationSheet.Mixing(
@@ -66,11 +65,11 @@ internal static class PictureTopics
         return new LabPage(
             "mixup",
             "Mixup, CutMix, cutout: pictures between classes, and with holes",
-            "Mixup blends two pictures and their labels by one number lambda; CutMix sets a box of one "
-                + "into the other, and the labels share by area; cutout only takes a square away, and the "
-                + "label stays. The caption says what the label has become. "
-                + "Lambda is drawn from Beta(alpha, alpha): a small alpha leaves most pictures nearly "
-                + "whole, 1 draws evenly, a large one mixes half and half. The loss is one cross entropy "
+            "Mixup blends two pictures and their labels by a factor lambda; CutMix pastes a box of one into the "
+                + "other and shares the label by area; cutout removes a square and keeps the label. The caption "
+                + "shows the resulting label. Lambda is drawn from Beta(alpha, alpha): a small alpha leaves most "
+                + "pictures nearly unmixed, 1 draws uniformly, a large alpha mixes half and half. The loss is one "
+                + "cross entropy "
                 + "with the mixed target: lambda times the loss for the first label, plus 1 - lambda times that for the second."
         )
         {
@@ -78,7 +77,7 @@ internal static class PictureTopics
             [
                 new LabTable(
                     "Lambda of 4,000 draws",
-                    ["alpha", "mean", "sigma", "nearly whole (below 0.1 or above 0.9)"],
+                    ["alpha", "mean", "sigma", "nearly unmixed (below 0.1 or above 0.9)"],
                     [
                         .. draws.Select(row =>
                             (string[])
@@ -130,7 +129,7 @@ internal static class PictureTopics
     }
 
     /// <summary>
-    /// A row: mean change of a pixel and share of black pixels, over a hundred pictures.
+    /// A table row: mean change per pixel and share of black pixels, over a hundred pictures.
     /// </summary>
     /// <param name="set">The pictures.</param>
     /// <param name="technique">Its name and options.</param>

@@ -6,11 +6,11 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Lab.Topics;
 
-/// <summary>A penalty in the loss against decoupled decay, both with Adam.</summary>
+/// <summary>A penalty in the loss compared with decoupled decay, both with Adam.</summary>
 internal static class WeightDecayTopic
 {
-    /// <summary>Does the experiment.</summary>
-    /// <param name="context">Data and seed.</param>
+    /// <summary>Runs the experiment.</summary>
+    /// <param name="context">Data set and seed.</param>
     public static LabPage Run(LabContext context)
     {
         var runs = ((string Name, LabSettings Settings)[])
@@ -23,13 +23,12 @@ internal static class WeightDecayTopic
         var trained = runs.Select(run => (run.Name, Result: Train(context, run.Settings))).ToArray();
         return new LabPage(
             "weight-decay",
-            "Weight decay: in the loss, or beside it",
-            "With plain gradient descent the two are one. Adam divides each gradient by its own size, "
-                + "the penalty's part too: weights with large gradients are then hardly decayed, and those "
-                + "with small ones are pulled to zero, whatever lambda says. AdamW takes lr x lambda x w off "
-                + "the weight itself. "
-                + "So the same 0.01 means two different things: watch the norm of the weights fall with "
-                + "the penalty, and hardly move with AdamW, where lr x lambda is 2e-5 a step."
+            "Weight decay: in the loss, or decoupled from it",
+            "With plain gradient descent the two are equivalent. Adam divides each gradient by its own "
+                + "magnitude, including the penalty's part: weights with large gradients then hardly decay, and "
+                + "those with small ones are pulled to zero, whatever lambda is. AdamW subtracts lr x lambda x w "
+                + "from the weight directly. So the same 0.01 means two different things: the norm of the weights "
+                + "falls with the penalty and hardly moves with AdamW, where lr x lambda is 2e-5 per step."
         )
         {
             Tables =
@@ -75,8 +74,8 @@ internal static class WeightDecayTopic
     }
 
     /// <summary>Trains with one kind of decay.</summary>
-    /// <param name="context">Data and seed.</param>
-    /// <param name="settings">Which decay.</param>
+    /// <param name="context">Data set and seed.</param>
+    /// <param name="settings">Training settings, including the decay.</param>
     /// <returns>The history, and the norm of all weights by step.</returns>
     private static (IReadOnlyList<LabEpoch> History, List<(double X, double Y)> Norms) Train(
         LabContext context,

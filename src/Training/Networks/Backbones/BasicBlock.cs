@@ -14,7 +14,7 @@ internal sealed class BasicBlock : nn.Module<Tensor, Tensor>
     private readonly BatchNorm2d bn2;
     private readonly Sequential? downsample;
 
-    /// <summary>Makes a block whose weights are yet to be initialized.</summary>
+    /// <summary>Creates a block with uninitialized weights.</summary>
     /// <param name="from">Channels of the input.</param>
     /// <param name="channels">Channels of the output.</param>
     /// <param name="stride">1, or 2 to halve height and width.</param>
@@ -30,12 +30,12 @@ internal sealed class BasicBlock : nn.Module<Tensor, Tensor>
     }
 
     /// <summary>
-    /// What brings a block's input into the shape of its output: a 1x1 convolution and a norm, or nothing.
+    /// Projects a block's input to the shape of its output: a 1x1 convolution and a norm, or nothing.
     /// </summary>
     /// <param name="from">Channels of the input.</param>
     /// <param name="to">Channels of the output.</param>
-    /// <param name="stride">The block's.</param>
-    /// <returns>Null where input and output have one shape, and the input itself is added.</returns>
+    /// <param name="stride">The block's stride.</param>
+    /// <returns>Null where input and output have the same shape; the input itself is then added.</returns>
     internal static Sequential? Shortcut(int from, int to, int stride) =>
         from == to && stride == 1
             ? null

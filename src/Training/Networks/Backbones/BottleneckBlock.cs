@@ -17,9 +17,9 @@ internal sealed class BottleneckBlock : nn.Module<Tensor, Tensor>
     private readonly BatchNorm2d bn3;
     private readonly Sequential? downsample;
 
-    /// <summary>Makes a block whose weights are yet to be initialized.</summary>
+    /// <summary>Creates a block with uninitialized weights.</summary>
     /// <param name="from">Channels of the input.</param>
-    /// <param name="channels">Channels inside; the output has four times as many.</param>
+    /// <param name="channels">Channels of the inner convolutions; the output has four times as many.</param>
     /// <param name="stride">1, or 2 to halve height and width.</param>
     public BottleneckBlock(int from, int channels, int stride)
         : base(nameof(BottleneckBlock))

@@ -4,14 +4,14 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Networks.Backbones;
 
-/// <summary>1x1 up, depthwise, squeeze and excite, 1x1 down; the input is added where shapes are equal. [N, from, H,
-/// W] to [N, channels, H', W'].</summary>
+/// <summary>1x1 expansion, depthwise convolution, squeeze-and-excitation, 1x1 projection; the input is added where
+/// the shapes are equal. [N, from, H, W] to [N, channels, H', W'].</summary>
 internal sealed class InvertedResidual : nn.Module<Tensor, Tensor>
 {
     private readonly Sequential block;
     private readonly bool isResidual;
 
-    /// <summary>Makes a block whose weights are yet to be initialized.</summary>
+    /// <summary>Creates a block with uninitialized weights.</summary>
     /// <param name="from">Channels of the input.</param>
     /// <param name="shape">A row of the paper's tables.</param>
     public InvertedResidual(int from, InvertedResidualShape shape)

@@ -13,7 +13,7 @@ namespace TorchBridge.Training.Networks.Backbones;
 /// <param name="Kernel">Side of the depthwise kernel, odd.</param>
 /// <param name="Expanded">Channels between the two 1x1 convolutions.</param>
 /// <param name="Channels">Channels of the output.</param>
-/// <param name="Squeezes">Whether channels are weighed by squeeze and excitation.</param>
+/// <param name="Squeezes">Whether channels are weighted by squeeze-and-excitation.</param>
 /// <param name="IsHardSwish">Hard-swish, or else ReLU.</param>
 /// <param name="Stride">1, or 2 to halve height and width.</param>
 internal sealed record InvertedResidualShape(
@@ -66,7 +66,7 @@ internal sealed class MobileNetV3 : ImageNetwork
     private readonly Sequential features;
     private readonly Sequential classifier;
 
-    /// <summary>Builds and initializes the network; torch's random state decides the weights.</summary>
+    /// <summary>Builds and initializes the network; the weights follow from torch's random state.</summary>
     /// <param name="options">Small or large, classes and dropout.</param>
     public MobileNetV3(NetworkOptions options)
         : base(nameof(MobileNetV3))
@@ -114,14 +114,14 @@ internal sealed class MobileNetV3 : ImageNetwork
     public override Tensor Classify(Tensor features) => classifier.forward(features);
 
     /// <summary>
-    /// A convolution of odd kernel that keeps the size but for its stride, a norm and an activation.
+    /// A convolution with an odd kernel and "same" padding, a norm and an activation.
     /// </summary>
     /// <param name="from">Channels of the input.</param>
     /// <param name="to">Channels of the output.</param>
     /// <param name="kernel">Side of the kernel, odd; padded by half of it.</param>
     /// <param name="stride">1, or 2 to halve height and width.</param>
-    /// <param name="groups">As many as channels for a depthwise convolution, or 1.</param>
-    /// <param name="activation">Behind the norm; null for none.</param>
+    /// <param name="groups">The number of channels for a depthwise convolution, otherwise 1.</param>
+    /// <param name="activation">Activation after the norm; null for none.</param>
     internal static Sequential ConvNorm(
         int from,
         int to,

@@ -1,9 +1,10 @@
 // conv 7x7 stride 2, BatchNorm, ReLU, max pool 3x3 stride 2; four stages of residual blocks, the last three of which
 // halve the maps and double the channels; global average pool; linear.
-//   basic block       3x3 (stride) - 3x3                      18 and 34 layers
-// bottleneck        1x1 - 3x3 (stride) - 1x1, 4 x channels  50 layers; the stride is the 3x3's, as torchvision has it
-// ("ResNet v1.5") Sources: He et al. 2016, "Deep Residual Learning for Image Recognition", table 1;
-// torchvision/models/resnet.py for the keys.
+//   basic block   3x3 (stride) - 3x3                      18 and 34 layers
+//   bottleneck    1x1 - 3x3 (stride) - 1x1, 4 x channels  50 layers; the 3x3 has the stride, as in torchvision
+//                                                         ("ResNet v1.5")
+// Sources: He et al. 2016, "Deep Residual Learning for Image Recognition", table 1; torchvision/models/resnet.py for
+// the keys.
 using TorchBridge.Training.Networks;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -25,8 +26,9 @@ internal sealed class ResNet : ImageNetwork
     private readonly Dropout dropout;
     private readonly Linear fc;
 
-    /// <summary>Builds and initializes the network; torch's random state decides the weights.</summary>
-    /// <param name="options">18, 34 or 50 layers, classes, dropout, and the last stage's blocks.</param>
+    /// <summary>Builds and initializes the network; the weights follow from torch's random state.</summary>
+    /// <param name="options">18, 34 or 50 layers, the classes, the dropout, and the number of blocks in the last
+    /// stage.</param>
     public ResNet(NetworkOptions options)
         : base(nameof(ResNet))
     {
@@ -65,12 +67,12 @@ internal sealed class ResNet : ImageNetwork
     /// <inheritdoc/>
     public override Tensor Classify(Tensor features) => fc.forward(dropout.forward(features));
 
-    /// <summary>Blocks of one size of maps; the first of them has the stride.</summary>
-    /// <param name="isBottleneck">Which kind of block.</param>
+    /// <summary>The blocks that share one map size; the first of them has the stride.</summary>
+    /// <param name="isBottleneck">Whether the blocks are bottlenecks.</param>
     /// <param name="from">Channels of the input.</param>
-    /// <param name="channels">Channels of a block, by four for bottlenecks.</param>
-    /// <param name="depth">How many blocks.</param>
-    /// <param name="stride">Of the first one.</param>
+    /// <param name="channels">Channels of a block; bottlenecks put out four times as many.</param>
+    /// <param name="depth">Number of blocks.</param>
+    /// <param name="stride">Stride of the first block.</param>
     private static Sequential Stage(bool isBottleneck, int from, int channels, int depth, int stride)
     {
         var blocks = new List<(string, nn.Module<Tensor, Tensor>)>();

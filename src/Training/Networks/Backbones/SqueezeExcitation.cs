@@ -1,20 +1,20 @@
-// s = hardsigmoid(W2 relu(W1 mean(x) + b1) + b2), one number a channel; x is multiplied by it. W1 has a quarter of
-// the channels, rounded to a multiple of 8 and not down by more than a tenth. Source: Hu et al. 2018,
-// "Squeeze-and-Excitation Networks"; torchvision.
+// s = hardsigmoid(W2 relu(W1 mean(x) + b1) + b2), one number per channel; x is multiplied by it. W1 has a quarter of
+// the channels, rounded to a multiple of 8 and not down by more than a tenth.
+// Source: Hu et al. 2018, "Squeeze-and-Excitation Networks"; torchvision.
 using TorchSharp;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
 namespace TorchBridge.Training.Networks.Backbones;
 
-/// <summary>Weighs channels by what is in all of the picture: [N, C, H, W] to the same.</summary>
+/// <summary>Weights the channels by what the whole picture contains: [N, C, H, W] to the same shape.</summary>
 internal sealed class SqueezeExcitation : nn.Module<Tensor, Tensor>
 {
     private readonly CastingConv2d fc1;
     private readonly CastingConv2d fc2;
 
-    /// <summary>Makes a layer whose weights are yet to be initialized.</summary>
-    /// <param name="channels">Of the maps.</param>
+    /// <summary>Creates a layer with uninitialized weights.</summary>
+    /// <param name="channels">Channels of the maps.</param>
     public SqueezeExcitation(int channels)
         : base(nameof(SqueezeExcitation))
     {
@@ -33,7 +33,7 @@ internal sealed class SqueezeExcitation : nn.Module<Tensor, Tensor>
     /// <summary>
     /// Channels between the two layers: a quarter, rounded as in the comment above.
     /// </summary>
-    /// <param name="channels">Of the maps.</param>
+    /// <param name="channels">Channels of the maps.</param>
     private static int Squeezed(int channels)
     {
         var quarter = channels / 4;
