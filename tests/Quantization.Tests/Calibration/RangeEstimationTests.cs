@@ -86,7 +86,7 @@ public class RangeEstimationTests
     public static TheoryData<CalibrationMethod, string> Searched =>
         new MatrixTheoryData<CalibrationMethod, string>(
             [CalibrationMethod.MeanSquareError, CalibrationMethod.Entropy],
-            ["both", "above", "below", "coarse"]
+            ["both", "above", "below", "narrow", "steps"]
         );
 
     /// <summary>
@@ -102,8 +102,10 @@ public class RangeEstimationTests
         {
             "above" => [.. normal.Select(value => Math.Abs(value * value * value))],
             "below" => [.. normal.Select(value => -Math.Abs(value * value * value))],
-            // Fewer bins than levels: the divergence says nothing, and all that was seen is kept.
-            "coarse" => [.. Enumerable.Range(1, 100).Select(value => value % 2 == 0 ? value : -value * 0.5f)],
+            // Nearly all within 256 bins, where the levels keep every bin and the divergence says nothing.
+            "narrow" => [.. normal.Select(value => value * 0.003f), 1],
+            // Whole numbers, some far out: bins of very different counts, most of them empty.
+            "steps" => [.. normal.Select(value => MathF.Round(value * value * value * 3) - 4)],
             _ => [.. normal.Select(value => value * value * value * (value < 0 ? 0.6f : 1))],
         };
         var seen = new ValueHistogram();

@@ -44,6 +44,7 @@ public class ValueHistogramTests
         Assert.True(seen.Add([]));
         Assert.Equal(0, seen.Count);
         Assert.Equal((double.PositiveInfinity, double.NegativeInfinity), (seen.Low, seen.High));
+        Assert.Equal(0, seen.BinWidth);
     }
 
     /// <summary>The width is a power of two by the largest magnitude, of whichever sign: 4,096 bins on each

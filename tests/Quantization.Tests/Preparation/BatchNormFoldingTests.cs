@@ -155,6 +155,32 @@ public class BatchNormFoldingTests
             Assert.Equal([3f, 2, 9, 4], model.Initializers[node.Inputs[1]].Floats());
     }
 
+    /// <summary>3 x + 2 twice, x - 2 twice: the second norm follows the layer once the first is gone.</summary>
+    [Fact]
+    public void Norm_after_norm_and_no_other_node_is_folded()
+    {
+        var model = Model();
+        model.Nodes[1].Outputs[0] = "n";
+        var second = model.Nodes[1].Copy();
+        (second.Inputs[0], second.Outputs[0]) = ("n", "r");
+        model.Nodes.Add(second);
+        model.Nodes.Add(
+            new OnnxNode
+            {
+                OpType = "Relu",
+                Name = "relu",
+                Inputs = ["r"],
+                Outputs = ["out"],
+            }
+        );
+        BatchNormFolding.Apply(model);
+        Assert.Equal(["Gemm", "Relu"], model.Nodes.Select(node => node.OpType));
+        BatchNormFolding.Apply(model);
+        Assert.Equal(["Gemm", "Relu"], model.Nodes.Select(node => node.OpType));
+        Assert.Equal([9f, 2, 27, 4], model.Initializers[model.Nodes[0].Inputs[1]].Floats());
+        Assert.Equal([8f, -4], model.Initializers[model.Nodes[0].Inputs[2]].Floats());
+    }
+
     private static OnnxGraph Model()
     {
         var model = new SmallModel()

@@ -87,6 +87,7 @@ public class RangeEqualizationTests
 
     [Theory]
     [InlineData("Sigmoid")] // no factor passes through it
+    [InlineData("a step of two results")]
     [InlineData("an output between")]
     [InlineData("another reader between")]
     [InlineData("a weight with another reader")]
@@ -104,6 +105,8 @@ public class RangeEqualizationTests
                 _ => 1,
             }
         );
+        if (what == "a step of two results")
+            model.Nodes[1].Outputs.Add("indices");
         if (what == "an output between")
             model.Outputs.Add(new ValueInfo("b", ElementType.Float32, ["batch", 4L, 6L, 6L]));
         if (what == "another reader between")
@@ -150,6 +153,39 @@ public class RangeEqualizationTests
         Assert.Equal(before["b1"][2], model.Initializers["b1"].Floats()[2]);
         Assert.NotEqual(before["w1"][..27], model.Initializers["w1"].Floats()[..27]);
         Assert.NotEqual(before["b1"][0], model.Initializers["b1"].Floats()[0]);
+    }
+
+    [Fact]
+    public void An_absent_bias_is_no_tensor_that_others_could_read()
+    {
+        var model = Pair("Relu", 1);
+        model.Nodes[0].Inputs[2] = "";
+        model.Nodes[2].Inputs.Add("");
+        model.Initializers.Remove("b1");
+        RangeEqualization.Apply(model);
+        for (var channel = 0; channel < 4; channel++)
+        {
+            var (first, second) = Ranges(model, channel);
+            Assert.InRange(first / second, 0.99999, 1.00001);
+        }
+    }
+
+    /// <summary>Only convolutions: a Gemm's channels lie elsewhere.</summary>
+    [Fact]
+    public void Layers_of_another_kind_stay()
+    {
+        var model = new SmallModel()
+            .Input("x", 4)
+            .Weight("w1", 4, 4)
+            .Weight("w2", 4, 4)
+            .Node("Gemm", ["x", "w1"], "a")
+            .Node("Relu", ["a"], "b")
+            .Node("Gemm", ["b", "w2"], "y")
+            .Output("y")
+            .Graph;
+        var before = model.Initializers["w1"].Floats();
+        RangeEqualization.Apply(model);
+        Assert.Equal(before, model.Initializers["w1"].Floats());
     }
 
     /// <summary>Conv 3 to 4 with a bias, a step between, and a second Conv.</summary>
