@@ -146,6 +146,19 @@ public class BatchNormFoldingTests
         Assert.Empty(result.Folded);
         Assert.Empty(result.Layers);
         Assert.Equal(before, graph.Text());
+        Assert.DoesNotContain(graph.Initializers.Keys, name => name.Contains("folded", StringComparison.Ordinal));
+    }
+
+    /// <summary>The one next to the layer first: behind it the other stands next to the layer.</summary>
+    [Fact]
+    public void A_chain_before_a_layer_goes_into_it_from_its_end()
+    {
+        var graph = Layered(Node("Mul", ["x", "k"], "a"), Norm("a", "b"), Gemm(["b", "w", "c"], "y"))
+            .With("k", [10, 100], 2);
+        Assert.Equal(["path.norm"], BatchNormFolding.Fold(graph).Folded);
+        Assert.Equal("Gemm", graph.Text());
+        Assert.Equal([30d, 200, 90, 400], Values(graph, graph.Nodes[0].Inputs[1]));
+        Assert.Equal([8d, 18], Values(graph, graph.Nodes[0].Inputs[2]));
     }
 
     /// <summary>((2 x - m) / 4) of two channels: x / 2 and - m / 4.</summary>
@@ -189,7 +202,8 @@ public class BatchNormFoldingTests
     [InlineData("Mul, Mul", "Mul")]
     [InlineData("Mul", "Mul")]
     [InlineData("Add, Add", "Mul, Add")]
-    public void Two_become_at_most_two(string before, string after)
+    [InlineData("Mul, Add, Mul", "Mul, Add")]
+    public void A_chain_becomes_two_at_most(string before, string after)
     {
         var operators = before.Split(", ");
         var graph = Of(
@@ -199,8 +213,8 @@ public class BatchNormFoldingTests
                         (type, at) =>
                             Node(
                                 type,
-                                [at == 0 ? "x" : "a", at == 0 ? "k" : "l"],
-                                at == operators.Length - 1 ? "y" : "a",
+                                [at == 0 ? "x" : $"a{at - 1}", at == 0 ? "k" : "l"],
+                                at == operators.Length - 1 ? "y" : $"a{at}",
                                 $"{type}{at}"
                             )
                     ),
@@ -208,9 +222,12 @@ public class BatchNormFoldingTests
             )
             .With("k", [2])
             .With("l", [4]);
-        graph.Infos["a"] = new ValueInfo("a", ElementType.Float32, ["batch", 2L, 4L]);
+        foreach (var name in (string[])["a0", "a1"])
+            graph.Infos[name] = new ValueInfo(name, ElementType.Float32, ["batch", 2L, 4L]);
         BatchNormFolding.Fold(graph);
         Assert.Equal(after, graph.Text());
+        // What has its form already is not written again.
+        Assert.Equal(before == after, graph.Nodes[0].Name == $"{operators[0]}0");
         var (scale, shift) = (1d, 0d);
         foreach (var node in graph.Nodes)
         {
@@ -225,6 +242,7 @@ public class BatchNormFoldingTests
                 "Add, Mul" => (4, 8),
                 "Mul, Mul" => (8, 0),
                 "Mul" => (2, 0),
+                "Mul, Add, Mul" => (8, 16),
                 _ => (1, 6),
             },
             (scale, shift)
