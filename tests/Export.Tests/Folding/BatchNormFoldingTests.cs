@@ -267,6 +267,16 @@ public class BatchNormFoldingTests
     }
 
     [Fact]
+    public void A_norm_behind_arithmetic_is_no_part_of_its_chain()
+    {
+        var graph = Layered(Node("Mul", ["x", "k"], "a"), Norm("a", "b"), Node("Relu", ["b"], "y"))
+            .With("k", [10, 100], 2);
+        graph.Infos["a"] = new ValueInfo("a", ElementType.Float32, ["batch", 2L]);
+        Assert.Empty(BatchNormFolding.Fold(graph).Folded);
+        Assert.Equal("Mul, BatchNormalization, Relu", graph.Text());
+    }
+
+    [Fact]
     public void What_is_not_asked_for_does_nothing() =>
         Assert.Equal(
             (0, 0, 0),

@@ -28,6 +28,23 @@ public class LinearLayerTests
         Assert.Equal([true, false], layer.Steps.Select(step => step.IsBefore));
     }
 
+    /// <summary>Two inputs a group and two places a kernel: the weight's middle axis tells the input.</summary>
+    [Fact]
+    public void Inputs_of_a_group_are_told_apart_by_the_middle_axis()
+    {
+        var node = Node("Conv", ["x", "w"], "y", "conv", ("group", 2L));
+        var graph = Of([4, 4], node).With("w", [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4], 4, 2, 2);
+        var layer = Read(graph, node);
+        Assert.Null(layer.FoldBefore(Affine([1, 10, 100, 1000], [1, 2, 3, 4])));
+        Check(
+            layer,
+            graph,
+            node,
+            [1, 1, 10, 10, 2, 2, 20, 20, 300, 300, 3000, 3000, 400, 400, 4000, 4000],
+            [6, 12, 42, 56]
+        );
+    }
+
     /// <summary>[in, out / groups, kernel]: inputs 0 and 1 make output 0, inputs 2 and 3 output 1.</summary>
     [Fact]
     public void A_grouped_transposed_convolution_has_its_inputs_in_front()

@@ -122,6 +122,37 @@ public class SizeSolverTests
         Assert.Equal(found, Math.Min(1, solver.Solve([.. heights.Select(h => (h / 3) + 11)]).Count));
     }
 
+    /// <summary>Two sizes under one operation are found from four traces already, each formula once.</summary>
+    [Theory]
+    [InlineData("w * h")]
+    [InlineData("w + h")]
+    [InlineData("w - h")]
+    [InlineData("h - w")]
+    [InlineData("h / w")]
+    [InlineData("h % w")]
+    [InlineData("min(w, h)")]
+    [InlineData("max(w, h)")]
+    [InlineData("((h + w) - 1) / w")]
+    public void Two_sizes_need_few_traces(string expected)
+    {
+        long[] heights = [64, 38, 103, 22],
+            widths = [48, 109, 17, 76];
+        var solver = new SizeSolver([], [Leaf(0, heights), Leaf(1, widths)], [], []);
+        var found = solver.Solve([.. heights.Zip(widths, (h, w) => expected switch
+                {
+                    "w * h" => w * h,
+                    "w + h" => w + h,
+                    "w - h" => w - h,
+                    "h - w" => h - w,
+                    "h / w" => h / w,
+                    "h % w" => h % w,
+                    "min(w, h)" => Math.Min(h, w),
+                    "max(w, h)" => Math.Max(h, w),
+                    _ => (h + w - 1) / w,
+                })]);
+        Assert.Equal([expected], found.Select(Text));
+    }
+
     [Fact]
     public void A_number_over_a_size_is_found_where_it_divides_everywhere()
     {
