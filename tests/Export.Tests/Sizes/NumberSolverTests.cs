@@ -118,6 +118,14 @@ public class NumberSolverTests
         Assert.Equal(isFound, NumberSolver.Solve(values, Solver(traces)) is not null);
     }
 
+    /// <summary>Differences lose digits; what the code says has few.</summary>
+    [Fact]
+    public void Scale_and_offset_are_the_numbers_of_the_code()
+    {
+        var found = NumberSolver.Solve([.. Heights.Select(h => (2.3 * Math.Log(h)) - 4.7)], Solver(Heights.Length));
+        Assert.Equal((2.3, -4.7), (found?.Scale, found?.Offset));
+    }
+
     [Fact]
     public void Functions_are_those_of_mathematics_and_no_others()
     {

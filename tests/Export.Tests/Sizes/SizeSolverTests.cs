@@ -153,6 +153,16 @@ public class SizeSolverTests
         Assert.Equal([expected], found.Select(Text));
     }
 
+    /// <summary>Sizes that are equal in the first trace: the next one orders them.</summary>
+    [Fact]
+    public void A_sum_is_found_once_where_the_first_sizes_are_equal()
+    {
+        long[] heights = [10, 20, 30, 41],
+            widths = [10, 25, 31, 50];
+        var solver = new SizeSolver([], [Leaf(1, widths), Leaf(0, heights)], [], []);
+        Assert.Equal(["h + w"], solver.Solve([.. heights.Zip(widths, (h, w) => h + w)]).Select(Text));
+    }
+
     [Fact]
     public void A_number_over_a_size_is_found_where_it_divides_everywhere()
     {
