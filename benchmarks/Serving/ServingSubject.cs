@@ -17,7 +17,7 @@ internal static class ServingSubject
 {
     private const int Rounds = 5,
         Connections = 32,
-        ClosedRequests = 2000,
+        ClosedRequests = 5000,
         OpenSeconds = 12,
         LatencyRuns = 200;
 
@@ -86,7 +86,7 @@ internal static class ServingSubject
         if (node is not null)
             measurement.Ratio("ours_vs_node", "ours_binary_images_per_second", "node_fastify_images_per_second");
 
-        var knee = Peer.Numbers("load_closed", "binary", ours.ToString(), "64", $"{2 * ClosedRequests}")[0];
+        var knee = Peer.Numbers("load_closed", "binary", ours.ToString(), "64", $"{ClosedRequests}")[0];
         measurement.Figure("knee_images_per_second", knee);
         foreach (var percent in (int[])[50, 80, 95, 200])
             Open(measurement, ours, knee * percent / 100, percent);

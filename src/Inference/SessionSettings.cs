@@ -88,7 +88,7 @@ public sealed record SessionSettings
     internal static byte[] ReadModel(string path)
     {
         if (!File.Exists(path))
-            throw new FileNotFoundException($"there is no model at {path}", path);
+            throw new FileNotFoundException($"There is no model at {path}", path);
         return EmbeddedModel.Read(path);
     }
 

@@ -13,6 +13,19 @@ internal class UserException : Exception
     /// <param name="innerException">The cause, for those who debug.</param>
     public UserException(string message, Exception innerException)
         : base(message, innerException) { }
+
+    /// <summary>Of a model that is not there, or cannot be used.</summary>
+    /// <param name="path">Its file.</param>
+    /// <param name="error">What opening it ended in; its message names the file.</param>
+    public static UserException OfModel(string path, Exception error) =>
+        new(
+            (
+                error is FileNotFoundException or DirectoryNotFoundException
+                    ? $"There is no model at {path}"
+                    : error.Message.TrimEnd('.')
+            ) + ". Train a model first, or name its folder with --out.",
+            error
+        );
 }
 
 /// <summary>The loss is not a number any more.</summary>

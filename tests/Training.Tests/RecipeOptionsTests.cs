@@ -1,6 +1,7 @@
 using System.Globalization;
 using TorchBridge.Training.Commands;
 using TorchBridge.Training.Data;
+using TorchBridge.Training.Estimators;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
 using TorchBridge.Training.Recipes;
@@ -186,6 +187,19 @@ public class RecipeOptionsTests
         var named = RunConfiguration.Named("pooled");
         Assert.Equal(named.Training, read.Training);
         Assert.Equal(named.Network, read.Network);
+    }
+
+    [Fact]
+    public void A_recipe_may_say_at_what_size_pictures_are_read()
+    {
+        Assert.Equal(256, RunConfiguration.Named("photos").Size);
+        Assert.Equal(new TuneImagesOptions().Size, RunConfiguration.Named("photos-all").Size);
+        Assert.Null(RunConfiguration.Named("lesson").Size);
+        Assert.Equal(40, RunConfiguration.Parse("mine", """{ "size": 40 }""").Size);
+        Assert.Equal(
+            "mine: size is 4; allowed is 8 to 512.",
+            Assert.Throws<UserException>(() => RunConfiguration.Parse("mine", """{ "size": 4 }""")).Message
+        );
     }
 
     [Theory]

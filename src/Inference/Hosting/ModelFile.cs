@@ -79,7 +79,7 @@ internal sealed class ModelFile(string path, TimeProvider clock)
                 info = target;
             return info.Exists
                 ? new Stamp(info.FullName, info.LastWriteTimeUtc, info.Length)
-                : throw new FileNotFoundException($"there is no model at {path}", path);
+                : throw new FileNotFoundException($"There is no model at {path}", path);
         }
     }
 }

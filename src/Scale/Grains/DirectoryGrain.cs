@@ -6,8 +6,8 @@ internal sealed class DirectoryGrain(
 ) : StoredGrain<StoredDirectory>(stored), IDirectoryGrain
 {
     /// <inheritdoc/>
-    public Task<IReadOnlyList<(string Job, JobTicket Ticket)>> Jobs() =>
-        Task.FromResult<IReadOnlyList<(string, JobTicket)>>([.. State.Jobs.Select(entry => (entry.Job, entry.Ticket))]);
+    public Task<(string Job, JobTicket Ticket)[]> Jobs() =>
+        Task.FromResult<(string, JobTicket)[]>([.. State.Jobs.Select(entry => (entry.Job, entry.Ticket))]);
 
     /// <inheritdoc/>
     public async Task Add(string job, JobTicket ticket)

@@ -6,7 +6,7 @@ internal interface IDirectoryGrain : IGrainWithIntegerKey
 {
     /// <summary>Keys of the open jobs, in the order in which they were submitted, with what they are.</summary>
     [Alias("jobs")]
-    Task<IReadOnlyList<(string Job, JobTicket Ticket)>> Jobs();
+    Task<(string Job, JobTicket Ticket)[]> Jobs();
 
     /// <summary>A job has work.</summary>
     [Alias("add")]

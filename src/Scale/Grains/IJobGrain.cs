@@ -17,7 +17,7 @@ internal interface IJobGrain : IGrainWithStringKey
 
     /// <summary>Says what becomes of items that were held back; saying it twice is saying it once.</summary>
     [Alias("settle")]
-    Task Settle(IReadOnlyList<Verdict> verdicts);
+    Task Settle(Verdict[] verdicts);
 
     /// <summary>How far the job is.</summary>
     [Alias("progress")]

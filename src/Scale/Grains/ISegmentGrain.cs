@@ -32,7 +32,7 @@ internal interface ISegmentGrain : IGrainWithStringKey
     /// <summary>Says what becomes of items that were held back; those of them that are not are left as they
     /// are.</summary>
     [Alias("settle")]
-    Task Settle(SegmentTerms terms, IReadOnlyList<Verdict> verdicts);
+    Task Settle(SegmentTerms terms, Verdict[] verdicts);
 
     /// <summary>Removes the stored book: the job is over.</summary>
     [Alias("forget")]

@@ -65,7 +65,7 @@ internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersist
 
         if (!open && leases.Count == 0)
             await End();
-        return new LeaseAnswer { Leases = leases, IsFinished = State.Ended is not null };
+        return new LeaseAnswer { Leases = [.. leases], IsFinished = State.Ended is not null };
     }
 
     /// <inheritdoc/>
@@ -97,7 +97,7 @@ internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersist
     }
 
     /// <inheritdoc/>
-    public async Task Settle(IReadOnlyList<Verdict> verdicts)
+    public async Task Settle(Verdict[] verdicts)
     {
         if (State is not { Ticket: { } ticket, Ended: null })
             return;
@@ -121,7 +121,7 @@ internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersist
             Count = ticket.Count,
             Done = reports.Sum(report => report.Done),
             Leased = reports.Sum(report => report.Leased),
-            SetAside = reports.Sum(report => report.SetAside.Count),
+            SetAside = reports.Sum(report => report.SetAside.Length),
             Errors = [.. reports.SelectMany(report => report.SetAside).Take(MostShown)],
             Held = reports.Sum(report => report.Held),
             FailedAttempts = reports.Sum(report => report.FailedAttempts),

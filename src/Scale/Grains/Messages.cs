@@ -103,7 +103,7 @@ internal sealed record LeaseAnswer
 {
     /// <summary>What it got.</summary>
     [Id(0)]
-    public required IReadOnlyList<ItemLease> Leases { get; init; }
+    public required ItemLease[] Leases { get; init; }
 
     /// <summary>Whether the job is over: nothing is pending and nobody is at anything.</summary>
     [Id(1)]
@@ -147,7 +147,7 @@ internal sealed record JobProgress
 
     /// <summary>The first hundred of those.</summary>
     [Id(4)]
-    public IReadOnlyList<SetAsideItem> Errors { get; init; } = [];
+    public SetAsideItem[] Errors { get; init; } = [];
 
     /// <summary>Items that are held back.</summary>
     [Id(5)]
@@ -159,12 +159,12 @@ internal sealed record JobProgress
 
     /// <summary>Who is at what: the first hundred.</summary>
     [Id(7)]
-    public IReadOnlyList<ItemAtWork> AtWork { get; init; } = [];
+    public ItemAtWork[] AtWork { get; init; } = [];
 
     /// <summary>In a job that began with items held back, which are decided by it: every item that was set
     /// aside.</summary>
     [Id(8)]
-    public IReadOnlyList<int> AllSetAside { get; init; } = [];
+    public int[] AllSetAside { get; init; } = [];
 
     /// <summary>Whether nothing is left to do.</summary>
     public bool IsFinished => Count > 0 && Done + SetAside == Count;
@@ -189,11 +189,11 @@ internal sealed record SegmentReport
 
     /// <summary>What was set aside: index in the job, error.</summary>
     [Id(3)]
-    public IReadOnlyList<SetAsideItem> SetAside { get; init; } = [];
+    public SetAsideItem[] SetAside { get; init; } = [];
 
     /// <summary>What was leased by this call: index in the job, epoch.</summary>
     [Id(4)]
-    public IReadOnlyList<(int Index, int Epoch)> Granted { get; init; } = [];
+    public (int Index, int Epoch)[] Granted { get; init; } = [];
 
     /// <summary>Items that are held back.</summary>
     [Id(5)]
@@ -205,13 +205,13 @@ internal sealed record SegmentReport
 
     /// <summary>Who is at what; empty where work was asked for.</summary>
     [Id(7)]
-    public IReadOnlyList<ItemAtWork> AtWork { get; init; } = [];
+    public ItemAtWork[] AtWork { get; init; } = [];
 
     /// <summary>Whether nothing is left to do.</summary>
     public bool IsOver => Pending + Leased + Held == 0;
 
     /// <summary>Whether nobody has been there yet, and nothing is held back.</summary>
-    public bool IsUntouched => Leased + Done + SetAside.Count + Held == 0;
+    public bool IsUntouched => Leased + Done + SetAside.Length + Held == 0;
 }
 
 /// <summary>What a segment of a job is.</summary>

@@ -50,7 +50,7 @@ internal sealed class SegmentGrain(
     }
 
     /// <inheritdoc/>
-    public async Task Settle(SegmentTerms terms, IReadOnlyList<Verdict> verdicts)
+    public async Task Settle(SegmentTerms terms, Verdict[] verdicts)
     {
         Begin(terms);
         var isChanged = false;

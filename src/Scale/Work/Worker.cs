@@ -79,7 +79,7 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
             foreach (var lease in answer.Leases)
                 running.Add(Task.Run(() => Do(lease, stop), CancellationToken.None), lease);
             isFinished = answer.IsFinished;
-            free -= answer.Leases.Count;
+            free -= answer.Leases.Length;
             if (free == 0)
                 break;
         }

@@ -92,10 +92,7 @@ internal static class Safetensors
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new UserException(
-                $"{path} cannot be read: {error.Message} Train a model first, or name its folder with --out.",
-                error
-            );
+            throw UserException.OfModel(path, error);
         }
 
         try

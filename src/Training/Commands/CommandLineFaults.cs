@@ -10,13 +10,27 @@ internal static class CommandLineFaults
     /// <param name="parsed">The command line.</param>
     public static IEnumerable<string> Of(ParseResult parsed)
     {
+        // Whoever asks how a command is used has not given yet what it needs.
+        if (parsed.Action is GroupedHelp)
+            yield break;
         foreach (var error in parsed.Errors)
-            yield return error.Message;
+            yield return InOneLine(error);
         for (SymbolResult? place = parsed.CommandResult; place is not null; place = place.Parent)
         {
             foreach (var fault in Results(place).Select(Fault).OfType<string>())
                 yield return fault;
         }
+    }
+
+    /// <summary>The library's words: the allowed values in one line, behind the option that they are allowed
+    /// for.</summary>
+    /// <param name="error">What the library found.</param>
+    private static string InOneLine(ParseError error)
+    {
+        var lines = error.Message.Split(['\r', '\n', '\t'], StringSplitOptions.RemoveEmptyEntries);
+        var text = lines.Length > 1 ? $"{lines[0]} {string.Join(", ", lines[1..])}." : lines[0];
+        var name = (error.SymbolResult as OptionResult)?.Option.Name;
+        return name is null || text.Contains(name, StringComparison.Ordinal) ? text : $"{name}: {text}";
     }
 
     private static IEnumerable<SymbolResult> Results(SymbolResult place) =>

@@ -35,6 +35,8 @@ internal sealed class GroupedHelp : SynchronousCommandLineAction
                 "--network",
                 "--width",
                 "--form",
+                "--width2",
+                "--width3",
                 "--norm",
                 "--activation",
                 "--init",

@@ -379,7 +379,7 @@ internal static class ModelCommands
         }
         catch (Exception error) when (error is FileNotFoundException or InvalidDataException)
         {
-            throw new UserException($"{error.Message}. Train a model first, or name its folder with --out.", error);
+            throw UserException.OfModel(path, error);
         }
     }
 

@@ -262,13 +262,6 @@ internal sealed class RecipeOptions
                 "Epochs, from the first, in which --form pooled keeps the whitening weights as they are.",
                 (c, v) => Train(c, c.Training with { WhiteningEpochs = v })
             ),
-            Number(
-                "--whitening-eps",
-                AllowedAttribute.Of<NetworkOptions>(nameof(NetworkOptions.WhiteningEps)),
-                "Added to the variance of each direction of the patches before --form pooled whitens it: what varies "
-                    + "less is left small.",
-                (c, v) => Shape(c, c.Network with { WhiteningEps = v })
-            ),
             Choice<NormKind>("--norm", "Normalization after each convolution.", (c, v) =>
                 Shape(c, c.Network with { Norm = v })
             ),

@@ -30,7 +30,7 @@ internal sealed class TrainCommand
     {
         Description =
             "Height and width in pixels that pictures are read at. Default: 32; 224 for the networks "
-            + "with torchvision's shape; an earlier model's own for --weights.",
+            + "with torchvision's shape, 256 with the recipes for photos; an earlier model's own for --weights.",
         HelpName = "N",
     };
     private readonly Option<bool?> antialias = new("--antialias")
@@ -338,7 +338,11 @@ internal sealed class TrainCommand
         using var weights = configuration.Weights is { } source ? PretrainedWeights.Open(source) : null;
         var shape = weights?.Shape(configuration.Network, recipe.IsNetworkNamed(parsed)) ?? configuration.Network;
         var isBackbone = shape.Kind != NetworkKind.ModernCnn;
-        int sizeValue = size.Whole(parsed) ?? weights?.Side ?? (isBackbone ? PackagedResNet18.InputSide : 32),
+        int sizeValue =
+                size.Whole(parsed)
+                ?? weights?.Side
+                ?? configuration.Size
+                ?? (isBackbone ? PackagedResNet18.InputSide : 32),
             count = pictures.Read(parsed);
         var compute = ComputeOptions.Parse(
             parsed.GetValue(precision)!,

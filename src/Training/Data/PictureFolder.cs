@@ -104,7 +104,8 @@ internal static class PictureFolder
 
     /// <summary>How training uses the parts where that is not what their names say; null where it is.</summary>
     /// <param name="placed">The pictures of a data set.</param>
-    public static string? NoteOn(IEnumerable<PlacedPicture> placed) => Parts([.. placed.Select(item => item.Part)]).Note;
+    public static string? NoteOn(IEnumerable<PlacedPicture> placed) =>
+        Parts([.. placed.Select(item => item.Part)]).Note;
 
     /// <summary>What was left out, behind another sentence; nothing where nothing was.</summary>
     /// <param name="leftOut">What was left out.</param>

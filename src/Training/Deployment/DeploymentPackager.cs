@@ -121,7 +121,7 @@ internal static class DeploymentPackager
         }
         catch (Exception error) when (error is IOException or InvalidDataException or UnauthorizedAccessException)
         {
-            throw new UserException($"{error.Message}. Train a model first, or name its folder with --out.", error);
+            throw UserException.OfModel(onnx, error);
         }
     }
 

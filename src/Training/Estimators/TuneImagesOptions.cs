@@ -24,8 +24,8 @@ public sealed record TuneImagesOptions
     /// <summary>Passes over the training pictures, 1 to 100,000; null for the recipe's number.</summary>
     public int? Epochs { get; init; }
 
-    /// <summary>Height and width that pictures are read at, 32 to 512 pixels. Default 224.</summary>
-    public int Size { get; init; } = 224;
+    /// <summary>Height and width that pictures are read at, 32 to 512 pixels. Default 256.</summary>
+    public int Size { get; init; } = 256;
 
     /// <summary>Whether every pixel counts when pictures are made smaller. Such a model cannot be saved as a stock
     /// ML.NET zip. Default true.</summary>

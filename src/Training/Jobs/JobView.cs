@@ -136,7 +136,7 @@ internal sealed class LiveJobView : JobView
             left,
         ]);
         var parts = new List<IRenderable> { table };
-        if (now.AtWork.Count > 0)
+        if (now.AtWork.Length > 0)
         {
             var workers = new Table().AddColumns("item", "attempt", "worker");
             foreach (var item in now.AtWork.Take(ShownAtWork))

@@ -36,7 +36,6 @@ internal sealed class ModernCnn : ImageNetwork
     private readonly ActivationKind activation;
     private readonly bool dropsChannels;
     private readonly bool isPooled;
-    private readonly double whiteningEps;
 
     /// <summary>Builds and initializes the network; torch's random state decides the weights.</summary>
     /// <param name="options">Channels, classes, size, form, norm, dropout and start.</param>
@@ -48,7 +47,6 @@ internal sealed class ModernCnn : ImageNetwork
             width = options.Width;
         activation = options.Activation;
         isPooled = options.Form == BlockForm.Pooled;
-        whiteningEps = options.WhiteningEps;
         if (isPooled)
         {
             if (Math.Min(height, width) < SmallestPooled)
@@ -135,7 +133,7 @@ internal sealed class ModernCnn : ImageNetwork
         if (!isPooled)
             return;
         using var noGrad = no_grad();
-        using var weights = PatchWhitening.Weights(pictures, statistics, whiteningEps);
+        using var weights = PatchWhitening.Weights(pictures, statistics);
         conv1.Weight.copy_(weights);
     }
 

@@ -150,11 +150,6 @@ internal sealed record NetworkOptions
     [Allowed(0, 0.99)]
     public double StochasticDepth { get; init; }
 
-    /// <summary>Added to the variance of each direction of a patch before the pooled form's first layer divides by its
-    /// root. Pixels vary by 1: a direction that varies much less than this is rounding, and stays small.</summary>
-    [Allowed(0, 1)]
-    public double WhiteningEps { get; init; }
-
     /// <summary>Start of the convolutions.</summary>
     public InitializationKind Initialization { get; init; } = InitializationKind.KaimingNormal;
 }

@@ -1,9 +1,7 @@
 // What it does: weights of a first convolution over patches of 2x2 pixels (12 numbers) whose outputs over the training
 // pictures are not correlated and have variance 1: what the layers after it see is equally large in every direction.
-//   C = E (p - E p)(p - E p)^T over all patches p of normalized pixels;  C = V diag(l) V^T;  w_i = v_i / sqrt(l_i + eps)
+//   C = E (p - E p)(p - E p)^T over all patches p of normalized pixels;  C = V diag(l) V^T;  w_i = v_i / sqrt(l_i)
 // and each w_i once more as -w_i, since the activation behind it cuts one side off: 24 filters.
-// With eps 0 the outputs' covariance is the identity. JPEG rounds colours, so some directions hold nothing but rounding;
-// eps keeps those small instead of making them as large as the picture.
 // Sources: Page 2019, "How to train your ResNet 8: Bag of Tricks"; Jordan 2024, "94% on CIFAR-10 in 3.29 Seconds", 3.2.
 using System.Runtime.InteropServices;
 using TorchBridge.Training.Data;
@@ -31,13 +29,12 @@ internal static class PatchWhitening
     /// <summary>Weights [24, 3, 2, 2], float32. The caller disposes them.</summary>
     /// <param name="pictures">The training part.</param>
     /// <param name="statistics">How its pixels are normalized.</param>
-    /// <param name="eps">Added to the variance of each direction, at least 0.</param>
-    public static Tensor Weights(PictureSet pictures, ChannelStatistics statistics, double eps = 0)
+    public static Tensor Weights(PictureSet pictures, ChannelStatistics statistics)
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         var (variances, directions) = linalg.eigh(Covariance(pictures, statistics));
-        var filters = (directions / (variances.clamp(min: LeastVariance) + eps).sqrt()).t().view(Values, 3, Side, Side);
+        var filters = (directions / variances.clamp(min: LeastVariance).sqrt()).t().view(Values, 3, Side, Side);
         return cat([filters, -filters]).to(ScalarType.Float32).DetachFromDisposeScope();
     }
 

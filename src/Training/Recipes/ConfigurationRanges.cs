@@ -17,8 +17,7 @@ internal static class ConfigurationRanges
     /// <exception cref="UserException">A value is out of its range, or no value of its kind.</exception>
     public static void Check(RunConfiguration configuration, string source)
     {
-        CheckRecord(configuration.Training, source);
-        CheckRecord(configuration.Network, source);
+        CheckRecord(configuration, source);
         if (configuration.Training.Window > 0 && configuration.Network.Norm == NormKind.Layer)
             throw new UserException(
                 $"{source}: a window does not go with the norm 'layer', whose weights have the size of the whole picture."

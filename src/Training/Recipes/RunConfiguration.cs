@@ -2,6 +2,7 @@ using System.Text.Json;
 using TorchBridge.Training.Artifacts;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Optimization;
+using TorchBridge.Training.Ranges;
 
 namespace TorchBridge.Training.Recipes;
 
@@ -9,12 +10,17 @@ namespace TorchBridge.Training.Recipes;
 /// value.</summary>
 /// <param name="About">A sentence on what it is for.</param>
 /// <param name="Training">How to train.</param>
-/// <param name="Network">Shape, dropout, start; the data decides the classes and the picture's size.</param>
+/// <param name="Network">Shape, dropout, start; the data decides the classes.</param>
 internal sealed record RunConfiguration(string About, Recipe Training, NetworkOptions Network)
 {
     /// <summary>What the network starts from: <c>imagenet</c>, a safetensors file, or null for random
     /// weights.</summary>
     public string? Weights { get; init; }
+
+    /// <summary>Height and width in pixels that pictures are read at where nobody says otherwise; null for the
+    /// network's own.</summary>
+    [Allowed(8, 512)]
+    public int? Size { get; init; }
 
     /// <summary>Larger than any recipe: what is no recipe is not read into memory.</summary>
     private const int MostCharacters = 1 << 20;
@@ -78,6 +84,7 @@ internal sealed record RunConfiguration(string About, Recipe Training, NetworkOp
             )
             {
                 Weights = read.Weights,
+                Size = read.Size,
             };
             ConfigurationRanges.Check(configuration, source);
             return configuration;

@@ -78,7 +78,7 @@ internal static class CsvPredictions
         }
         catch (Exception error) when (error is FileNotFoundException or InvalidDataException)
         {
-            throw new UserException($"{error.Message}. Train a model first, or name its folder with --out.", error);
+            throw UserException.OfModel(model, error);
         }
     }
 

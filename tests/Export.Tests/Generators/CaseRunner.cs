@@ -181,7 +181,7 @@ internal static class CaseRunner
                 if (double.IsNaN(want[i]) && double.IsNaN(got[i]))
                     continue;
                 var scale = item.Closeness == Closeness.Row ? largest : Math.Abs(want[i]);
-                var allowed = Math.Max(relative * scale, floor * item.Slack);
+                var allowed = Math.Max(relative * Math.Max(scale, item.Terms), floor * item.Slack);
                 var same = got[i] == want[i] || (double.IsFinite(want[i]) && Math.Abs(got[i] - want[i]) <= allowed);
                 if (
                     item.Closeness == Closeness.ElementAndSignOfZero

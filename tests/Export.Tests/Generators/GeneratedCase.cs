@@ -39,6 +39,10 @@ internal sealed record GeneratedCase(
     /// exact to 1e-7 of one, not of their value.</summary>
     public double Floor { get; init; } = 1e-7;
 
+    /// <summary>Size of the terms that a result is summed up from where they may cancel: roundings are of these, however small
+    /// what is left of them.</summary>
+    public double Terms { get; init; }
+
     /// <summary>Options of the export.</summary>
     public ExportOptions Options { get; init; } = new() { Verify = false };
 }

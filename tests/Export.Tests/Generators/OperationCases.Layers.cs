@@ -157,13 +157,17 @@ internal static partial class OperationCases
         ) with
         {
             Kinds = [ValueKind.Ordinary, ValueKind.Special],
+            Terms = 1,
         };
         yield return Product(
             "cosine_similarity: broadcasting",
             (a, b) => F.cosine_similarity(a, b, 1),
             [2],
             (_, sizes) => [1, 1]
-        );
+        ) with
+        {
+            Terms = 1,
+        };
         yield return Product(
             "pairwise_distance",
             (a, b) => F.pairwise_distance(a, b, 3, 1e-6, true),
@@ -639,6 +643,7 @@ internal static partial class OperationCases
         {
             Ranks = [2],
             Kinds = Plain,
+            Terms = 1, // the margin, which what is left of two distances is added to
         };
         OperationRow ByClass(string name, Func<Draw, Reduction, Func<Tensor, Tensor, Tensor>> make) =>
             Loss(name, make) with

@@ -30,7 +30,10 @@ internal static partial class OperationCases
         {
             var (axes, keep) = (draw.Axes(shape.Rank, (int)draw.Number(0, shape.Rank)), draw.Flag());
             return x => x.sum(axes, keep);
-        });
+        }) with
+        {
+            Terms = 1,
+        };
         yield return Reduce("mean: all", (_, _) => x => x.mean());
         yield return Reduce("mean", (draw, shape) =>
         {

@@ -27,6 +27,9 @@ internal sealed record OperationRow(string Name, int Arity, Func<Draw, Shape, De
     /// <summary>See <see cref="GeneratedCase.Floor"/>.</summary>
     public double Floor { get; init; } = 1e-7;
 
+    /// <summary>See <see cref="GeneratedCase.Terms"/>.</summary>
+    public double Terms { get; init; }
+
     /// <summary>What the values may be like.</summary>
     public ValueKind[] Kinds { get; init; } = [ValueKind.Ordinary, ValueKind.Special, ValueKind.Ties];
 
@@ -137,6 +140,7 @@ internal static partial class OperationCases
             Closeness = row.Closeness,
             Slack = row.Slack,
             Floor = row.Floor,
+            Terms = row.Terms,
             Options = new ExportOptions { Verify = false, Opset = row.Opset },
         };
     }

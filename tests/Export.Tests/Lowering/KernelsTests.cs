@@ -81,6 +81,40 @@ public class KernelsTests
         Assert.Equal(expected.data<float>(), actual.data<float>());
     }
 
+    [Theory]
+    [InlineData(ScalarType.Float32)]
+    [InlineData(ScalarType.Float64)]
+    public void The_largest_difference_of_two_rows_is_one_that_is_a_number(ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TempFolder();
+        using var module = new Function2((a, b) => cdist(a, b, double.PositiveInfinity));
+        const float nan = float.NaN,
+            infinity = float.PositiveInfinity;
+        Tensor[] inputs =
+        [
+            tensor(
+                    new[,,]
+                    {
+                        {
+                            { nan, 3, -5 },
+                            { nan, nan, nan },
+                            { 1, nan, infinity },
+                            { -7, 2, nan },
+                        },
+                    }
+                )
+                .to(type),
+            zeros(1, 2, 3, type),
+        ];
+        OnnxExporter.Export(module, inputs, folder["m.onnx"]);
+        using var file = new OrtModel(folder["m.onnx"], optimize: true);
+        var (actual, expected) = (file.Run(inputs)[0], Functions.Forward(module, inputs)[0]);
+        double[] right = [5, 5, 0, 0, infinity, infinity, 7, 7];
+        Assert.Equal(right, expected.to(ScalarType.Float64).data<double>());
+        Assert.Equal(right, actual.to(ScalarType.Float64).data<double>());
+    }
+
     /// <summary>TorchSharp cannot tell the last axis from none where it is called -1.</summary>
     [Theory]
     [InlineData(-1)]

@@ -47,6 +47,88 @@ public class StoreTests
         job.IsWhole();
     }
 
+    [Theory]
+    [InlineData("redis")]
+    [InlineData("postgres")]
+    public async Task What_a_job_ended_with_is_known_to_the_next_coordinator(string kind)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "the stores are Debian's");
+        using var folder = new TempFolder();
+        using var store = await StoreServer.Start(kind, folder.Path);
+        using var job = new TestJob(4) { MostAttempts = 1, Held = 1 };
+        var (gateway, silo) = TestJob.FreePorts();
+        var address = ClusterAddress.Parse(store.Address);
+        JobProgress before;
+        using (var first = await WorkerProgram.Coordinator(store.Address, gateway, silo))
+        {
+            await using var client = await ClusterNode.Connect(address, stop: TestContext.Current.CancellationToken);
+            var grain = client.Client.GetGrain<IJobGrain>(job.Key);
+            await grain.Submit(job.Ticket);
+            await grain.Settle([
+                new Verdict
+                {
+                    Index = 0,
+                    IsOpened = false,
+                    Error = "not worth it",
+                },
+            ]);
+            foreach (var lease in (await grain.Lease("test", 4)).Leases)
+            {
+                var segment = client.Client.GetGrain<ISegmentGrain>(Segments.KeyOf(lease.Job, lease.Run, lease.Index));
+                Assert.True(
+                    lease.Index == 1
+                        ? await segment.Complete(lease.Index, lease.Epoch)
+                        : await segment.Fail(lease.Index, lease.Epoch, "it broke")
+                );
+            }
+
+            before = await grain.Progress();
+            Assert.True(before.IsFinished);
+            Assert.Equal((1, 3), (before.Done, before.SetAside));
+            first.Kill();
+        }
+
+        using var second = await WorkerProgram.Coordinator(store.Address, gateway, silo);
+        await using var later = await ClusterNode.Connect(address, stop: TestContext.Current.CancellationToken);
+        var again = later.Client.GetGrain<IJobGrain>(job.Key);
+        var after = await again.Progress();
+        Assert.Equal((before.Done, before.SetAside), (after.Done, after.SetAside));
+        Assert.Equal(before.Errors, after.Errors);
+        Assert.Equal([0, 2, 3], after.AllSetAside);
+        await again.Submit(job.Ticket); // and begins anew
+        Assert.False((await again.Progress()).IsFinished);
+    }
+
+    [Fact]
+    public void What_is_stored_or_sent_has_types_that_every_process_knows()
+    {
+        // The compiler makes a type of its own for a list that is written as [..] and known by its interface only.
+        var properties = typeof(IJobGrain)
+            .Assembly.GetTypes()
+            .Where(type => type.IsDefined(typeof(GenerateSerializerAttribute), inherit: false))
+            .SelectMany(type => type.GetProperties())
+            .ToArray();
+        Assert.NotEmpty(properties);
+        Assert.All(properties, property =>
+            Assert.False(property.PropertyType.IsInterface, $"{property.DeclaringType} {property}")
+        );
+        var methods = typeof(IJobGrain)
+            .Assembly.GetTypes()
+            .Where(type => type.IsInterface && typeof(IGrain).IsAssignableFrom(type))
+            .SelectMany(type => type.GetMethods())
+            .ToArray();
+        Assert.NotEmpty(methods);
+        Assert.All(methods, method =>
+            Assert.All(
+                method
+                    .GetParameters()
+                    .Select(parameter => parameter.ParameterType)
+                    .Concat(method.ReturnType.GetGenericArguments()),
+                type => Assert.False(type.IsInterface, $"{method.DeclaringType} {method}")
+            )
+        );
+    }
+
     [Fact]
     public async Task A_store_that_is_not_there_is_said()
     {

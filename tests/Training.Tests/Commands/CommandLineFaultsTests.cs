@@ -65,6 +65,31 @@ public class CommandLineFaultsTests
     [InlineData("trane")]
     public void What_is_not_understood_is_told(params string[] arguments) => Assert.NotEmpty(Faults(arguments));
 
+    [Fact]
+    public void A_value_that_is_not_allowed_is_told_with_its_option_and_those_that_are() =>
+        Assert.Equal(
+            ["--mode: Argument 'int3' not recognized. Must be one of: 'int8', 'weights_int8', 'weights_float16'."],
+            Faults("quantize", "--mode", "int3")
+        );
+
+    public static TheoryData<string> Commands => [.. Paths(Program.Build(), "")];
+
+    [Theory]
+    [MemberData(nameof(Commands))]
+    public void Help_is_given_before_what_a_command_needs(string command)
+    {
+        var root = Program.Build();
+        foreach (var help in (string[])["--help", "-h", "-?"])
+        {
+            var parsed = root.Parse([.. command.Split(' ', StringSplitOptions.RemoveEmptyEntries), help]);
+            Assert.Empty(CommandLineFaults.Of(parsed));
+            Assert.IsType<GroupedHelp>(parsed.Action);
+        }
+    }
+
+    private static IEnumerable<string> Paths(System.CommandLine.Command command, string path) =>
+        [path, .. command.Subcommands.SelectMany(below => Paths(below, $"{path} {below.Name}"))];
+
     private static string[] Faults(params string[] arguments) =>
         [.. CommandLineFaults.Of(Program.Build().Parse(arguments))];
 }

@@ -130,6 +130,9 @@ internal static class Distances
             new Formula(c, Layout.Unsqueeze(c, a.Value, a.Value.Rank - 1L))
             - new Formula(c, Layout.Unsqueeze(c, b.Value, b.Value.Rank - 2L));
         long[] last = [difference.Value.Rank - 1];
+        // Of order infinity, a difference that is NaN is not the largest, whatever the others are.
+        if (double.IsPositiveInfinity(order))
+            difference = Formula.Where(difference.IsNan(), 0, difference);
         var distance = Reductions.Norm(c, difference.Value, order, last, keep: false);
         // Elsewhere NaN counts as a number that is not 0; here TorchSharp takes the smaller of it and 1, which is NaN.
         c.Result(
