@@ -254,12 +254,7 @@ internal sealed class BatchNormFolding
             OnnxNode Arithmetic(string op, AffineNode from, string input, double[] values, string output)
             {
                 var name = $"{from.Node.Name}:{op.ToLowerInvariant()}";
-                graph.Initializers[name] = TensorBytes.FromDoubles(
-                    name,
-                    type,
-                    values.Length == 1 && dims.Aggregate(1L, (a, b) => a * b) != 1 ? [] : dims,
-                    values
-                );
+                graph.Initializers[name] = TensorBytes.FromDoubles(name, type, dims, values);
                 return new OnnxNode
                 {
                     OpType = op,

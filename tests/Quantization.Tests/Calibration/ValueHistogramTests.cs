@@ -36,4 +36,33 @@ public class ValueHistogramTests
         Assert.False(seen.Add([1, value]));
         Assert.Equal(0, seen.Count);
     }
+
+    [Fact]
+    public void An_empty_batch_changes_nothing()
+    {
+        var seen = new ValueHistogram();
+        Assert.True(seen.Add([]));
+        Assert.Equal(0, seen.Count);
+        Assert.Equal((double.PositiveInfinity, double.NegativeInfinity), (seen.Low, seen.High));
+        Assert.Equal(0, seen.BinWidth);
+    }
+
+    /// <summary>The width is a power of two by the largest magnitude, of whichever sign: 4,096 bins on each
+    /// side.</summary>
+    [Theory]
+    [InlineData(1f, 1 / 2048d)]
+    [InlineData(-1f, 1 / 2048d)]
+    [InlineData(1.99f, 1 / 2048d)]
+    [InlineData(2f, 1 / 1024d)]
+    [InlineData(-5000f, 2d)]
+    public void Bins_are_the_finest_power_of_two_that_holds_the_largest_magnitude(float value, double width)
+    {
+        var seen = new ValueHistogram();
+        Assert.True(seen.Add([value, value / 8, 0]));
+        Assert.Equal(width, seen.BinWidth);
+        Assert.Equal(
+            new[] { value, value / 8 }.Order().Select(one => ((Math.Floor(one / width) + 0.5) * width, 1L)),
+            seen.Filled()
+        );
+    }
 }

@@ -47,5 +47,25 @@ public class AffineScaleTests
     public void Where_nothing_but_zero_was_seen_the_scale_is_one(double low, double high) =>
         Assert.Equal(1, AffineScale.Of(low, high, isSigned: true).Scale);
 
+    [Theory]
+    [InlineData(0, 255, false, 1, 0)]
+    [InlineData(-255, 0, false, 1, 255)]
+    [InlineData(-127.5, 127.5, false, 1, 128)] // halves to even
+    [InlineData(-128.5, 126.5, false, 1, 128)]
+    [InlineData(0, 255, true, 1, -128)]
+    [InlineData(-255, 0, true, 1, 127)]
+    [InlineData(-128, 127, true, 1, 0)]
+    [InlineData(51, 510, false, 2, 0)] // widened to hold zero, on either side
+    [InlineData(-510, -51, true, 2, 127)]
+    [InlineData(0, 0, true, 1, -128)]
+    [InlineData(0, 0, false, 1, 0)]
+    public void The_steps_reach_from_end_to_end_and_zero_is_one_of_them(
+        double low,
+        double high,
+        bool isSigned,
+        float scale,
+        int zeroPoint
+    ) => Assert.Equal(new AffineScale(scale, zeroPoint, isSigned), AffineScale.Of(low, high, isSigned));
+
     private static double Number(Random random) => (random.NextDouble() - 0.5) * Math.Pow(10, random.Next(-6, 6));
 }

@@ -39,4 +39,17 @@ public class ChannelWeightsTests
         Assert.Equal([1f, 1f], weights.Scales(127));
         Assert.Equal([1f, 5f], weights.Scales(127, channel => channel == 1 ? 5 : 0));
     }
+
+    [Fact]
+    public void Halves_are_rounded_to_even_and_too_large_numbers_are_saturated_at_both_ends()
+    {
+        var weights = new ChannelWeights([0.5f, 1.5f, -2.5f, 200, -200, -1.5f], 1, 6);
+        Assert.Equal([0, 2, -2, 127, -127, -2], weights.Round([1], 127));
+        Assert.Equal([0, 2, -2, 63, -63, -2], weights.Round([1], 63));
+    }
+
+    /// <summary>A number of which no normal float32 is left stands for nothing.</summary>
+    [Fact]
+    public void A_scale_below_the_normal_numbers_is_one() =>
+        Assert.Equal([1f], new ChannelWeights([1e-37f], 1, 1).Scales(127));
 }

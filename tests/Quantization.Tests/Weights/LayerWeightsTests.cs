@@ -53,6 +53,85 @@ public class LayerWeightsTests
         }
     }
 
+    /// <summary>
+    /// The largest weight is 127, so scales are 1 and integers the rounded weights: a quarter is lost, on one input
+    /// channel. Outputs 0 and 1 read the inputs 0 and 1; outputs 2 and 3 the inputs 2 and 3.
+    /// </summary>
+    [Fact]
+    public void Groups_read_the_means_of_their_own_inputs()
+    {
+        var graph = new OnnxGraph { Opset = 17 };
+        float[] filter = [127, 0, 10.25f, 0]; // [input of the group, 1, 2]
+        graph.Add(Initializer.Of("w", [.. filter, .. filter, .. filter, .. filter], 4, 2, 1, 2));
+        graph.Add(Initializer.Of("b", [1f, 2, 3, 4], 4));
+        var conv = new OnnxNode
+        {
+            OpType = "Conv",
+            Name = "conv",
+            Inputs = ["x", "w", "b"],
+            Outputs = ["y"],
+        };
+        conv.Attributes["group"] = 2L;
+        graph.Nodes.Add(conv);
+        var layer = new LayerWeights(graph, conv);
+        Assert.Equal((0, 4), (layer.Axis, layer.Channels));
+        var (weights, bias) = layer.Quantize(0.5f, 8, [100, 8, 200, 32], "w8", "b32");
+        Assert.Equal([1f, 1, 1, 1], layer.Scales);
+        Assert.Equal(["w8", "b32"], (string[])[weights.Name, bias!.Name]);
+        Assert.Equal([4, 2, 1, 2], weights.Dims);
+        // (b + mean / 4) / (1/2)
+        Assert.Equal([6, 8, 22, 24], Biases(bias));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_layer_without_a_bias_gets_one_where_the_mean_is_corrected_only(bool hasEmptyName)
+    {
+        var graph = new OnnxGraph { Opset = 17 };
+        graph.Add(Initializer.Of("w", [127f, 127, 10.25f, 0, 0, 20.25f], 3, 2)); // [in, out]
+        var product = new OnnxNode
+        {
+            OpType = hasEmptyName ? "Gemm" : "MatMul",
+            Name = "product",
+            Inputs = hasEmptyName ? ["x", "w", ""] : ["x", "w"],
+            Outputs = ["y"],
+        };
+        graph.Nodes.Add(product);
+        var layer = new LayerWeights(graph, product);
+        Assert.Null(layer.Quantize(0.5f, 8, null, "w8", "b32").Bias);
+        Assert.Equal([4, 16], Biases(layer.Quantize(0.5f, 8, [1000, 8, 32], "w8", "b32").Bias!));
+        // Beyond 32 bits it is saturated, on either side.
+        Assert.Equal(
+            [int.MaxValue, int.MinValue],
+            Biases(layer.Quantize(0.5f, 8, [0, 1e12, -1e12], "w8", "b32").Bias!)
+        );
+    }
+
+    /// <summary>Half an integer is rounded to the even one.</summary>
+    [Fact]
+    public void Biases_are_rounded_half_to_even_and_weights_may_be_smaller_than_they_allow()
+    {
+        var graph = new OnnxGraph { Opset = 17 };
+        graph.Add(Initializer.Of("w", [127f, 127, 127], 1, 3));
+        graph.Add(Initializer.Of("b", [1.25f, 1.75f, -1.25f], 3));
+        var gemm = new OnnxNode
+        {
+            OpType = "Gemm",
+            Name = "gemm",
+            Inputs = ["x", "w", "b"],
+            Outputs = ["y"],
+        };
+        graph.Nodes.Add(gemm);
+        Assert.Equal([2, 4, -2], Biases(new LayerWeights(graph, gemm).Quantize(0.5f, 8, null, "w8", "b32").Bias!));
+        // Scale of the products: at least |b| / 2^30, so that the bias is 2^30 at most.
+        graph.Initializers["w"] = Initializer.Of("w", [1e-20f, 1e-20f, 1e-20f], 1, 3);
+        var tiny = new LayerWeights(graph, gemm);
+        var biases = Biases(tiny.Quantize(0.5f, 8, null, "w8", "b32").Bias!);
+        Assert.All(biases, bias => Assert.InRange(Math.Abs((double)bias), (1 << 30) - 128, (1 << 30) + 128));
+        Assert.Equal(1.25f / (0.5f * (1 << 30)), tiny.Scales[0]);
+    }
+
     private static int[] Biases(Initializer bias) => MemoryMarshal.Cast<byte, int>(bias.Data.Span).ToArray();
 
     private static OnnxNode Gemm(long transposed)
