@@ -151,6 +151,7 @@ internal sealed class GroupedHelp : SynchronousCommandLineAction
                 $"<{argument.HelpName ?? argument.Name}>{(argument.Arity.MaximumNumberOfValues > 1 ? "..." : "")}"
             )
         );
+        names.AddRange(OptionsOf(command).Where(option => option.Required).Select(Header));
         if (command.Subcommands.Any(below => !below.Hidden))
             names.Add("[command]");
         return $"{string.Join(' ', names)} [options]";

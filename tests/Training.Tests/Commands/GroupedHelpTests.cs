@@ -37,6 +37,16 @@ public partial class GroupedHelpTests
         }
     }
 
+    [Theory]
+    [InlineData("worker", "worker --cluster <ADDRESS> [options]")]
+    [InlineData("score", "score <MANIFEST> --out <DIR> [options]")]
+    public void The_usage_has_what_a_command_cannot_do_without(string name, string usage) =>
+        Assert.Contains(
+            usage,
+            GroupedHelp.Of(Commands().First(command => command.Name == name)),
+            StringComparison.Ordinal
+        );
+
     [Fact]
     public void Train_shows_what_most_runs_need_first_and_then_group_by_group()
     {
