@@ -35,7 +35,7 @@ public sealed class ForeignModelTests : IDisposable
         var data = context.Data.LoadFromEnumerable(new[] { new ThreeNumbers { x = [1, 2, 3] } });
         using var ours = context.Transforms.ScoreOnnx(path, ["x"], ["y"]).Fit(data);
         var error = Assert.Throws<InvalidDataException>(() => ours.Transform(data).GetColumn<float>("y").ToArray());
-        Assert.Contains("gives 3", error.Message, StringComparison.Ordinal);
+        Assert.Contains("returns 3", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

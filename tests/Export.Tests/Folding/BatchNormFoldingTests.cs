@@ -48,7 +48,10 @@ public class BatchNormFoldingTests
     /// <summary>Relu, norm, norm: no layer takes them, and the second goes into the first: 3 (6 n + 5) + 2.</summary>
     [Theory]
     [InlineData(false, "the layer before it is Relu (Relu); its output is an output of the model")]
-    [InlineData(true, "the layer before it is Relu (Relu); it holds a chain already, and gemm is left as it is")]
+    [InlineData(
+        true,
+        "the layer before it is Relu (Relu); it already absorbed a chain, so it cannot be folded into gemm"
+    )]
     public void A_norm_that_stays_takes_in_the_next(bool hasLayer, string reason)
     {
         OnnxNode[] nodes = [Node("Relu", ["x"], "a"), Norm("a", "b"), Norm("b", hasLayer ? "d" : "y", "second")];
@@ -74,10 +77,13 @@ public class BatchNormFoldingTests
             { "another reader", "the output of gemm is used elsewhere too" },
             { "computed", "its statistics are computed in forward" },
             { "kept", "somebody asked for it" },
-            { "shared", "weights shared with other" },
-            { "channels", "gemm has 1 channels, and it has 2" },
-            { "padding", "the layer before it is Relu (Relu); conv after it pads with zeros that it does not shift" },
-            { "shared behind it", "the layer before it is Relu (Relu); weights shared with other" },
+            { "shared", "the layer shares its weights with other" },
+            { "channels", "gemm has 1 channels, but the norm has 2" },
+            {
+                "padding",
+                "the layer before it is Relu (Relu); conv after it pads with zeros, which the norm would not have shifted"
+            },
+            { "shared behind it", "the layer before it is Relu (Relu); the layer shares its weights with other" },
             { "read as a weight", "the layer before it is Relu (Relu)" },
             { "read twice", "the layer before it is Relu (Relu)" },
         };
