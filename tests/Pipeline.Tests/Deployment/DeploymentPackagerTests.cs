@@ -52,7 +52,7 @@ public class DeploymentPackagerTests(TinyModel model) : IClassFixture<TinyModel>
     {
         using var folder = new TempFolder();
         Directory.CreateDirectory(folder["to"]);
-        Assert.Contains("is there", Refused(Package(folder, "triton")), StringComparison.Ordinal);
+        Assert.Contains("exists already", Refused(Package(folder, "triton")), StringComparison.Ordinal);
         Directory.Delete(folder["to"]);
         Assert.Contains(
             "no-model",
