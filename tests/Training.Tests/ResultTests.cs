@@ -49,7 +49,7 @@ public class ResultTests
                 stop: TestContext.Current.CancellationToken
             )
         );
-        Assert.Contains("no numbers", error.Message, StringComparison.Ordinal);
+        Assert.Contains("not finite", error.Message, StringComparison.Ordinal);
         Assert.Empty(folder.Files);
     }
 

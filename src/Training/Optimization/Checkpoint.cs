@@ -75,7 +75,7 @@ internal sealed class Checkpoint : IDisposable
                 );
             var facts = JsonSerializer.Deserialize<Facts>(json, Json.Options);
             if (facts is not { Settings: not null, History: not null } || facts.History.Any(record => record is null))
-                throw new JsonException("they are incomplete");
+                throw new JsonException("it is incomplete");
             facts.Settings.Check(path);
             if (
                 facts.BestEpoch < Math.Min(1, facts.History.Count)

@@ -105,7 +105,7 @@ public sealed class DecodedPicturesTests : IDisposable
         {
             Cache = new CacheFolder("pictures", 1 << 20) { Folder = folder.FullName },
         };
-        Assert.Contains("turning.png changed", Assert.Throws<UserException>(() => decoder.Load(null)).Message);
+        Assert.Contains("turning.png was changed", Assert.Throws<UserException>(() => decoder.Load(null)).Message);
     }
 
     [Theory]

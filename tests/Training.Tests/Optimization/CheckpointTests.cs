@@ -47,8 +47,8 @@ public class CheckpointTests
         using var folder = new TempFolder();
         var error = Assert.Throws<UserException>(() => Checkpoint.Read(folder["none"]));
         Assert.Equal(
-            $"There is no unfinished run to resume: {folder["none"]} is not there. "
-                + "Start one without --resume, or name its folder with --out.",
+            $"There is no unfinished run to resume: {folder["none"]} does not exist. "
+                + "Start a run without --resume, or give the run's folder with --out.",
             error.Message
         );
     }
@@ -61,7 +61,7 @@ public class CheckpointTests
         Change(path, metadata: texts => texts.Remove(MetadataKeys.Checkpoint));
         var before = Tensor.TotalCount;
         var error = Assert.Throws<UserException>(() => Checkpoint.Read(path));
-        Assert.Equal($"{path} is no checkpoint of this program (torchbridge.checkpoint is missing)", error.Message);
+        Assert.Equal($"{path} is not a checkpoint of this program (torchbridge.checkpoint is missing)", error.Message);
         // Older garbage may be finalized meanwhile: there may be fewer, never more.
         Assert.InRange(Tensor.TotalCount, 0, before);
     }
@@ -69,10 +69,10 @@ public class CheckpointTests
     public static TheoryData<string, string> Incomplete =>
         new()
         {
-            { "null", "they are not whole" },
-            { "settings", "they are not whole" },
-            { "history", "they are not whole" },
-            { "record", "they are not whole" },
+            { "null", "it is incomplete" },
+            { "settings", "it is incomplete" },
+            { "history", "it is incomplete" },
+            { "record", "it is incomplete" },
             { "text", "invalid" },
         };
 
@@ -96,7 +96,7 @@ public class CheckpointTests
         });
         var before = Tensor.TotalCount;
         var error = Assert.Throws<UserException>(() => Checkpoint.Read(path));
-        Assert.StartsWith($"{path}: its facts cannot be read: ", error.Message, StringComparison.Ordinal);
+        Assert.StartsWith($"{path}: its metadata cannot be read: ", error.Message, StringComparison.Ordinal);
         Assert.Contains(reason, error.Message, StringComparison.Ordinal);
         Assert.InRange(Tensor.TotalCount, 0, before);
     }
@@ -151,12 +151,12 @@ public class CheckpointTests
     }
 
     [Theory]
-    [InlineData("missing", "weights.weight", "'weights.weight' is missing or too much")]
-    [InlineData("missing", "random_state", "'random_state' is missing or too much")]
-    [InlineData("too much", "weights.other", "'weights.other' is missing or too much")]
+    [InlineData("missing", "weights.weight", "'weights.weight' is missing or unexpected")]
+    [InlineData("missing", "random_state", "'random_state' is missing or unexpected")]
+    [InlineData("too much", "weights.other", "'weights.other' is missing or unexpected")]
     [InlineData("shape", "optimizer.m.bias", "'optimizer.m.bias' has another shape or type")]
     [InlineData("type", "best.weight", "'best.weight' has another shape or type")]
-    [InlineData("damaged", "random_state", "'random_state' is no state of the random generator")]
+    [InlineData("damaged", "random_state", "'random_state' is not a valid state of the random generator")]
     public void What_does_not_fit_the_network_is_refused_before_anything_is_changed(
         string fault,
         string name,

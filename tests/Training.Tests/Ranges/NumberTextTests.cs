@@ -17,7 +17,7 @@ public class NumberTextTests
         Assert.Equal(expected, NumberText.Real(text, "--lr", Share));
 
     [Theory]
-    [InlineData("0,001", "write 0.001")] // .NET would read 1
+    [InlineData("0,001", "separators: 0.001")] // .NET would read 1
     [InlineData("1.0.0", "decimal point")]
     [InlineData("NaN", "decimal point")]
     [InlineData("1e99999", "decimal point")]
