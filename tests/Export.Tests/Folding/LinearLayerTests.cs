@@ -53,7 +53,7 @@ public class LinearLayerTests
         var graph = Of([4, 4], node).With("w", [1, 2, 3, 4, 5, 6, 7, 8], 4, 1, 2);
         var layer = Read(graph, node);
         Assert.Equal(
-            "up after it is transposed: its borders see fewer terms",
+            "up after it is a transposed convolution, whose borders sum fewer terms",
             layer.FoldBefore(Affine([1], [1, 0, 0, 0]))
         );
         Assert.Null(layer.FoldBefore(Affine([1, 2, 3, 4], [0])));
@@ -98,13 +98,16 @@ public class LinearLayerTests
     {
         var node = Node("Conv", ["x", "w"], "y", "conv", ("group", 2L));
         var layer = Read(Of([4, 4], node).With("w", new float[12], 6, 2, 1), node);
-        Assert.Equal("conv has 6 channels, and it has 4", layer.FoldAfter(Affine([1, 1, 1, 1], [0])));
-        Assert.Equal("conv has 4 input channels, and it has 6", layer.FoldBefore(Affine([1, 1, 1, 1, 1, 1], [0])));
+        Assert.Equal("conv has 6 channels, but the norm has 4", layer.FoldAfter(Affine([1, 1, 1, 1], [0])));
+        Assert.Equal(
+            "conv has 4 input channels, but the norm has 6",
+            layer.FoldBefore(Affine([1, 1, 1, 1, 1, 1], [0]))
+        );
         Assert.Empty(layer.Steps);
         var up = Node("ConvTranspose", ["x", "w"], "y", "up", ("group", 2L));
         var transposed = Read(Of([6, 4], up).With("w", new float[12], 6, 2, 1), up);
-        Assert.Equal("up has 4 channels, and it has 6", transposed.FoldAfter(Affine([1], new double[6])));
-        Assert.Equal("up has 6 input channels, and it has 4", transposed.FoldBefore(Affine([1], new double[4])));
+        Assert.Equal("up has 4 channels, but the norm has 6", transposed.FoldAfter(Affine([1], new double[6])));
+        Assert.Equal("up has 6 input channels, but the norm has 4", transposed.FoldBefore(Affine([1], new double[4])));
     }
 
     [Fact]
@@ -112,7 +115,10 @@ public class LinearLayerTests
     {
         var node = Node("Conv", ["x", "w"], "y", "conv", ("pads", new long[] { 0, 1 }));
         var layer = Read(Of([1, 4], node).With("w", [1, 2], 1, 1, 2), node);
-        Assert.Equal("conv after it pads with zeros that it does not shift", layer.FoldBefore(Affine([2], [1])));
+        Assert.Equal(
+            "conv after it pads with zeros, which the norm would not have shifted",
+            layer.FoldBefore(Affine([2], [1]))
+        );
         Assert.Null(layer.FoldBefore(Affine([2], [0])));
         node.Attributes["pads"] = new long[] { 0, 0 };
         Assert.Null(layer.FoldBefore(Affine([2], [1])));
@@ -120,14 +126,14 @@ public class LinearLayerTests
 
     [Theory]
     [InlineData("computed weight", "the weight of gemm is computed in forward")]
-    [InlineData("shared weight", "weights shared with other")]
+    [InlineData("shared weight", "the layer shares its weights with other")]
     [InlineData("computed bias", "the bias of gemm is computed in forward")]
-    [InlineData("integers", "the weights of gemm are Int32")]
-    [InlineData("transB", "gemm is a scaled or transposed Gemm")]
-    [InlineData("transA", "gemm is a scaled or transposed Gemm")]
-    [InlineData("alpha", "gemm is a scaled or transposed Gemm")]
-    [InlineData("beta", "gemm is a scaled or transposed Gemm")]
-    [InlineData("wide bias", "gemm is a scaled or transposed Gemm")]
+    [InlineData("integers", "the weights of gemm have type Int32")]
+    [InlineData("transB", "gemm is a Gemm with scaling (alpha, beta) or a transposed operand")]
+    [InlineData("transA", "gemm is a Gemm with scaling (alpha, beta) or a transposed operand")]
+    [InlineData("alpha", "gemm is a Gemm with scaling (alpha, beta) or a transposed operand")]
+    [InlineData("beta", "gemm is a Gemm with scaling (alpha, beta) or a transposed operand")]
+    [InlineData("wide bias", "gemm is a Gemm with scaling (alpha, beta) or a transposed operand")]
     public void What_a_layer_cannot_take_is_said(string what, string reason)
     {
         var node = Gemm(["x", "w", "c"], "y");

@@ -55,7 +55,7 @@ public class SizeSymbolsTests
     {
         using var scope = NewDisposeScope();
         Assert.Equal(
-            $"FreeAxes[\"x\"] names axis {axis}, but the example has 2 axes (0 to 1)",
+            $"ExportOptions.FreeAxes[\"x\"] names axis {axis}, but the example has 2 axes (0 to 1)",
             Assert
                 .Throws<ExportException>(() =>
                     SizeSymbols.Name([("x", zeros(4, 3))], new Dictionary<string, int[]> { ["x"] = [axis] }, NoNames)
@@ -83,7 +83,8 @@ public class SizeSymbolsTests
             )
         );
         Assert.Equal(
-            $"AxisNames names axis {axis} of '{input}', which is no free axis. Free it with FreeAxes[\"{input}\"].",
+            $"ExportOptions.AxisNames names axis {axis} of '{input}', which is not a free axis. Add it to "
+                + $"ExportOptions.FreeAxes[\"{input}\"].",
             error.Message
         );
     }
@@ -99,7 +100,8 @@ public class SizeSymbolsTests
         Assert.Equal(["x[1]", "y[0]"], symbols.AxesOf(1));
         Assert.False(symbols.IsRows(1));
         Assert.Equal(
-            "axis 0 of 'y' is named 'length' like another axis, but its size in the example is 5, the other's 3",
+            "axis 0 of 'y' has the same name, 'length', as another axis, but its size in the example is 5, and the other's "
+                + "is 3. Axes with the same name must have the same size.",
             Assert
                 .Throws<ExportException>(() => SizeSymbols.Name([("x", zeros(4, 3)), ("y", zeros(5, 2))], free, names))
                 .Message
@@ -115,12 +117,15 @@ public class SizeSymbolsTests
         Assert.Equal(["batch", "x_1"], tied.Names);
         Assert.Equal(["x[1]", "y[1]"], tied.AxesOf(1));
         Assert.Equal(["x[0]", "y[0]"], tied.AxesOf(0));
-        Assert.Equal(["x[1] and y[1] are one axis: they are added"], tied.Ties);
+        Assert.Equal(["x[1] and y[1] are tied to one size: they are added"], tied.Ties);
         // And once more: what was tied before is still said.
         var all = tied.Tie([0, 1], "all of it");
         Assert.Equal(["batch"], all.Names);
         Assert.Equal(
-            ["x[1] and y[1] are one axis: they are added", "x[0] and y[0] and x[1] and y[1] are one axis: all of it"],
+            [
+                "x[1] and y[1] are tied to one size: they are added",
+                "x[0] and y[0] and x[1] and y[1] are tied to one size: all of it",
+            ],
             all.Ties
         );
         Assert.Equal(["batch", "x_1", "y_1"], symbols.Names);
@@ -134,7 +139,9 @@ public class SizeSymbolsTests
         Assert.NotNull(tied);
         Assert.Equal(["batch", "x_1"], tied.Names);
         Assert.Equal(
-            ["x[1] and y[1] are one axis: the file does not compute the same where they differ (shapes differ)"],
+            [
+                "x[1] and y[1] are tied to one size: the file does not compute the same results if they differ (shapes differ)",
+            ],
             tied.Ties
         );
     }
@@ -158,7 +165,7 @@ public class SizeSymbolsTests
         var symbols = Three().Tie([1, 2], "why");
         var left = symbols.Fix([1]);
         Assert.Equal(["batch"], left.Names);
-        Assert.Equal(["x[1] and y[1] are one axis: why"], left.Ties);
+        Assert.Equal(["x[1] and y[1] are tied to one size: why"], left.Ties);
         Assert.Equal([9, 5], left.ShapeOf(left.Inputs[0], new SizePoint(9)));
         Assert.Empty(symbols.Fix([0, 1]).Names);
     }
@@ -179,7 +186,7 @@ public class SizeSymbolsTests
         Assert.Equal(2, alternatives.Length);
         Assert.Equal(["tokens_0"], alternatives[0].Names);
         Assert.Equal(["tokens[0]", "mask[0]", "mask[1]"], alternatives[0].AxesOf(0));
-        Assert.Equal(["tokens_0 is free: every first and second axis of size 6 changes with it"], alternatives[0].Ties);
+        Assert.Equal(["tokens_0 is free: every first and second axis of size 6 varies with it"], alternatives[0].Ties);
         Assert.Equal(["tokens_1"], alternatives[1].Names);
         Assert.Equal(["tokens[1]"], alternatives[1].AxesOf(0));
     }
