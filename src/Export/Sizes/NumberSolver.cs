@@ -225,13 +225,10 @@ internal static class NumberSolver
     /// <summary>Restores digits that a scale or offset lost by subtraction: constants in code have few
     /// digits.</summary>
     /// <param name="value">A scale or an offset.</param>
-    /// <returns>The value rounded to 12 digits if the two agree to 1e-11; otherwise the value itself.</returns>
-    private static double Rounded(double value)
-    {
-        var text = double.Parse(
+    /// <returns>The value rounded to 12 digits.</returns>
+    private static double Rounded(double value) =>
+        double.Parse(
             value.ToString("G12", System.Globalization.CultureInfo.InvariantCulture),
             System.Globalization.CultureInfo.InvariantCulture
         );
-        return Math.Abs(text - value) <= 1e-11 * Math.Abs(value) ? text : value;
-    }
 }

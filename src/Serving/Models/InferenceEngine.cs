@@ -26,7 +26,6 @@ internal sealed class InferenceEngine(
     {
         using var activity = ServingMetrics.Activities.StartActivity("infer", ActivityKind.Server);
         activity?.SetTag("model", model.Identity.Model).SetTag("version", model.Identity.Version);
-        RefuseIfFull(model); // before a picture is decoded
         var started = clock.GetTimestamp();
         var deadline = started + (long)(TimeoutOf(request, model).TotalSeconds * clock.TimestampFrequency);
         var (read, decode) = await ReadPicturesAsync(model, request, stop).ConfigureAwait(false);
@@ -99,6 +98,7 @@ internal sealed class InferenceEngine(
             || pixels.Name == RequestBinder.PictureInput
         )
             return (request, TimeSpan.Zero);
+        RefuseIfFull(model); // decoding is most of the work, and would be for nothing
         var started = clock.GetTimestamp();
         var read = await pictures.ReadAsync(tensor, model, stop).ConfigureAwait(false);
         return (request with { Inputs = [read] }, clock.GetElapsedTime(started));

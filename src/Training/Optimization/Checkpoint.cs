@@ -102,8 +102,6 @@ internal sealed class Checkpoint : IDisposable
     /// <param name="model">The model.</param>
     public static TrainingResult? TrainingOf(string path, TrainedModel model)
     {
-        if (!File.Exists(path))
-            return null;
         try
         {
             using var scope = NewDisposeScope();

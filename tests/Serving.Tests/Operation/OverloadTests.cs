@@ -1,5 +1,6 @@
 using System.Net;
 using TorchBridge.Serving.Batching;
+using TorchBridge.Testing;
 
 namespace TorchBridge.Serving.Tests.Operation;
 
@@ -10,50 +11,38 @@ public class OverloadTests
     private static readonly (string, string) OneWorker = ("Sessions", "1");
 
     [Fact]
-    public async Task A_full_queue_answers_503_with_Retry_After_at_once_and_what_waits_is_answered()
-    {
-        await using var server = await TestServer.Start(
-            TestServer.Plain(("affine", TestModels.Affine())),
-            OneWorker,
-            ("QueueCapacity", "1")
-        );
-        using var worker = new HeldWorker(server);
-        var running = server.Infer("affine", TestServer.Affine(1));
-        await worker.IsHeld;
-        var waiting = server.Infer("affine", TestServer.Affine(1));
-        await Until(() => QueueOf(server).Count == 1);
-        var refused = await server.Infer("affine", TestServer.Affine(1));
-        Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.Status);
-        Assert.Equal(TimeSpan.FromSeconds(1), refused.Response.Headers.RetryAfter!.Delta);
-        worker.LetGo();
-        Assert.Equal(HttpStatusCode.OK, (await running).Status);
-        Assert.Equal(HttpStatusCode.OK, (await waiting).Status);
-    }
+    public Task A_full_queue_answers_503_with_Retry_After_at_once_and_what_waits_is_answered() =>
+        WhileFull(async server =>
+        {
+            var refused = await server.Infer("affine", TestServer.Affine(1));
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.Status);
+            Assert.Equal(TimeSpan.FromSeconds(1), refused.Response.Headers.RetryAfter!.Delta);
+        });
 
     [Fact]
-    public async Task A_full_queue_is_said_before_the_body_has_come()
-    {
-        await using var server = await TestServer.Start(
-            TestServer.Plain(("affine", TestModels.Affine())),
-            OneWorker,
-            ("QueueCapacity", "1")
+    public Task A_full_queue_is_said_before_the_body_has_come() =>
+        WhileFull(async server =>
+        {
+            // The body that is announced never comes.
+            var answer = await RawHttp.Send(
+                server.Addresses[0],
+                "POST /v2/models/affine/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"u8.ToArray()
+            );
+            Assert.StartsWith("HTTP/1.1 503", answer, StringComparison.Ordinal);
+            Assert.Contains("1 requests waiting", answer, StringComparison.Ordinal);
+        });
+
+    [Fact]
+    public Task No_picture_is_decoded_where_the_queue_is_full() =>
+        WhileFull(
+            async server =>
+            {
+                // Decoded, it would be refused as damaged: 400.
+                var refused = await server.Post("classify", new ByteArrayContent(Picture()[..30]));
+                Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.Status);
+            },
+            TestModels.Classifier()
         );
-        using var worker = new HeldWorker(server);
-        var running = server.Infer("affine", TestServer.Affine(1));
-        await worker.IsHeld;
-        var waiting = server.Infer("affine", TestServer.Affine(1));
-        await Until(() => QueueOf(server).Count == 1);
-        // The body that is announced never comes.
-        var answer = await RawHttp.Send(
-            server.Addresses[0],
-            "POST /v2/models/affine/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"u8.ToArray()
-        );
-        Assert.StartsWith("HTTP/1.1 503", answer, StringComparison.Ordinal);
-        Assert.Contains("1 requests waiting", answer, StringComparison.Ordinal);
-        worker.LetGo();
-        Assert.Equal(HttpStatusCode.OK, (await running).Status);
-        Assert.Equal(HttpStatusCode.OK, (await waiting).Status);
-    }
 
     [Fact]
     public async Task A_client_that_goes_away_leaves_the_queue()
@@ -140,6 +129,32 @@ public class OverloadTests
         Assert.Equal(HttpStatusCode.BadRequest, (await first).Status); // zeros are no JSON
         await server.StillLive();
     }
+
+    /// <summary>Does something while one request runs and the one that may wait does; both are answered then.</summary>
+    private static async Task WhileFull(Func<TestServer, Task> act, byte[]? classifier = null)
+    {
+        await using var server = await TestServer.Start(
+            TestServer.Plain(("affine", classifier ?? TestModels.Affine())),
+            OneWorker,
+            ("QueueCapacity", "1")
+        );
+        using var worker = new HeldWorker(server);
+        var running = Ask();
+        await worker.IsHeld;
+        var waiting = Ask();
+        await Until(() => QueueOf(server).Count == 1);
+        await act(server);
+        worker.LetGo();
+        Assert.Equal(HttpStatusCode.OK, (await running).Status);
+        Assert.Equal(HttpStatusCode.OK, (await waiting).Status);
+
+        Task<(HttpStatusCode Status, System.Text.Json.Nodes.JsonNode? Json, HttpResponseMessage Response)> Ask() =>
+            classifier is null
+                ? server.Infer("affine", TestServer.Affine(1))
+                : server.Post("classify", new ByteArrayContent(Picture()));
+    }
+
+    private static byte[] Picture() => TestPictures.Encode(20, 12, SkiaSharp.SKEncodedImageFormat.Png);
 
     private static BatchQueue QueueOf(TestServer server) => server.Registry.Find("affine")!.Latest!.Queue;
 
