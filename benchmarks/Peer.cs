@@ -9,6 +9,9 @@ internal static class Peer
     /// <summary>The option that such a process is started with.</summary>
     public const string Option = "--peer";
 
+    /// <summary>Characters of a failed peer's output that the error shows.</summary>
+    private const int LastWords = 2000;
+
     /// <summary>Starts this program again for one figure.</summary>
     public static double Run(string name, params string[] arguments) => Numbers(name, arguments)[0];
 
@@ -27,7 +30,9 @@ internal static class Peer
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         if (process.ExitCode != 0)
-            throw new InvalidOperationException($"{name} ended with {process.ExitCode}");
+            throw new InvalidOperationException(
+                $"{name} ended with {process.ExitCode}. The last of what it wrote:{Environment.NewLine}{output[^Math.Min(output.Length, LastWords)..]}"
+            );
         return
         [
             .. output
