@@ -30,9 +30,12 @@ internal static class Peer
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         if (process.ExitCode != 0)
+        {
+            var last = output[^Math.Min(output.Length, LastWords)..];
             throw new InvalidOperationException(
-                $"{name} ended with {process.ExitCode}. The last of what it wrote:{Environment.NewLine}{output[^Math.Min(output.Length, LastWords)..]}"
+                $"{name} ended with {process.ExitCode}. The last of what it wrote:{Environment.NewLine}{last}"
             );
+        }
         return
         [
             .. output

@@ -60,6 +60,12 @@ public class ClusterCertificateTests
         await using var second = await Coordinate(ports.Item2);
         var there = second.Client.ServiceProvider.GetRequiredService<ILocalSiloDetails>().SiloAddress;
 
+        // The first one places nothing at a silo whose kinds of grain it does not know yet.
+        var kinds = first.Client.ServiceProvider.GetRequiredService<IClusterManifestProvider>();
+        await foreach (var known in kinds.Updates.WithCancellation(TestContext.Current.CancellationToken))
+            if (known.Silos.ContainsKey(there))
+                break;
+
         // The books of this job are at the second one: every call of the first one to them goes from silo to silo.
         using var job = new TestJob(300);
         RequestContext.Set(IPlacementDirector.PlacementHintKey, there);
