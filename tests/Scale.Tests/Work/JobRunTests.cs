@@ -143,7 +143,7 @@ public class JobRunTests
         var error = await Assert.ThrowsAsync<InvalidOperationException>(() =>
             grain.Submit(job.Ticket with { MostAttempts = 9 })
         );
-        Assert.Contains("runs already", error.Message, StringComparison.Ordinal);
+        Assert.Contains("is already running", error.Message, StringComparison.Ordinal);
         Assert.Equal((0, 1), (lease.Index, lease.Epoch));
     }
 
