@@ -1,6 +1,6 @@
-// What it does: exports a generated case and compares the file with the module on inputs that the export has not
-// seen. The comparison is its own, not the exporter's: integers as integers, each float by its own size or its row's,
-// NaN only with NaN.
+// Exports a generated case, and compares the file with the module on inputs that the export has not seen. The
+// comparison is independent of the exporter's: integers are compared as integers, each float relative to its own size
+// or that of its row, and NaN is equal only to NaN.
 using System.Globalization;
 using Microsoft.ML.OnnxRuntime;
 using TorchBridge.Export.Onnx;

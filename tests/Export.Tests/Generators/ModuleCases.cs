@@ -1,6 +1,6 @@
 // Cases of TorchSharp's modules, found by reflection: every factory of torch.nn whose module has a lowering, with
-// each of its options at other values than the default. An option that nobody gave values for here is an error, so
-// that a new one cannot be forgotten.
+// each of its options at values other than the default. An option without values here is an error, so that a new one
+// cannot be forgotten.
 using System.Globalization;
 using System.Reflection;
 using System.Runtime.CompilerServices;
@@ -300,7 +300,8 @@ internal static class ModuleCases
         );
     }
 
-    // ---- inputs --------------------------------------------------------------------------------------------------------------
+    // ---- inputs
+    // --------------------------------------------------------------------------------------------------------------
 
     private static Tensor[] Inputs(nn.Module module, Dictionary<string, object?> arguments, long batch)
     {

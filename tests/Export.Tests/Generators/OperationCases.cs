@@ -1,5 +1,5 @@
-// Operations with random options on one to three tensors. A row makes a function; the shapes, dtypes and values of
-// its tensors are drawn by what the row says of itself. Adding a row is all that a new operation needs.
+// Operations with random options on one to three tensors. Each row creates a function, and describes the tensors from
+// which random shapes, dtypes and values are chosen. A new operation only needs a new row.
 using TorchSharp;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
