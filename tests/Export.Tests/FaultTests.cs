@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>Deliberate faults, each one that an exporter has had: verification catches every one, and no file is
-/// left.</summary>
+/// <summary>Deliberate faults that exporters have had: verification detects each of them, and no file is
+/// written.</summary>
 public class FaultTests
 {
     private static readonly Dictionary<string, Action<OnnxGraph, OnnxGraph>> Faults = new(StringComparer.Ordinal)

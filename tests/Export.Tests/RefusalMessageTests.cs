@@ -5,7 +5,8 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>Every kind of refusal says where (module path, method and line), what, and what to do instead.</summary>
+/// <summary>Every kind of refusal says where the fault is (module path, method and line), what it is, and what to do
+/// instead.</summary>
 public class RefusalMessageTests
 {
     private static int turn;

@@ -3,7 +3,8 @@ using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace TorchBridge.Quantization.Tests;
 
-/// <summary>Random inputs for a model of which only the file is known, and what two models give for them.</summary>
+/// <summary>Random inputs for a model of which only the file is known, and a comparison of two models with
+/// them.</summary>
 internal static class FoundBatches
 {
     private const int Rows = 4;

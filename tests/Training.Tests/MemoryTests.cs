@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Tests;
 
-/// <summary>Tensors are native memory that no collector sees.</summary>
+/// <summary>Tensors are native memory, which the garbage collector does not manage.</summary>
 public class MemoryTests
 {
     [Fact]

@@ -8,7 +8,7 @@ using TorchBridge.Training.Data;
 
 namespace TorchBridge.Training.Tests;
 
-/// <summary>What counts in a folder or an archive, and what is said of the rest.</summary>
+/// <summary>Which files of a folder or an archive are used, and what is reported about the others.</summary>
 public class PictureFolderTests
 {
     private static readonly byte[] Png = TestPictures.Encode(9, 8, SKEncodedImageFormat.Png);

@@ -6,7 +6,7 @@ using TorchSharp;
 
 namespace TorchBridge.Training.Tests;
 
-/// <summary>A run that was stopped and goes on ends with the same bits as one that was not.</summary>
+/// <summary>A run that was stopped and continued ends with the same bits as one that was not stopped.</summary>
 public class ResumeTests
 {
     internal static readonly PictureData Pictures = DrawnPictures.Make(3, 96, 32, 32);

@@ -5,7 +5,8 @@ using static TorchBridge.Export.Tests.FoldingGraph;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>What goes where, with the numbers by hand; and each reason why a norm stays, word by word.</summary>
+/// <summary>Which node is folded into which, with numbers computed by hand; and the wording of each reason why a norm
+/// stays.</summary>
 public class BatchNormFoldingTests
 {
     [Fact]

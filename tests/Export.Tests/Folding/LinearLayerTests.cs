@@ -5,7 +5,8 @@ using static TorchBridge.Export.Tests.FoldingGraph;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>Folded weights and biases by hand, in every layout; and why a layer takes nothing.</summary>
+/// <summary>Folded weights and biases computed by hand, in every layout; and the reasons why nothing can be folded
+/// into a layer.</summary>
 public class LinearLayerTests
 {
     /// <summary>Two groups: outputs 0 and 1 read the input 0, outputs 2 and 3 the input 1.</summary>

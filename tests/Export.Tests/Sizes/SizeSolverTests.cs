@@ -4,7 +4,7 @@ using TorchBridge.Export.Sizes;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>The formula that is found equals the planted one at sizes that the solver never saw.</summary>
+/// <summary>The formula that is found equals the original one at sizes that the solver has not seen.</summary>
 public class SizeSolverTests
 {
     private static readonly long[] Heights = [64, 38, 102, 22, 131, 51, 77, 3, 8, 200, 17, 33];

@@ -4,8 +4,8 @@ using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Quantization.Tests.Verification;
 
-/// <summary>What the proof looks at: every output of every type, rows of the output, and that nothing compared is no
-/// proof.</summary>
+/// <summary>What the proof compares: every output of every type, and rows of classes. If nothing was compared, there
+/// is no proof.</summary>
 public class FidelityCheckTests
 {
     private static readonly QuantizationOptions NoFallBack = new()

@@ -3,7 +3,7 @@ using TorchBridge.Training.Inspection;
 
 namespace TorchBridge.Training.Tests.Inspection;
 
-/// <summary>What is wrong with a folder of pictures is named before anything is trained on it.</summary>
+/// <summary>Problems of a folder of pictures are reported before anything is trained on it.</summary>
 public class DataInspectionTests
 {
     [Fact]

@@ -3,7 +3,8 @@ using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Tests.Optimization;
 
-/// <summary>Learning rates computed by hand: numbers that float64 holds exactly, so that they are compared exactly.</summary>
+/// <summary>Learning rates computed by hand. The numbers are exact in float64, so they are compared
+/// exactly.</summary>
 public class LearningRateScheduleTests
 {
     /// <summary>Four steps up to the peak, which the first step of the fall has again.</summary>

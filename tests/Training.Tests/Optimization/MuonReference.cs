@@ -3,7 +3,7 @@
 // and compose the matrix again. It uses no matrix polynomial and no torch.
 namespace TorchBridge.Training.Tests.Optimization;
 
-/// <summary>An independent computation of what the optimizer does.</summary>
+/// <summary>An independent implementation of the optimizer.</summary>
 internal static class MuonReference
 {
     /// <summary>One step on a weight of [rows, columns], in place; the momentum too.</summary>
