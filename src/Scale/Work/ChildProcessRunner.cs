@@ -30,7 +30,7 @@ internal sealed class ChildProcessRunner(Func<ProcessStartInfo> start) : IItemRu
         {
             var reply = await child.Ask(new ItemRequest(lease.Folder, lease.Index), stop).ConfigureAwait(false);
             if (reply is null)
-                return await child.Death().ConfigureAwait(false);
+                return await child.ExitReason().ConfigureAwait(false);
             isReusable = !reply.IsSpent;
             return reply.Error;
         }
@@ -86,7 +86,7 @@ internal sealed class ChildProcessRunner(Func<ProcessStartInfo> start) : IItemRu
         }
 
         /// <summary>How the process ended, for messages.</summary>
-        public async Task<string> Death()
+        public async Task<string> ExitReason()
         {
             await process.WaitForExitAsync().ConfigureAwait(false);
             await reading.ConfigureAwait(false);

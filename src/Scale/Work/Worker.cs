@@ -53,7 +53,7 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
                     return;
                 if (!started || running.Count >= options.Slots)
                     await WaitForSomething(stop).ConfigureAwait(false);
-                Reap();
+                RemoveFinished();
             }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
@@ -75,7 +75,7 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
         var isFinished = false;
         foreach (var job in await Jobs(stop).ConfigureAwait(false))
         {
-            var answer = await Insist(() => client.GetGrain<IJobGrain>(job).Lease(options.Name, free), stop)
+            var answer = await Retry(() => client.GetGrain<IJobGrain>(job).Lease(options.Name, free), stop)
                 .ConfigureAwait(false);
             foreach (var lease in answer.Leases)
                 running.Add(Task.Run(() => Do(lease, stop), CancellationToken.None), lease);
@@ -94,7 +94,7 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
             return [options.Job];
         // This call may be abandoned, because its answer has no effect. A call for a lease may not: its lease would
         // be lost.
-        var all = await Insist(() => client.GetGrain<IDirectoryGrain>(0).Jobs().WaitAsync(stop), stop)
+        var all = await Retry(() => client.GetGrain<IDirectoryGrain>(0).Jobs().WaitAsync(stop), stop)
             .ConfigureAwait(false);
         return [.. all.Where(entry => entry.Ticket.Program == options.Program).Select(entry => entry.Job)];
     }
@@ -110,7 +110,7 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
         stop.ThrowIfCancellationRequested();
     }
 
-    private void Reap()
+    private void RemoveFinished()
     {
         foreach (var task in running.Keys.Where(task => task.IsCompleted).ToArray())
             running.Remove(task);
@@ -127,8 +127,8 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
             var error = await Attempt(lease, lost.Token).ConfigureAwait(false);
             await over.CancelAsync().ConfigureAwait(false);
             var counts = error is null
-                ? await Insist(() => segment.Complete(lease.Index, lease.Epoch), stop).ConfigureAwait(false)
-                : await Insist(() => segment.Fail(lease.Index, lease.Epoch, error), stop).ConfigureAwait(false);
+                ? await Retry(() => segment.Complete(lease.Index, lease.Epoch), stop).ConfigureAwait(false)
+                : await Retry(() => segment.Fail(lease.Index, lease.Epoch, error), stop).ConfigureAwait(false);
             if (error is not null)
                 options.Say(FormattableString.Invariant($"item {lease.Index}, attempt {lease.Epoch}: {error}"));
             if (!counts)
@@ -179,7 +179,7 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
             while (true)
             {
                 await Task.Delay(lease.Duration / 3, options.Clock, over).ConfigureAwait(false);
-                if (await Insist(() => segment.Renew(lease.Index, lease.Epoch), over).ConfigureAwait(false))
+                if (await Retry(() => segment.Renew(lease.Index, lease.Epoch), over).ConfigureAwait(false))
                     continue;
                 options.Say(
                     FormattableString.Invariant(
@@ -209,7 +209,7 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
     }
 
     /// <summary>Repeats a call until the coordinator answers.</summary>
-    private async Task<T> Insist<T>(Func<Task<T>> call, CancellationToken stop)
+    private async Task<T> Retry<T>(Func<Task<T>> call, CancellationToken stop)
     {
         while (true)
         {
