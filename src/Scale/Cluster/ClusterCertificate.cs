@@ -24,7 +24,8 @@ internal sealed class ClusterCertificate : IDisposable
         try
         {
             using var pem = X509Certificate2.CreateFromPemFile(path);
-            // TLS on Windows does not accept a key that exists in memory only; the way through PKCS #12 stores it.
+            // TLS on Windows does not accept a key that exists in memory only. Exporting and importing the certificate
+            // as PKCS #12 stores the key.
             return new ClusterCertificate(
                 X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), password: null)
             );

@@ -25,7 +25,8 @@ internal static class PostgresSchema
             var transaction = await connection.BeginTransactionAsync(stop).ConfigureAwait(false);
             await using (transaction.ConfigureAwait(false))
             {
-                // Parameter names occur in the script inside of quoted statements, which Orleans fills in, not we.
+                // The parameter names in the script are inside of quoted statements that Orleans uses later; none is set
+                // here.
                 foreach (
                     var text in (string[])[FormattableString.Invariant($"SELECT pg_advisory_xact_lock({Lock})"), script]
                 )

@@ -134,8 +134,8 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
             if (!counts)
                 options.Say(
                     FormattableString.Invariant(
-                        $"item {lease.Index}, attempt {lease.Epoch}: the lease had expired, so another worker may have the "
-                            + "item; this attempt does not count."
+                        $"item {lease.Index}, attempt {lease.Epoch}: the lease had expired before the result was reported; "
+                            + "another worker may have the item."
                     )
                 );
             else if (error is null)
