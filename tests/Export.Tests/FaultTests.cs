@@ -147,7 +147,8 @@ public class FaultTests
         return OnnxExporter.Export(network, rand(2, 3, 9, 9) * 255, path, new ExportOptions { BeforeWriting = fault });
     }
 
-    /// <summary>Folds the convolution's norm anew, by a formula (g, b, m, v, eps) to (scale, shift).</summary>
+    /// <summary>Folds the convolution's norm again, with another formula from (g, b, m, v, eps) to (scale,
+    /// shift).</summary>
     private static void Refold(
         OnnxGraph twin,
         OnnxGraph graph,

@@ -11,7 +11,8 @@ public class RefusalMessageTests
 {
     private static int turn;
 
-    /// <summary>By kind: what stands in forward, the cause in the message, the way out in the message.</summary>
+    /// <summary>For each kind: the code in forward, and the cause and the way out that the message must
+    /// contain.</summary>
     private static readonly Dictionary<string, (Func<Tensor, Tensor> Forward, string Cause, string WayOut)> Kinds = new(
         StringComparer.Ordinal
     )

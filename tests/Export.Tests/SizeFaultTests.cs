@@ -162,7 +162,7 @@ public class SizeFaultTests
         };
     }
 
-    /// <summary>Lets whoever reads the values read another one.</summary>
+    /// <summary>Makes the readers of some values read another value.</summary>
     private static void Replace(OnnxGraph graph, string[] values, string other, OnnxNode? except = null)
     {
         var replaced = 0;

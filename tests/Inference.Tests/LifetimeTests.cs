@@ -154,7 +154,7 @@ public sealed class LifetimeTests : IDisposable
             while (await stream.MoveNextAsync()) { }
         });
         await stream.DisposeAsync();
-        Assert.Equal(8, classifier.Width); // what is no native memory stays
+        Assert.Equal(8, classifier.Width); // managed values stay available
     }
 
     [Fact]

@@ -72,7 +72,7 @@ public class MemoryTests
 
         public void Epoch(EpochRecord record, bool isBest)
         {
-            // What is only waiting for its finalizer is no leak.
+            // Tensors that only wait for their finalizers are not leaks.
             GC.Collect();
             GC.WaitForPendingFinalizers();
             AfterEpoch.Add(Tensor.TotalCount);

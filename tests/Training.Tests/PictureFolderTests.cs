@@ -456,7 +456,8 @@ public class PictureFolderTests
         using var folder = new TempFolder();
         Write(folder["data"], ("a", 12), ("b", 12));
         ZipFile.CreateFromDirectory(folder["data"], folder["data.zip"]);
-        // Names alone are looked at: what is no picture by its content is still there, and is told when it is read.
+        // Only names are checked here: a file whose content is not a picture is still in the list, and is reported
+        // when it is read.
         Place(folder["data", "a", "000.png"], "no picture"u8.ToArray());
         Assert.Equal(24, PictureFolder.Place(folder["data"]).Count);
         var placed = PictureFolder.Place(folder["data.zip"]);

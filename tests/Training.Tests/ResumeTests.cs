@@ -226,7 +226,7 @@ public class ResumeTests
     {
         using var folder = new TempFolder();
         var settings = Settings(new Recipe { Epochs = 1, BatchSize = 32 });
-        // A folder of that name stands in the way of the rename, as a full disk stands in the way of the bytes.
+        // A folder of that name makes the rename fail, as a full disk makes writing fail.
         Directory.CreateDirectory(folder["run"]);
         File.WriteAllText(folder["run", "old"], "old");
         var error = Assert.Throws<UserException>(() => Train(settings, folder["run"], null, int.MaxValue, out _));

@@ -114,7 +114,7 @@ internal static class SamplePages
         );
     }
 
-    /// <summary>The report of an ablation with every variant; the figures are made up.</summary>
+    /// <summary>The report of an ablation with every variant, with invented figures.</summary>
     public static SamplePage Ablation(string folder)
     {
         var variants = AblationPlan.Variants(20, 8, []);

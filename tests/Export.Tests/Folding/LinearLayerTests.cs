@@ -79,7 +79,8 @@ public class LinearLayerTests
         }
     }
 
-    /// <summary>What stands nearer to the layer is done later before it, and earlier behind it.</summary>
+    /// <summary>The order of several operations: of those before the layer, the nearest is applied last; of those
+    /// after it, the nearest is applied first.</summary>
     [Fact]
     public void Several_on_a_side_are_taken_in_their_order()
     {

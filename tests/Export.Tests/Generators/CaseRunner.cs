@@ -146,7 +146,8 @@ internal static class CaseRunner
     {
         double[] got = Doubles(actual),
             want = Doubles(expected);
-        // A last axis of one or two is no measure of what the sums were made of: then the axes before count too.
+        // A last axis of one or two elements does not show the size of the terms: then the axes before it are
+        // included.
         var width = 1;
         for (var axis = expected.dim() - 1; axis > 0 && width < LeastRow; axis--)
             width *= (int)expected.shape[axis];

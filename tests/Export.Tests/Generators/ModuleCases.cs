@@ -384,7 +384,7 @@ internal static class ModuleCases
             };
         var kernel = Wide(arguments["kernel_size"], 1);
         var (stride, padding) = (Wide(arguments["stride"], kernel[0]), Wide(arguments["padding"], 0));
-        // Sizes that unpooling gives back as they were.
+        // Sizes that pooling and unpooling together leave unchanged.
         long[] size = [.. Enumerable.Range(0, spatial).Select(i => (3 * stride[i]) - (2 * padding[i]) + kernel[i])];
         var x = randn([batch, 2, .. size]);
         var (values, indices) = spatial switch

@@ -171,7 +171,8 @@ public class SizeSolverTests
         Assert.Equal("24 / h", Text(solver.Solve([.. sizes.Select(size => 24 / size)])[0]));
     }
 
-    /// <summary>Each vector of sizes once, the nearest first; what never changes is no size of a formula.</summary>
+    /// <summary>Of equal vectors of sizes only the nearest is used, and sizes that never change are not used in
+    /// formulas.</summary>
     [Fact]
     public void Sizes_that_are_equal_or_constant_are_left_out()
     {

@@ -34,7 +34,7 @@ public class LayerWeightsTests
         Assert.Equal(63, MemoryMarshal.Cast<byte, sbyte>(tensor.Data.Span).ToArray().Max());
     }
 
-    /// <summary>What rounding takes from the mean of an output, the bias gives back (Nagel et al. 2019,
+    /// <summary>The bias compensates the shift of an output's mean that rounding causes (Nagel et al. 2019,
     /// 4.2).</summary>
     [Fact]
     public void The_bias_takes_up_the_mean_error_of_rounding()

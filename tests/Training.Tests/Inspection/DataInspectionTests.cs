@@ -70,7 +70,7 @@ public class DataInspectionTests
         File.WriteAllBytes(folder["cut", "b.png"], pictures[1].Bytes[..^30]);
         var found = DataInspection.Of(PictureFolder.Place(folder.Path), TestContext.Current.CancellationToken);
         Assert.Equal([new ClassCount("all", "cut", 0), new ClassCount("all", "whole", 1)], found.Counts);
-        // A number, which JSON has: of a class with nothing there is no share.
+        // The ratio must be finite, for JSON: classes without pictures are left out of it.
         Assert.Equal(1, found.LargestOverSmallest);
     }
 

@@ -331,7 +331,7 @@ public class CheckpointTests
             texts[MetadataKeys.Checkpoint] = facts.ToJsonString();
         });
 
-    /// <summary>Writes a checkpoint anew with something changed.</summary>
+    /// <summary>Rewrites a checkpoint with a change.</summary>
     private static void Change(
         string path,
         Action<Dictionary<string, Tensor>>? tensors = null,

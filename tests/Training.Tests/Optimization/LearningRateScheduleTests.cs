@@ -49,7 +49,8 @@ public class LearningRateScheduleTests
         Assert.Equal(expected, LearningRateSchedule.At(ScheduleKind.Cosine, 4, step, 8, end: 0.25), 12);
     }
 
-    /// <summary>A warm-up as long as the run leaves nothing to fall in; that is no division by zero.</summary>
+    /// <summary>If the warm-up is as long as the run, no steps are left in which the rate could fall; this must not
+    /// cause a division by zero.</summary>
     [Fact]
     public void A_run_that_is_all_warm_up_ends_at_the_peak()
     {
