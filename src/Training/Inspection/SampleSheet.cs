@@ -4,11 +4,12 @@ using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Inspection;
 
-/// <summary>Writes a page with sample pictures of each class.</summary>
+/// <summary>Writes a page with the findings about a set of pictures and samples of each class.</summary>
 internal static class SampleSheet
 {
     private const int Samples = 8,
         Side = 128,
+        Listed = 200,
         LargestClasses = 100;
 
     /// <summary>Writes the page.</summary>
@@ -27,6 +28,19 @@ internal static class SampleSheet
                 (string[])[$"{item.Part}: {item.Class}", FormattableString.Invariant($"{item.Count:N0}")]
             )
         );
+        foreach (var finding in Finding.AllOf(inspection))
+        {
+            page.Add($"<p>{HtmlPage.Text(finding.Text)}</p>");
+            if (finding.Items.Count == 0)
+                continue;
+            page.Add($"<ul>");
+            foreach (var item in finding.Items.Take(Listed))
+                page.Add($"<li>{HtmlPage.Text(item)}</li>");
+            if (finding.Items.Count > Listed)
+                page.Add($"<li>and {finding.Items.Count - Listed:N0} more</li>");
+            page.Add($"</ul>");
+        }
+
         foreach (
             var group in placed
                 .Where(item => !bad.Contains(item.Picture.Name))
@@ -35,7 +49,7 @@ internal static class SampleSheet
                 .Take(LargestClasses)
         )
         {
-            page.Add($"<h2>{HtmlPage.Text(group.Key)}</h2><div>");
+            page.Add($"<h2>{HtmlPage.Text(group.Key)}</h2><div class=\"samples\">");
             var members = group.ToArray();
             // The same samples each time, spread over the class.
             foreach (var member in new Draw(1, 47).Permutation(members.Length).Take(Samples))

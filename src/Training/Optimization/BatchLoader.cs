@@ -57,11 +57,14 @@ internal static class BatchLoader
     /// <param name="set">Any part.</param>
     /// <param name="batchSize">Pictures per batch; the last batch may be smaller.</param>
     /// <returns>Lazily created batches whose labels are not mixed.</returns>
-    public static IEnumerable<PictureBatch> InOrder(PictureSet set, int batchSize) =>
-        Enumerable
-            .Range(0, set.Count)
-            .Chunk(batchSize)
-            .Select((indices, index) => Make(set, indices, AugmentationOptions.None, 0, 0, 0, index, BatchMix.None));
+    public static IEnumerable<PictureBatch> InOrder(PictureSet set, int batchSize)
+    {
+        foreach (var (index, indices) in Enumerable.Range(0, set.Count).Chunk(batchSize).Index())
+        {
+            yield return Make(set, indices, AugmentationOptions.None, 0, 0, 0, index, BatchMix.None);
+            HeapGuard.AfterBatch();
+        }
+    }
 
     /// <summary>The pictures in order, augmented as in the epoch with the given number.</summary>
     /// <param name="set">The training part.</param>
@@ -178,7 +181,10 @@ internal static class BatchLoader
         try
         {
             foreach (var batch in queue.GetConsumingEnumerable(CancellationToken.None))
+            {
                 yield return batch;
+                HeapGuard.AfterBatch();
+            }
         }
         finally
         {
