@@ -9,8 +9,6 @@ namespace TorchBridge.Training.Commands;
 /// <summary>The <c>inspect</c> command: examines a set of pictures before training.</summary>
 internal static class InspectCommand
 {
-    private const int Listed = 20;
-
     /// <summary>Builds the command with its options.</summary>
     /// <returns>The command, to be added to the root command. It exits with 0 whatever it finds.</returns>
     public static Command Build()
@@ -68,12 +66,12 @@ internal static class InspectCommand
         foreach (var finding in Finding.AllOf(inspection))
         {
             console.WriteLine(finding.Text);
-            foreach (var item in finding.Items.Take(Listed))
+            foreach (var item in finding.Items.Take(Finding.Listed))
                 console.WriteLine($"  {item}");
-            if (finding.Items.Count > Listed)
+            if (finding.Items.Count > Finding.Listed)
                 console.WriteLine(
                     FormattableString.Invariant(
-                        $"  and {finding.Items.Count - Listed:N0} more (--json FILE lists all of them)"
+                        $"  and {finding.Items.Count - Finding.Listed:N0} more (--json FILE lists all of them)"
                     )
                 );
         }

@@ -7,6 +7,11 @@ namespace TorchBridge.Training.Inspection;
 /// <param name="Items">The files that the finding is about, one line each; none if the text says all.</param>
 internal sealed record Finding(string Text, IReadOnlyList<string> Items)
 {
+    /// <summary>Items that the console and the page show of each finding; JSON has all.</summary>
+    public const int Listed = 20;
+
+    private const int Named = 4;
+
     /// <summary>Puts the findings into words, the most important facts of a set first.</summary>
     /// <param name="inspection">The findings.</param>
     /// <returns>Sizes, empty classes, imbalance, unreadable files and duplicates; or that there are none.</returns>
@@ -37,8 +42,7 @@ internal sealed record Finding(string Text, IReadOnlyList<string> Items)
                 )
             );
         const string tooGood = "in more than one part, which makes the test results too optimistic",
-            wrong = "in more than one class, so one of the labels is wrong",
-            again = "more than once in its class";
+            wrong = "in more than one class, so one of the labels is wrong";
         AddList(
             inspection.Unreadable.Select(item => item.Why),
             "file cannot be read and must be removed",
@@ -48,8 +52,8 @@ internal sealed record Finding(string Text, IReadOnlyList<string> Items)
         AddList(Groups(group => group.IsAcrossClasses), $"picture is {wrong}", $"pictures are {wrong}");
         AddList(
             Groups(group => !group.IsAcrossParts && !group.IsAcrossClasses),
-            $"picture occurs {again}",
-            $"pictures occur {again}"
+            "picture occurs more than once in its class",
+            "pictures occur more than once in their class"
         );
         if (inspection.Unreadable.Count + inspection.Duplicates.Count == 0)
             all.Add(Sentence($"Every picture can be read, and there are no duplicates."));
@@ -71,9 +75,17 @@ internal sealed record Finding(string Text, IReadOnlyList<string> Items)
             inspection
                 .Duplicates.Where(isMeant)
                 .Select(group =>
-                    $"{string.Join(" = ", group.Names)} ({(group.IsSameFile ? "same file" : "same pixels")})"
+                    $"{Names(group.Names)} ({(group.IsSameFile ? "same file" : "same pixels")})"
                 );
     }
+
+    /// <summary>The names of equal files, with the first few if there are many.</summary>
+    private static string Names(IReadOnlyList<string> names) =>
+        names.Count <= Named
+            ? string.Join(" = ", names)
+            : FormattableString.Invariant(
+                $"{string.Join(" = ", names.Take(Named))} = {names.Count - Named:N0} more"
+            );
 
     private static Finding Sentence(string text) => new(text, []);
 }

@@ -9,7 +9,6 @@ internal static class SampleSheet
 {
     private const int Samples = 8,
         Side = 128,
-        Listed = 200,
         LargestClasses = 100;
 
     /// <summary>Writes the page.</summary>
@@ -34,10 +33,10 @@ internal static class SampleSheet
             if (finding.Items.Count == 0)
                 continue;
             page.Add($"<ul>");
-            foreach (var item in finding.Items.Take(Listed))
+            foreach (var item in finding.Items.Take(Finding.Listed))
                 page.Add($"<li>{HtmlPage.Text(item)}</li>");
-            if (finding.Items.Count > Listed)
-                page.Add($"<li>and {finding.Items.Count - Listed:N0} more</li>");
+            if (finding.Items.Count > Finding.Listed)
+                page.Add($"<li>and {finding.Items.Count - Finding.Listed:N0} more (inspect --json FILE lists all of them)</li>");
             page.Add($"</ul>");
         }
 

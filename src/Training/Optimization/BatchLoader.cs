@@ -155,10 +155,12 @@ internal static class BatchLoader
     /// </summary>
     /// <param name="batches">The lazily created batches.</param>
     /// <param name="stop">Cancels the work.</param>
+    /// <exception cref="OperationCanceledException">The work was cancelled before the last batch.</exception>
     private static IEnumerable<PictureBatch> Prefetched(IEnumerable<PictureBatch> batches, CancellationToken stop)
     {
         using var queue = new BlockingCollection<PictureBatch>(Ahead);
         using var abandon = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var isCutShort = false;
         var producer = Task.Run(
             () =>
             {
@@ -169,7 +171,8 @@ internal static class BatchLoader
                 }
                 catch (OperationCanceledException)
                 {
-                    // The consumer stopped: batches still in the queue are disposed below.
+                    // The consumer has stopped, or is told below that it has not seen everything.
+                    isCutShort = true;
                 }
                 finally
                 {
@@ -185,11 +188,15 @@ internal static class BatchLoader
                 yield return batch;
                 HeapGuard.AfterBatch();
             }
+
+            // An epoch without its last batches must not pass for a whole one.
+            if (isCutShort)
+                stop.ThrowIfCancellationRequested();
         }
         finally
         {
             abandon.Cancel();
-            producer.Wait(CancellationToken.None);
+            producer.GetAwaiter().GetResult();
             foreach (var batch in queue)
                 batch.Dispose();
         }

@@ -27,6 +27,12 @@ public class FindingTests
                 new(["train/c.jpg", "test/c.jpg"], IsSameFile: true, IsAcrossParts: true, IsAcrossClasses: false),
                 new(["ants/d.jpg", "bees/d.jpg"], IsSameFile: false, IsAcrossParts: false, IsAcrossClasses: true),
                 new(["ants/e.jpg", "ants/f.jpg"], IsSameFile: true, IsAcrossParts: false, IsAcrossClasses: false),
+                new(
+                    [.. Enumerable.Range(0, 1_200).Select(i => $"ants/{i}.jpg")],
+                    IsSameFile: true,
+                    IsAcrossParts: false,
+                    IsAcrossClasses: false
+                ),
             ]
         );
         Assert.Equal(
@@ -37,7 +43,8 @@ public class FindingTests
                     + "train/c.jpg = test/c.jpg (same file)",
                 "1 picture is in more than one class, so one of the labels is wrong: "
                     + "ants/d.jpg = bees/d.jpg (same pixels)",
-                "1 picture occurs more than once in its class: ants/e.jpg = ants/f.jpg (same file)",
+                "2 pictures occur more than once in their class: ants/e.jpg = ants/f.jpg (same file); "
+                    + "ants/0.jpg = ants/1.jpg = ants/2.jpg = ants/3.jpg = 1,196 more (same file)",
             ],
             Texts(inspection)[1..]
         );
