@@ -13,8 +13,8 @@ public class RowIndependenceTests
             { nameof(TestModels.Simple), null },
             { nameof(TestModels.Identity), null },
             { nameof(TestModels.Table), null },
-            { nameof(TestModels.MixedRows), "depends on the rows beside it" },
-            { nameof(TestModels.BatchScale), "depends on the rows beside it" },
+            { nameof(TestModels.MixedRows), "depends on the other rows of the batch" },
+            { nameof(TestModels.BatchScale), "depends on the other rows of the batch" },
             { nameof(TestModels.OneRowInside), "not 3 together" },
             { nameof(TestModels.FixedBatch), "is not free" },
         };
