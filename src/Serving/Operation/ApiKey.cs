@@ -9,6 +9,10 @@ namespace TorchBridge.Serving.Operation;
 /// </summary>
 internal sealed class ApiKey(ModelServerOptions options)
 {
+    /// <summary>Error message for a request without the right key.</summary>
+    public const string Missing =
+        "this server requires a key: send it as Authorization: Bearer KEY, or as X-Api-Key: KEY";
+
     private readonly byte[]? expected = string.IsNullOrEmpty(options.ApiKey)
         ? null
         : SHA256.HashData(Encoding.UTF8.GetBytes(options.ApiKey));

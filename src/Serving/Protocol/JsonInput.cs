@@ -66,7 +66,10 @@ internal sealed class JsonInput
                             ? (long)size
                             : throw Invalid($"input '{name}': binary_data_size must be a number of bytes, 0 or more");
                     if (parameters.ContainsKey("shared_memory_region"))
-                        throw Invalid($"input '{name}' is in shared memory, which this server does not support; send the data in the request");
+                        throw Invalid(
+                            $"input '{name}' is in shared memory, which this server does not support; "
+                                + "send the data in the request"
+                        );
                     break;
                 case "data":
                     if (reader.TokenType != JsonTokenType.StartArray)

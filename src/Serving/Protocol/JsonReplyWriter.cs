@@ -213,6 +213,7 @@ internal static class JsonReplyWriter
     /// <param name="what">The value that JSON cannot represent.</param>
     private static RequestRefusedException NoJson(Tensor tensor, string what) =>
         Invalid(
-            $"output '{tensor.Name}' holds {what}, which JSON cannot represent; request this output with the parameter binary_data, or use gRPC"
+            $"output '{tensor.Name}' holds {what}, which JSON cannot represent; "
+                + "request this output with the parameter binary_data, or use gRPC"
         );
 }

@@ -16,7 +16,7 @@ public class RowIndependenceTests
             { nameof(TestModels.MixedRows), "depends on the other rows of the batch" },
             { nameof(TestModels.BatchScale), "depends on the other rows of the batch" },
             { nameof(TestModels.OneRowInside), "not 3 together" },
-            { nameof(TestModels.FixedBatch), "is not free" },
+            { nameof(TestModels.FixedBatch), "is not dynamic" },
         };
 
     [Theory, MemberData(nameof(Cases))]
