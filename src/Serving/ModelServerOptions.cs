@@ -151,7 +151,7 @@ public sealed class ModelServerOptions
     /// Which models are first loaded in a separate process, so that a crash does no harm. Default: all except
     /// TorchBridge classifiers.
     /// </summary>
-    [Description("Models that are first loaded in a separate process: Foreign (all but TorchBridge classifiers), All or None.")]
+    [Description("Models first loaded in a separate process: Foreign (all but TorchBridge classifiers), All or None.")]
     public ProbeChoice Probe { get; set; } = ProbeChoice.Foreign;
 
     /// <summary>

@@ -119,7 +119,7 @@ internal static partial class ServerApplication
                 if (context.Connection.LocalPort != PortOf(app, addresses.All.Count() - 1))
                 {
                     await ErrorReply
-                        .WriteAsync(context, StatusCodes.Status404NotFound, "the metrics are served only at the address of --metrics-url")
+                        .WriteAsync(context, StatusCodes.Status404NotFound, "metrics are served only at the address of --metrics-url")
                         .ConfigureAwait(false);
                     return;
                 }

@@ -78,7 +78,7 @@ internal static class ExternalData
         )
             throw Refuse(
                 tensor,
-                $"has the shape [{string.Join(", ", tensor.Dims)}] of {(ElementType)tensor.DataType}, but its data have {length} bytes"
+                $"is [{string.Join(", ", tensor.Dims)}] of {(ElementType)tensor.DataType}, but its data have {length} bytes"
             );
         var bytes = new byte[length];
         if (length == 0)
@@ -98,7 +98,7 @@ internal static class ExternalData
             ?? throw Refuse(tensor, "is stored outside the model's file, but the model does not name the file that holds it");
         // Both separators on every system: a model written on Windows may be read on Linux, and vice versa.
         if (location.Length == 0 || location is "." or ".." || location.AsSpan().ContainsAny("/\\:\0"))
-            throw Refuse(tensor, $"is stored in '{location}'; allowed is the plain name of a file beside the model");
+            throw Refuse(tensor, $"is stored in '{location}'; only the plain name of a file in the model's folder is allowed");
         var file = new FileInfo(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(modelPath))!, location));
         if (!file.Exists)
             throw new FileNotFoundException(
@@ -108,7 +108,7 @@ internal static class ExternalData
         if (file.LinkTarget is not null)
             throw Refuse(
                 tensor,
-                $"is stored in '{location}', which is a link; allowed is a plain file beside the model"
+                $"is stored in '{location}', which is a link; only a regular file in the model's folder is allowed"
             );
         return file;
     }

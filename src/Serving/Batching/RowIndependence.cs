@@ -1,6 +1,6 @@
 // Tests whether rows may run together in a batch. A dynamic axis 0 does not prove it: a softmax over axis 0, a
-// recurrent network whose axis 0 is time, or an int8 model with one scale for the whole batch gives other results in a
-// batch. So random rows are run alone and together, and must agree:
+// recurrent network whose axis 0 is time, or an int8 model with one scale for the whole batch gives other results in
+// a batch. So random rows are run alone and together, and must agree:
 //   floats: |together - alone| <= 1e-4 max|alone| (summing float32 in another order changes about 1e-6);
 //   all other datatypes: equal.
 using System.Runtime.InteropServices;

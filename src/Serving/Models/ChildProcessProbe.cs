@@ -44,7 +44,8 @@ internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProb
         throw new ModelLoadException(
             process.ExitCode == ModelProbeProgram.Refused && said.Length > 0
                 ? said
-                : $"{source.Path} crashes the process in which it was tried out (exit code {process.ExitCode}); the server does not load it"
+                : $"{source.Path} crashes the process in which it was tried out (exit code {process.ExitCode}); "
+                    + "the server does not load it"
         );
     }
 
@@ -58,7 +59,7 @@ internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProb
         if (assembly.Length == 0 || host is null || string.IsNullOrEmpty(entry))
             throw new ModelLoadException(
                 $"{source.Path} is not a TorchBridge classifier and cannot be tried out in a separate process here (a "
-                    + "single-file program has no assembly to start); the option Probe = None loads it without that"
+                    + "single-file program has no assembly to start); the option Probe = None loads it directly"
             );
         var dotnet =
             Path.GetFileNameWithoutExtension(host) == "dotnet"
@@ -84,7 +85,7 @@ internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProb
         {
             throw new ModelLoadException(
                 $"{source.Path} cannot be tried out in a separate process: {error.Message}; "
-                    + "the option Probe = None loads it without that",
+                    + "the option Probe = None loads it directly",
                 error
             );
         }
@@ -114,7 +115,7 @@ internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProb
         }
         catch (InvalidOperationException)
         {
-            return 0; // 
+            return 0;
         }
     }
 }

@@ -24,7 +24,7 @@ internal sealed partial class ModelRepository(
     private readonly Dictionary<string, (string Stamp, string Problem)> failures = new(StringComparer.Ordinal);
 
     /// <summary>Problems that were logged already, so that each is logged once and not at every scan.</summary>
-    private readonly HashSet<string> told = new(StringComparer.Ordinal);
+    private readonly HashSet<string> loggedProblems = new(StringComparer.Ordinal);
 
     /// <summary>Current version number of each model that is a plain file, whose versions are counted here.</summary>
     private readonly Dictionary<string, long> plainVersions = new(StringComparer.Ordinal);
@@ -159,7 +159,7 @@ internal sealed partial class ModelRepository(
     /// <param name="problem">What is wrong.</param>
     private void LogOnce(string problem)
     {
-        if (told.Add(problem))
+        if (loggedProblems.Add(problem))
             LogRefused(problem, "what was loaded before stays in use");
     }
 

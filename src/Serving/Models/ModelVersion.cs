@@ -43,7 +43,7 @@ internal sealed class ModelVersion
         Identity = identity;
         Settings = settings;
         Queue = new BatchQueue(settings, clock);
-        var told = observer(this);
+        var batchObserver = observer(this);
         workers =
         [
             .. Enumerable
@@ -52,7 +52,7 @@ internal sealed class ModelVersion
                     sessions,
                     Queue,
                     clock,
-                    told,
+                    batchObserver,
                     $"{Identity.Model} {Identity.Version} worker {i}"
                 )),
         ];

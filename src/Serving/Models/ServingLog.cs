@@ -23,7 +23,7 @@ internal static partial class ServingLog
     /// <param name="requests">Number of requests in progress, which are still answered.</param>
     [LoggerMessage(
         LogLevel.Information,
-        "told to stop: not ready from now on; {Requests} requests are still in progress"
+        "stopping: the server reports that it is not ready; {Requests} requests are still in progress"
     )]
     public static partial void Draining(ILogger log, int requests);
 }

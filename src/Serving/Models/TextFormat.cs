@@ -1,5 +1,5 @@
-// Triton's config.pbtxt is written in protobuf's text format, which the .NET library of protobuf cannot read: it reads
-// JSON and the wire format only. The rules of the text format:
+// Triton's config.pbtxt is written in protobuf's text format, which the .NET library of protobuf cannot read (only
+// JSON and the wire format). The rules of the text format:
 //   fields are `name: value`, `name { ... }` or `name: [ ... ]`, separated by nothing, commas or semicolons;
 //   strings have single or double quotes and C's escapes, and adjacent strings are joined;
 //   # begins a comment.

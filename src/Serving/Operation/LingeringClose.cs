@@ -20,13 +20,13 @@ internal static class LingeringClose
         listen.Use(next =>
             async connection =>
             {
-                if (connection.Features.Get<IConnectionLifetimeNotificationFeature>() is not { } told)
+                if (connection.Features.Get<IConnectionLifetimeNotificationFeature>() is not { } original)
                 {
                     await next(connection).ConfigureAwait(false);
                     return;
                 }
 
-                using var later = new LateNotification(told);
+                using var later = new LateNotification(original);
                 connection.Features.Set<IConnectionLifetimeNotificationFeature>(later);
                 await next(connection).ConfigureAwait(false);
             }
@@ -35,17 +35,17 @@ internal static class LingeringClose
     /// <summary>Passes Kestrel's request to close a connection on with a delay.</summary>
     private sealed class LateNotification : IConnectionLifetimeNotificationFeature, IDisposable
     {
-        private readonly IConnectionLifetimeNotificationFeature told;
+        private readonly IConnectionLifetimeNotificationFeature original;
         private readonly CancellationTokenSource later = new();
         private readonly CancellationTokenRegistration registration;
 
         /// <summary>Wraps Kestrel's own notification.</summary>
-        /// <param name="told">Kestrel's notification.</param>
-        public LateNotification(IConnectionLifetimeNotificationFeature told)
+        /// <param name="original">Kestrel's notification.</param>
+        public LateNotification(IConnectionLifetimeNotificationFeature original)
         {
-            this.told = told;
+            this.original = original;
             ConnectionClosedRequested = later.Token;
-            registration = told.ConnectionClosedRequested.Register(() => later.CancelAfter(Time));
+            registration = original.ConnectionClosedRequested.Register(() => later.CancelAfter(Time));
         }
 
         /// <summary>
@@ -54,7 +54,7 @@ internal static class LingeringClose
         public CancellationToken ConnectionClosedRequested { get; set; }
 
         /// <inheritdoc/>
-        public void RequestClose() => told.RequestClose();
+        public void RequestClose() => original.RequestClose();
 
         /// <summary>Stops observing Kestrel's notification.</summary>
         public void Dispose()

@@ -92,7 +92,8 @@ internal sealed record ListenAddresses(
 
         if (address.Scheme != "http")
             throw new UsageException(
-                $"'{text}': only http is supported here; for TLS, set the configuration section Kestrel:Endpoints, with a certificate."
+                $"'{text}': only http is supported here; for TLS, set the configuration section Kestrel:Endpoints, "
+                    + "with a certificate."
             );
         if (!IPAddress.TryParse(address.Host.Trim('[', ']'), out _) && address.Host is not ("localhost" or "*" or "+"))
             throw new UsageException(

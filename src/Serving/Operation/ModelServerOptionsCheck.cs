@@ -17,11 +17,13 @@ internal sealed class ModelServerOptionsCheck : IValidateOptions<ModelServerOpti
         var errors = new List<string>();
         if (!Directory.Exists(options.Models))
             errors.Add(
-                $"Models: there is no folder {Path.GetFullPath(options.Models)}. Train a model first, or set --models to its folder."
+                $"Models: there is no folder {Path.GetFullPath(options.Models)}. "
+                    + "Train a model first, or set --models to its folder."
             );
         if (options.MaxRequestBytes > options.MaxBytesInFlight)
             errors.Add(
-                $"MaxRequestBytes ({options.MaxRequestBytes}) must not be larger than MaxBytesInFlight ({options.MaxBytesInFlight})."
+                $"MaxRequestBytes ({options.MaxRequestBytes}) must not be larger than "
+                    + $"MaxBytesInFlight ({options.MaxBytesInFlight})."
             );
         if (options.ApiKey is { Length: < LeastKeyLength })
             errors.Add($"ApiKey has {options.ApiKey.Length} characters; at least {LeastKeyLength} are required.");

@@ -33,7 +33,7 @@ internal static class ProgramArguments
         get
         {
             var text = new StringBuilder(
-                "Serves ONNX models over the Open Inference Protocol (REST and gRPC), in batches, with a web page to try them out.\n"
+                "Serves ONNX models over the Open Inference Protocol (REST and gRPC), in batches, with a web page.\n"
             ).Append(
                 "Example: dotnet run --project src/Serving -c Release -- --models models --urls http://127.0.0.1:8080\n\n"
             );

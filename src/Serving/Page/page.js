@@ -52,7 +52,9 @@
         }).catch(() => {
             throw new Error('The server does not respond.');
         });
-        const answer = await response.json().catch(() => ({ error: `The server responded with status ${response.status}.` }));
+        const answer = await response
+            .json()
+            .catch(() => ({ error: `The server responded with status ${response.status}.` }));
         if (!response.ok) throw new Error(answer.error);
         return answer;
     };

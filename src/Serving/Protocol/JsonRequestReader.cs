@@ -150,7 +150,8 @@ internal static class JsonRequestReader
             var size = input.BinarySize ?? 0;
             if (size > blobs.Length - at)
                 throw Invalid(
-                    $"input '{input.Name}' claims {size} bytes of binary data, but only {blobs.Length - at} are left after the JSON"
+                    $"input '{input.Name}' claims {size} bytes of binary data, "
+                        + $"but only {blobs.Length - at} are left after the JSON"
                 );
             tensors[index] = input.Resolve(json, blobs.Slice(at, (int)size), limits);
             at += (int)size;

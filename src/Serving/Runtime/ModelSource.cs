@@ -52,7 +52,8 @@ internal sealed record ModelSource(string Path, byte[] Bytes, OnnxScan Scan)
             return card.ClassNames is { Count: > 0 } && card.Width is > 0 and <= 8192 && card.Height is > 0 and <= 8192
                 ? card
                 : throw new ModelLoadException(
-                    $"{path} has no classes, or pictures of a wrong size, {card.Width} x {card.Height} pixels; allowed are 1 to 8192"
+                    $"{path} has no classes, or its picture size of {card.Width} x {card.Height} pixels is out of range; "
+                        + "1 to 8192 are allowed"
                 );
         }
         catch (Exception error) when (error is InvalidDataException or OverflowException)

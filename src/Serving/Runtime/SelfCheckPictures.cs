@@ -40,7 +40,8 @@ internal sealed record SelfCheckPictures(byte[] Planes, float[] Logits, double R
                 || pictures.Logits.Length != count * card.ClassNames.Count
             )
                 throw new FormatException(
-                    $"{pictures.Planes.Length} bytes and {pictures.Logits.Length} logits do not fit the model's picture size and classes"
+                    $"{pictures.Planes.Length} bytes and {pictures.Logits.Length} logits do not fit "
+                        + "the model's picture size and classes"
                 );
             return pictures with { Count = count };
         }

@@ -1,5 +1,5 @@
-// In protobuf's wire format, a field begins with a varint (field number 3 | wire type). A varint, 8 bytes, a length
-// followed by as many bytes, or 4 bytes come next.
+// In protobuf's wire format, a field begins with a varint (field number << 3 | wire type). Depending on the wire type
+// it is followed by a varint, by 8 bytes, by a length and as many bytes, or by 4 bytes.
 namespace TorchBridge.Serving.Runtime;
 
 /// <summary>Reads the fields of a protobuf message one by one.</summary>

@@ -139,7 +139,7 @@ public class ModelStructureTests
         Assert.Equal([1, 2, 3, 4, 5, 6, 7, 8], attribute.G.Node[0].Attribute[0].T.RawData.ToByteArray());
         File.WriteAllBytes(folder["model.onnx"], With("../weights.bin").ToByteArray());
         Assert.Contains(
-            "allowed is the plain name of a file beside the model",
+            "only the plain name of a file in the model's folder is allowed",
             Assert.Throws<InvalidDataException>(() => OnnxReader.Read(folder["model.onnx"])).Message,
             StringComparison.Ordinal
         );
