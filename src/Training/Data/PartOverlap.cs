@@ -5,6 +5,7 @@ namespace TorchBridge.Training.Data;
 internal static class PartOverlap
 {
     private const int Named = 5;
+    private const int NamesOfOne = 4;
 
     /// <summary>A line that names these pictures; null if there are none.</summary>
     /// <param name="names">Names of all pictures.</param>
@@ -22,14 +23,7 @@ internal static class PartOverlap
             )
             .GroupBy(item => item.Digest)
             .Where(group => group.Select(item => item.Part).Distinct().Count() > 1)
-            .Select(group =>
-                string.Join(
-                    " = ",
-                    group
-                        .OrderBy(item => item.Index)
-                        .Select(item => $"{LeftOut.Printable(names[item.Index])} ({item.Part})")
-                )
-            )
+            .Select(group => Names([.. group.OrderBy(item => item.Index).Select(item => (item.Index, item.Part))]))
             .Order(StringComparer.Ordinal)
             .ToArray();
         if (shared.Length == 0)
@@ -40,5 +34,18 @@ internal static class PartOverlap
         return $"Warning: {count} in more than one part, which makes the test results too optimistic: "
             + $"{string.Join("; ", shared.Take(Named))}{more}. Keep each picture in only one part; `inspect` "
             + "lists all duplicates.";
+
+        string Names((int Index, string Part)[] same)
+        {
+            // The first picture of each part comes first, so that the parts can be seen even if there are many copies.
+            var shown = same.DistinctBy(item => item.Part)
+                .Concat(same)
+                .DistinctBy(item => item.Index)
+                .Take(NamesOfOne)
+                .Select(item => $"{LeftOut.Printable(names[item.Index])} ({item.Part})");
+            var copies =
+                same.Length > NamesOfOne ? FormattableString.Invariant($" = {same.Length - NamesOfOne:N0} more") : "";
+            return string.Join(" = ", shown) + copies;
+        }
     }
 }

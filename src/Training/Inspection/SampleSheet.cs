@@ -4,7 +4,7 @@ using TorchBridge.Training.Reports;
 
 namespace TorchBridge.Training.Inspection;
 
-/// <summary>Writes a page with sample pictures of each class.</summary>
+/// <summary>Writes a page with the findings about a set of pictures and samples of each class.</summary>
 internal static class SampleSheet
 {
     private const int Samples = 8,
@@ -27,6 +27,19 @@ internal static class SampleSheet
                 (string[])[$"{item.Part}: {item.Class}", FormattableString.Invariant($"{item.Count:N0}")]
             )
         );
+        foreach (var finding in Finding.AllOf(inspection))
+        {
+            page.Add($"<p>{HtmlPage.Text(finding.Text)}</p>");
+            if (finding.Items.Count == 0)
+                continue;
+            page.Add($"<ul>");
+            foreach (var item in finding.Items.Take(Finding.Listed))
+                page.Add($"<li>{HtmlPage.Text(item)}</li>");
+            if (finding.Items.Count > Finding.Listed)
+                page.Add($"<li>and {finding.Items.Count - Finding.Listed:N0} more (inspect --json FILE lists all of them)</li>");
+            page.Add($"</ul>");
+        }
+
         foreach (
             var group in placed
                 .Where(item => !bad.Contains(item.Picture.Name))
@@ -35,7 +48,7 @@ internal static class SampleSheet
                 .Take(LargestClasses)
         )
         {
-            page.Add($"<h2>{HtmlPage.Text(group.Key)}</h2><div>");
+            page.Add($"<h2>{HtmlPage.Text(group.Key)}</h2><div class=\"samples\">");
             var members = group.ToArray();
             // The same samples each time, spread over the class.
             foreach (var member in new Draw(1, 47).Permutation(members.Length).Take(Samples))

@@ -57,11 +57,14 @@ internal static class BatchLoader
     /// <param name="set">Any part.</param>
     /// <param name="batchSize">Pictures per batch; the last batch may be smaller.</param>
     /// <returns>Lazily created batches whose labels are not mixed.</returns>
-    public static IEnumerable<PictureBatch> InOrder(PictureSet set, int batchSize) =>
-        Enumerable
-            .Range(0, set.Count)
-            .Chunk(batchSize)
-            .Select((indices, index) => Make(set, indices, AugmentationOptions.None, 0, 0, 0, index, BatchMix.None));
+    public static IEnumerable<PictureBatch> InOrder(PictureSet set, int batchSize)
+    {
+        foreach (var (index, indices) in Enumerable.Range(0, set.Count).Chunk(batchSize).Index())
+        {
+            yield return Make(set, indices, AugmentationOptions.None, 0, 0, 0, index, BatchMix.None);
+            HeapGuard.AfterBatch();
+        }
+    }
 
     /// <summary>The pictures in order, augmented as in the epoch with the given number.</summary>
     /// <param name="set">The training part.</param>
@@ -152,10 +155,12 @@ internal static class BatchLoader
     /// </summary>
     /// <param name="batches">The lazily created batches.</param>
     /// <param name="stop">Cancels the work.</param>
+    /// <exception cref="OperationCanceledException">The work was cancelled before the last batch.</exception>
     private static IEnumerable<PictureBatch> Prefetched(IEnumerable<PictureBatch> batches, CancellationToken stop)
     {
         using var queue = new BlockingCollection<PictureBatch>(Ahead);
         using var abandon = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var isCutShort = false;
         var producer = Task.Run(
             () =>
             {
@@ -166,7 +171,8 @@ internal static class BatchLoader
                 }
                 catch (OperationCanceledException)
                 {
-                    // The consumer stopped: batches still in the queue are disposed below.
+                    // The consumer has stopped, or is told below that it has not seen everything.
+                    isCutShort = true;
                 }
                 finally
                 {
@@ -178,12 +184,19 @@ internal static class BatchLoader
         try
         {
             foreach (var batch in queue.GetConsumingEnumerable(CancellationToken.None))
+            {
                 yield return batch;
+                HeapGuard.AfterBatch();
+            }
+
+            // An epoch without its last batches must not pass for a whole one.
+            if (isCutShort)
+                stop.ThrowIfCancellationRequested();
         }
         finally
         {
             abandon.Cancel();
-            producer.Wait(CancellationToken.None);
+            producer.GetAwaiter().GetResult();
             foreach (var batch in queue)
                 batch.Dispose();
         }

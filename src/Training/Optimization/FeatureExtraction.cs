@@ -52,7 +52,9 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
         model.Classifier.eval();
-        var parts = new List<Tensor>();
+        // One block for all: small tensors that stay, one a batch, would lie between the large ones that come and go,
+        // and glibc's heap would grow with the number of pictures.
+        Tensor? features = null;
         for (var view = 0; view < views; view++)
         {
             var done = 0;
@@ -71,19 +73,17 @@ internal sealed class FeatureExtraction(TrainedModel model, ITrainingObserver ob
                 using (batch)
                 {
                     stop.ThrowIfCancellationRequested();
-                    parts.Add(
-                        model
-                            .Classifier.Features(batch.Pixels.to(model.Classifier.Device), compute)
-                            .cpu()
-                            .MoveToOuterDisposeScope()
-                    );
-                    done += (int)batch.Labels.shape[0];
+                    var rows = model.Classifier.Features(batch.Pixels.to(model.Classifier.Device), compute);
+                    features ??= empty([views, set.Count, rows.shape[1]], float32).MoveToOuterDisposeScope();
+                    features[view].narrow(0, done, rows.shape[0]).copy_(rows);
+                    done += (int)rows.shape[0];
                     observer.Features(view, views, done, set.Count);
                 }
             }
         }
 
-        return cat(parts).view(views, set.Count, -1).DetachFromDisposeScope();
+        return features?.DetachFromDisposeScope()
+            ?? throw new InvalidOperationException("A set without pictures has no features.");
     }
 
     /// <summary>SHA-256 of weights, normalization, pictures, augmentation, seed and views.</summary>

@@ -22,6 +22,8 @@ internal sealed class HtmlPage
         td,th{padding:.2rem .7rem;border-bottom:1px solid var(--line);text-align:right}td:first-child,th:first-child,.words{text-align:left}
         .cards{display:flex;flex-wrap:wrap;gap:1rem}.cards figure{margin:0}
         .cards img{width:12rem;max-width:48%;height:auto;margin-right:.3rem}
+        .samples{display:grid;grid-template-columns:repeat(auto-fill,minmax(6.5rem,1fr));gap:.4rem}.samples img{width:100%;height:auto}
+        li{overflow-wrap:anywhere}
         pre{background:var(--box);padding:1rem;overflow:auto}
         """;
 

@@ -45,6 +45,19 @@ public class PartOverlapTests
         Assert.Contains(" more. Keep each picture in only one part", overlap);
     }
 
+    [Fact]
+    public void Of_many_copies_only_the_first_are_named_and_those_of_every_part()
+    {
+        string[] names = [.. Enumerable.Range(0, 12).Select(i => $"{i}.png")];
+        var overlap = PartOverlap.Describe(
+            names,
+            [.. names.Select(_ => new byte[] { 1 })],
+            ("training", [.. Enumerable.Range(0, 11)]),
+            ("test", [11])
+        );
+        Assert.Contains("0.png (training) = 11.png (test) = 1.png (training) = 2.png (training) = 8 more.", overlap);
+    }
+
     private static void Fill(TempFolder folder)
     {
         var seed = 0;

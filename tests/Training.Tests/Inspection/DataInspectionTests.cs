@@ -53,7 +53,10 @@ public class DataInspectionTests
         Assert.True(Group("wrong").IsAcrossClasses);
         Assert.False(Group("again").IsSameFile);
         SampleSheet.Write(folder["sheet.html"], "<photos>", PictureFolder.Place(folder.Path), found);
-        Assert.Equal(0, PageCheck.StandsAlone(File.ReadAllText(folder["sheet.html"])));
+        var page = File.ReadAllText(folder["sheet.html"]);
+        Assert.Equal(0, PageCheck.StandsAlone(page));
+        Assert.Contains("is truncated", page, StringComparison.Ordinal);
+        Assert.Contains("in more than one class, so one of the labels is wrong", page, StringComparison.Ordinal);
 
         DuplicateGroup Group(string name) =>
             found.Duplicates.Single(group => group.Names.Any(file => file.Contains(name, StringComparison.Ordinal)));
