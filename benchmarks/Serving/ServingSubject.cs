@@ -42,7 +42,7 @@ internal static class ServingSubject
                     "none",
                 ],
                 "page ",
-                "answers"
+                "is ready"
             );
             using var stock = ServerProcess.Start(
                 "dotnet",

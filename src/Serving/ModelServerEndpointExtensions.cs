@@ -5,8 +5,8 @@ using TorchBridge.Serving.Page;
 namespace TorchBridge.Serving;
 
 /// <summary>
-/// The model server's endpoints in a user's own application. <see cref="ModelServerServiceExtensions.AddModelServer"/> must have been
-/// called.
+/// Maps the model server's endpoints in an ASP.NET Core application.
+/// <see cref="ModelServerServiceExtensions.AddModelServer"/> must have been called before.
 /// </summary>
 public static class ModelServerEndpointExtensions
 {
@@ -15,9 +15,9 @@ public static class ModelServerEndpointExtensions
     /// <c>inference.GRPCInferenceService</c> (on endpoints that speak HTTP/2), <c>POST /classify</c> and the OpenAPI
     /// document at <c>/openapi</c>.
     /// </summary>
-    /// <param name="endpoints">The application.</param>
-    /// <returns>The application, for more calls.</returns>
-    /// <exception cref="InvalidOperationException">AddModelServer was not called before.</exception>
+    /// <param name="endpoints">The application to which the endpoints are added.</param>
+    /// <returns>The same application, so that calls can be chained.</returns>
+    /// <exception cref="InvalidOperationException">AddModelServer was not called.</exception>
     public static IEndpointRouteBuilder MapOpenInference(this IEndpointRouteBuilder endpoints)
     {
         ArgumentNullException.ThrowIfNull(endpoints);
@@ -52,11 +52,11 @@ public static class ModelServerEndpointExtensions
         return endpoints;
     }
 
-    /// <summary>Maps the page on which a model is tried.</summary>
-    /// <param name="endpoints">The application.</param>
-    /// <param name="pattern">Its address, the root by default.</param>
-    /// <returns>The application, for more calls.</returns>
-    /// <exception cref="InvalidOperationException">AddModelServer was not called before.</exception>
+    /// <summary>Maps the web page on which a model can be tried out.</summary>
+    /// <param name="endpoints">The application to which the endpoints are added.</param>
+    /// <param name="pattern">Path of the page; by default the root.</param>
+    /// <returns>The same application, so that calls can be chained.</returns>
+    /// <exception cref="InvalidOperationException">AddModelServer was not called.</exception>
     public static IEndpointRouteBuilder MapModelPage(this IEndpointRouteBuilder endpoints, string pattern = "/")
     {
         ArgumentNullException.ThrowIfNull(endpoints);
@@ -69,11 +69,13 @@ public static class ModelServerEndpointExtensions
         return endpoints;
     }
 
-    /// <summary>One verb on an address; every other is answered 405 in the protocol's words.</summary>
-    /// <param name="endpoints">Gets both routes.</param>
-    /// <param name="method">The verb; GET brings HEAD with it.</param>
-    /// <param name="pattern">The address, in the syntax of routing.</param>
-    /// <param name="handler">Answers it.</param>
+    /// <summary>
+    /// Maps one HTTP method on a path. Other methods get status 405, with an error in the protocol's form.
+    /// </summary>
+    /// <param name="endpoints">The application to which both routes are added.</param>
+    /// <param name="method">The HTTP method; GET includes HEAD.</param>
+    /// <param name="pattern">The path, as an ASP.NET Core route pattern.</param>
+    /// <param name="handler">Handles the requests.</param>
     private static void Only(
         this IEndpointRouteBuilder endpoints,
         string method,

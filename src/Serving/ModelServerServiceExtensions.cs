@@ -9,19 +9,17 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving;
 
-/// <summary>
-/// The model server in a user's own application: <c>builder.Services.AddModelServer()</c>.
-/// </summary>
+/// <summary>Adds the model server to an ASP.NET Core application: <c>builder.Services.AddModelServer()</c>.</summary>
 public static class ModelServerServiceExtensions
 {
     /// <summary>
-    /// Adds the model server: the models' folder is loaded and watched by a background service. Its options are the
-    /// configuration's section <see cref="ModelServerOptions.Section"/>, then what <paramref name="configure"/> sets;
-    /// what cannot be is an error at start.
+    /// Adds the model server; a background service loads the folder of models and watches it for changes. Options
+    /// come from the configuration section <see cref="ModelServerOptions.Section"/> and then from
+    /// <paramref name="configure"/>; invalid options are an error at startup.
     /// </summary>
-    /// <param name="services">The services.</param>
-    /// <param name="configure">Sets options; null for what the configuration says.</param>
-    /// <returns>The services, for more calls.</returns>
+    /// <param name="services">The services of the application.</param>
+    /// <param name="configure">Sets options; null to use the configuration alone.</param>
+    /// <returns>The same services, so that calls can be chained.</returns>
     public static IServiceCollection AddModelServer(
         this IServiceCollection services,
         Action<ModelServerOptions>? configure = null
@@ -74,8 +72,8 @@ public static class ModelServerServiceExtensions
         return services;
     }
 
-    /// <summary>The limits of a request that the protocol's readers check.</summary>
-    /// <param name="options">What the user allows.</param>
+    /// <summary>The limits that the protocol's readers enforce on a request.</summary>
+    /// <param name="options">The server's options.</param>
     private static ProtocolLimits LimitsOf(ModelServerOptions options) =>
         new()
         {

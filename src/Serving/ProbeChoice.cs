@@ -1,16 +1,16 @@
 namespace TorchBridge.Serving;
 
 /// <summary>
-/// Which models are first loaded in a process of their own: a file may crash the runtime, and the server with it.
+/// Which models are first loaded in a separate process, because a file may crash ONNX Runtime and with it the server.
 /// </summary>
 public enum ProbeChoice
 {
-    /// <summary>Those that are no classifiers of TorchBridge.</summary>
+    /// <summary>All models except TorchBridge classifiers.</summary>
     Foreign,
 
-    /// <summary>All.</summary>
+    /// <summary>All models.</summary>
     All,
 
-    /// <summary>None: a file that crashes the runtime takes the server down.</summary>
+    /// <summary>No model: a file that crashes ONNX Runtime then crashes the server.</summary>
     None,
 }

@@ -7,18 +7,16 @@ using TorchBridge.Serving.Operation;
 
 namespace TorchBridge.Serving;
 
-/// <summary>Serves a folder of models until it is told to stop.</summary>
+/// <summary>Entry point: serves a folder of models until the program is told to stop.</summary>
 internal static class Program
 {
-    /// <summary>
-    /// Exit codes: something went wrong while running; the arguments or options make no sense.
-    /// </summary>
+    /// <summary>Exit codes: 1 for an error while running, 2 for invalid arguments or options.</summary>
     private const int Failed = 1,
         Usage = 2;
 
     /// <summary>Runs the server.</summary>
-    /// <param name="args">The arguments; or those of the child process that tries a model out.</param>
-    /// <returns>0 where it ended as it was told to, 1 where it failed, 2 for a mistake in the arguments.</returns>
+    /// <param name="args">The program's arguments, or those of the child process that tries a model out.</param>
+    /// <returns>0 after a regular stop, 1 after an error, 2 for invalid arguments or options.</returns>
     public static async Task<int> Main(string[] args)
     {
         CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
@@ -51,7 +49,7 @@ internal static class Program
         catch (Exception error)
             when (error is IOException or InvalidOperationException or FormatException or InvalidDataException)
         {
-            // A port that is taken, a configuration that is not JSON, a value of the wrong type.
+            // For example a port in use, a configuration file that is not JSON, a value of the wrong type.
             Console.Error.WriteLine(
                 error.InnerException is { } inner ? $"{error.Message} {inner.Message}" : error.Message
             );

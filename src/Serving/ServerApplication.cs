@@ -9,14 +9,16 @@ using TorchBridge.Serving.Operation;
 
 namespace TorchBridge.Serving;
 
-/// <summary>The program's application: the services and endpoints that anybody may have, and where it
-/// listens.</summary>
+/// <summary>
+/// The ASP.NET Core application of the server program: the public services and endpoints, plus addresses, metrics and
+/// traces.
+/// </summary>
 internal static partial class ServerApplication
 {
     private const string MetricsPath = "/metrics";
 
-    /// <summary>Builds it.</summary>
-    /// <param name="settings">The arguments, as configuration.</param>
+    /// <summary>Builds the application.</summary>
+    /// <param name="settings">The program's arguments as configuration keys and values.</param>
     /// <returns>The application, ready to run.</returns>
     public static WebApplication Build(IReadOnlyDictionary<string, string?> settings)
     {
@@ -35,7 +37,7 @@ internal static partial class ServerApplication
         builder.Services.AddModelServer();
         AddTraces(builder);
         var addresses = ListenAddresses.Read(builder.Configuration);
-        // Kestrel would warn that both are set: where it listens is said here.
+        // Kestrel warns if both are set; the addresses are set in code below.
         if (addresses is not null)
             builder.WebHost.UseSetting(WebHostDefaults.ServerUrlsKey, "");
         if (addresses is not null)
@@ -68,7 +70,7 @@ internal static partial class ServerApplication
         return app;
     }
 
-    /// <summary>The web server's limits, and where it listens.</summary>
+    /// <summary>Sets the web server's limits and addresses.</summary>
     private static void Configure(
         Microsoft.AspNetCore.Server.Kestrel.Core.KestrelServerOptions kestrel,
         ListenAddresses? addresses
@@ -81,16 +83,16 @@ internal static partial class ServerApplication
         kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(15);
         kestrel.Limits.MinRequestBodyDataRate =
             options.MinBytesPerSecond == 0 ? null : new(options.MinBytesPerSecond, TimeSpan.FromSeconds(5));
-        // A gRPC message is in memory before it is counted: a connection has few at once.
+        // A gRPC message is in memory before its bytes are counted, so the streams per connection are limited.
         kestrel.Limits.Http2.MaxStreamsPerConnection = Math.Min(100, options.MaxConcurrentRequests);
         kestrel.ConfigureEndpointDefaults(listen => listen.UseLingeringClose());
         addresses?.Listen(kestrel);
     }
 
     /// <summary>
-    /// Traces go where the environment says (OTEL_EXPORTER_OTLP_ENDPOINT); without it nothing is collected.
+    /// Exports traces to the collector named by OTEL_EXPORTER_OTLP_ENDPOINT; without that setting none are collected.
     /// </summary>
-    /// <param name="builder">The application; traces are exported where the environment names a collector.</param>
+    /// <param name="builder">The application being built.</param>
     private static void AddTraces(WebApplicationBuilder builder)
     {
         if (string.IsNullOrEmpty(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]))
@@ -100,9 +102,11 @@ internal static partial class ServerApplication
             .WithTracing(tracing => tracing.AddSource(ServingMetrics.Name, "Microsoft.AspNetCore").AddOtlpExporter());
     }
 
-    /// <summary>Metrics have a port of their own: who may ask for answers need not see how many others ask.</summary>
+    /// <summary>
+    /// Serves the metrics on a port of their own: clients that may send requests should not see how many others do.
+    /// </summary>
     /// <param name="app">The application.</param>
-    /// <param name="addresses">Metrics answer at their own address only.</param>
+    /// <param name="addresses">The addresses; the last one is that of the metrics.</param>
     private static void MapMetrics(WebApplication app, ListenAddresses addresses)
     {
         var guard = app.Services.GetRequiredService<GuardedHandler>();
@@ -115,7 +119,7 @@ internal static partial class ServerApplication
                 if (context.Connection.LocalPort != PortOf(app, addresses.All.Count() - 1))
                 {
                     await ErrorReply
-                        .WriteAsync(context, StatusCodes.Status404NotFound, "metrics have an address of their own")
+                        .WriteAsync(context, StatusCodes.Status404NotFound, "metrics are served only at the address of --metrics-url")
                         .ConfigureAwait(false);
                     return;
                 }
@@ -129,17 +133,17 @@ internal static partial class ServerApplication
                 context.Connection.LocalPort != PortOf(app, addresses.All.Count() - 1)
                 || context.Request.Path == MetricsPath
                     ? next(context)
-                    : ErrorReply.WriteAsync(context, StatusCodes.Status404NotFound, $"here is {MetricsPath} only")
+                    : ErrorReply.WriteAsync(context, StatusCodes.Status404NotFound, $"this address serves only {MetricsPath}")
         );
     }
 
-    /// <summary>Says where it listens, and warns of addresses that others reach.</summary>
+    /// <summary>Prints the addresses, and warns of those that other machines can reach.</summary>
     /// <param name="app">The running application.</param>
     public static void Announce(WebApplication app)
     {
         var options = app.Services.GetRequiredService<ModelServerOptions>();
         var addresses = app.Services.GetService<ListenAddresses>();
-        Console.WriteLine($"TorchBridge serves the models of {Path.GetFullPath(options.Models)}");
+        Console.WriteLine($"TorchBridge serves the models in {Path.GetFullPath(options.Models)}");
         if (addresses is null)
             return;
         var log = app.Services.GetRequiredService<ILogger<ModelServerOptions>>();
@@ -154,20 +158,20 @@ internal static partial class ServerApplication
             LogOpen(log, address.ToString(), options.ApiKey is null ? "without a key" : "with a key");
     }
 
-    /// <summary>The addresses as they were opened: a port of 0 has become a real one.</summary>
-    /// <param name="app">Started.</param>
+    /// <summary>The addresses in use, with the actual port where port 0 was asked for.</summary>
+    /// <param name="app">The running application.</param>
     private static string[] UrlsOf(WebApplication app) =>
         [.. app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses];
 
-    /// <summary>The port of an address by its place in the list.</summary>
-    /// <param name="app">Started.</param>
-    /// <param name="index">Of the address.</param>
+    /// <summary>The port of an address.</summary>
+    /// <param name="app">The running application.</param>
+    /// <param name="index">Index of the address, in the order of <see cref="ListenAddresses.All"/>.</param>
     private static int PortOf(WebApplication app, int index) => BindingAddress.Parse(UrlsOf(app)[index]).Port;
 
-    /// <summary>An address is open to other machines.</summary>
-    /// <param name="log">The application's.</param>
-    /// <param name="address">Reached from other machines.</param>
-    /// <param name="key">Whether a key is asked for there.</param>
-    [LoggerMessage(LogLevel.Warning, "{Address} is open to other machines, {Key}; put a gateway with TLS before it")]
+    /// <summary>Warns that an address can be reached from other machines.</summary>
+    /// <param name="log">The application's log.</param>
+    /// <param name="address">The address.</param>
+    /// <param name="key">Says whether a key is required.</param>
+    [LoggerMessage(LogLevel.Warning, "{Address} is open to other machines, {Key}; put a gateway with TLS in front of it")]
     private static partial void LogOpen(ILogger log, string address, string key);
 }

@@ -67,7 +67,7 @@ internal sealed class ServingProcess : IAsyncDisposable
         var program = new ServingProcess(Process.Start(start)!);
         var text = await program.Until("gRPC http");
         program.Rest = text[(text.IndexOf("REST ", StringComparison.Ordinal) + 5)..].Split("/v2")[0];
-        text = await program.Until("answers");
+        text = await program.Until("is ready");
         program.Grpc = text[(text.IndexOf("gRPC ", StringComparison.Ordinal) + 5)..].Split('\n')[0].Trim();
         return program;
     }

@@ -1,28 +1,26 @@
-// The rules, in one place: NaN equals NaN and nothing else; an infinity equals the infinity of the same sign;
-// everything else differs by |actual - expected|, computed in float64. Of a row, the largest element is the first of
-// equals, and NaN is never it. Two classes tie where their expected values lie no further apart than a tolerance that
-// the caller gives.
+// The rules of all comparisons: NaN equals only NaN; an infinity equals only the infinity of the same sign; all other
+// numbers differ by |actual - expected|, computed in float64. The largest element of a row is the first of several
+// equal ones, and is never NaN unless the row holds only NaN. Two classes tie if their expected values differ by at
+// most a tolerance given by the caller.
 using System.Numerics;
 
 namespace TorchBridge.Onnx.Compare;
 
 /// <summary>
-/// Compares arrays of numbers by one set of rules, which export, quantization, self-checks and row probes share: NaN
-/// equals NaN only, infinities equal those of their own sign, everything else differs by the absolute difference in
-/// float64.
+/// Compares arrays of numbers by the rules that export, quantization, self-checks and row probes share.
 /// </summary>
 internal static class ArrayComparison
 {
-    /// <summary>Values below this share of the largest have no relative difference worth telling.</summary>
+    /// <summary>
+    /// Expected values up to this fraction of the largest one are left out of the relative difference.
+    /// </summary>
     private const double RelativeFloor = 0.01;
 
-    /// <summary>
-    /// How far a number is from what was expected; infinity where NaN or infinity stands on one side only.
-    /// </summary>
-    /// <param name="actual">What was computed.</param>
-    /// <param name="expected">What is right.</param>
-    /// <returns>0 and up; 0 for two NaN and for two infinities of one sign, infinity where only one side is
-    /// finite.</returns>
+    /// <summary>The absolute difference between a number and its expected value.</summary>
+    /// <param name="actual">The computed values.</param>
+    /// <param name="expected">The expected values.</param>
+    /// <returns>0 or more: 0 for two NaN and for two infinities of the same sign, and infinity for any other pair in
+    /// which a number is not finite.</returns>
     public static double Difference(double actual, double expected)
     {
         var difference = Math.Abs(actual - expected);
@@ -32,21 +30,21 @@ internal static class ArrayComparison
     }
 
     /// <summary>
-    /// Compares two arrays of equal length, element by element, and keeps the largest absolute and relative
-    /// difference.
+    /// Compares two arrays of equal length element by element and finds the largest absolute and relative
+    /// differences.
     /// </summary>
-    /// <typeparam name="T">float, double or another IEEE 754 type; both sides are converted to float64 before they
+    /// <typeparam name="T">float, double or another IEEE 754 type; both values are converted to float64 before they
     /// are subtracted.</typeparam>
-    /// <param name="actual">What was computed.</param>
-    /// <param name="expected">What is right.</param>
-    /// <returns>The differences. Relative ones are taken only where the expected number is above 1 % of the largest:
-    /// a quotient of two roundings says nothing.</returns>
+    /// <param name="actual">The computed values.</param>
+    /// <param name="expected">The expected values.</param>
+    /// <returns>The differences. The relative difference covers only elements whose expected value is above 1 % of
+    /// the largest, since that of a tiny value would consist of rounding errors.</returns>
     /// <exception cref="ArgumentException">The lengths differ.</exception>
     public static ArrayDifference Compare<T>(ReadOnlySpan<T> actual, ReadOnlySpan<T> expected)
         where T : IBinaryFloatingPointIeee754<T>
     {
         if (actual.Length != expected.Length)
-            throw new ArgumentException($"{actual.Length} elements against {expected.Length}", nameof(actual));
+            throw new ArgumentException($"{actual.Length} computed elements, but {expected.Length} expected ones", nameof(actual));
         var largestValue = LargestMagnitude(expected);
         double largest = 0,
             relative = 0;
@@ -65,10 +63,10 @@ internal static class ArrayComparison
         return new ArrayDifference(largest, relative, largestValue, isFinite);
     }
 
-    /// <summary>The largest absolute value of the finite numbers; 0 where there is none.</summary>
+    /// <summary>The largest absolute value among the finite numbers; 0 if there is none.</summary>
     /// <typeparam name="T">float, double or another IEEE 754 type.</typeparam>
-    /// <param name="values">Any numbers; NaN and infinities are passed over.</param>
-    /// <returns>0 and up.</returns>
+    /// <param name="values">Any numbers; NaN and infinities are ignored.</param>
+    /// <returns>0 or more.</returns>
     public static double LargestMagnitude<T>(ReadOnlySpan<T> values)
         where T : IBinaryFloatingPointIeee754<T>
     {
@@ -84,11 +82,12 @@ internal static class ArrayComparison
     }
 
     /// <summary>
-    /// Index of the largest element; the first of equals. NaN is never the largest, unless there is nothing else.
+    /// Index of the largest element, the first of several equal ones. NaN counts as the largest only if there is
+    /// nothing else.
     /// </summary>
     /// <typeparam name="T">float, double or another IEEE 754 type.</typeparam>
-    /// <param name="row">One row of scores; it has at least one element.</param>
-    /// <returns>0 to <c>row.Length - 1</c>; 0 for a row of nothing but NaN.</returns>
+    /// <param name="row">One row of scores, with at least one element.</param>
+    /// <returns>0 to <c>row.Length - 1</c>; 0 for a row that holds only NaN.</returns>
     public static int IndexOfLargest<T>(ReadOnlySpan<T> row)
         where T : IBinaryFloatingPointIeee754<T>
     {
@@ -103,16 +102,16 @@ internal static class ArrayComparison
     }
 
     /// <summary>
-    /// Compares which element is the largest in each row: the predicted class, of logits or probabilities [rows,
-    /// width].
+    /// Compares the index of the largest element in each row, that is, the predicted class in logits or probabilities
+    /// of shape [rows, width].
     /// </summary>
     /// <typeparam name="T">float, double or another IEEE 754 type.</typeparam>
-    /// <param name="actual">rows x width, what was computed.</param>
-    /// <param name="expected">rows x width: decides which element is the largest, and what is a tie.</param>
-    /// <param name="width">Elements of a row.</param>
-    /// <param name="tie">How far apart the expected values of two classes may lie to be a tie; 0 for equal ones
-    /// only.</param>
-    /// <returns>How many rows name the same class, and which of these only because their classes tie.</returns>
+    /// <param name="actual">rows x width computed values.</param>
+    /// <param name="expected">rows x width expected values, which also decide whether two classes tie.</param>
+    /// <param name="width">Number of elements per row.</param>
+    /// <param name="tie">Largest difference between the expected values of two classes that still counts as a tie; 0
+    /// if only equal values do.</param>
+    /// <returns>How many rows agree on the class, and which of these agree only because of a tie.</returns>
     public static RowAgreement Rows<T>(ReadOnlySpan<T> actual, ReadOnlySpan<T> expected, int width, double tie)
         where T : IBinaryFloatingPointIeee754<T>
     {
@@ -137,12 +136,12 @@ internal static class ArrayComparison
     }
 
     /// <summary>
-    /// Probabilities of logits: exp(x - max) / sum of exp(x - max), in float64. Subtracting the largest keeps exp
-    /// from overflowing.
+    /// Converts logits to probabilities, exp(x - max) / sum of exp(x - max), in float64. Subtracting the maximum
+    /// keeps exp from overflowing.
     /// </summary>
     /// <typeparam name="T">float, double or another IEEE 754 type.</typeparam>
-    /// <param name="logits">One row; an empty one gives nothing.</param>
-    /// <param name="probabilities">Receives as many numbers as there are logits, 0 to 1; they add up to one.</param>
+    /// <param name="logits">One row of logits; nothing is written for an empty row.</param>
+    /// <param name="probabilities">Receives one number from 0 to 1 per logit; their sum is 1.</param>
     public static void Softmax<T>(ReadOnlySpan<T> logits, Span<double> probabilities)
         where T : IBinaryFloatingPointIeee754<T>
     {

@@ -1,7 +1,7 @@
 namespace TorchBridge.Onnx.Compare;
 
-/// <summary>In how many rows the largest element is the same one.</summary>
-/// <param name="Agree">Rows that agree, ties among them.</param>
-/// <param name="Ties">Numbers of the rows whose largest elements differ, and are expected to be as good as
-/// equal.</param>
+/// <summary>Result of comparing the index of the largest element row by row.</summary>
+/// <param name="Agree">Number of rows that agree, including ties.</param>
+/// <param name="Ties">Indices of the rows whose largest elements differ but whose expected values there are equal
+/// within the tolerance.</param>
 internal sealed record RowAgreement(int Agree, IReadOnlyList<int> Ties);

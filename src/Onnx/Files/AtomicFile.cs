@@ -5,43 +5,47 @@ using System.Text.RegularExpressions;
 namespace TorchBridge.Onnx.Files;
 
 /// <summary>
-/// Writes files whole or not at all: to a temporary name, flushed to the disk, renamed, and the folder flushed too,
-/// so that the new name outlives a power cut. The only place that renames a file.
+/// Writes files completely or not at all: writes to a temporary name, flushes to disk, renames, and flushes the
+/// folder too, so that the new name survives a power failure. The only place in the code that renames a file.
 /// </summary>
 internal static partial class AtomicFile
 {
-    /// <summary>What a temporary file's name ends with, behind 32 hexadecimal digits.</summary>
+    /// <summary>Suffix of a temporary file's name; 32 hexadecimal digits stand before it.</summary>
     private const string Ending = ".tmp";
 
-    /// <summary>Called with the final path between a file that is written and its rename; tests die there.</summary>
+    /// <summary>
+    /// Called with the final path after a file has been written and before it is renamed; tests simulate a crash
+    /// here.
+    /// </summary>
     internal static Action<string>? BeforeRename { get; set; }
 
-    /// <summary>Writes a file.</summary>
-    /// <param name="path">Its name; a file that is there is replaced.</param>
+    /// <summary>Writes a file atomically.</summary>
+    /// <param name="path">The file to write; an existing file is replaced.</param>
     /// <param name="write">Writes the content.</param>
-    /// <exception cref="IOException">The place cannot be written; the file that was there is as it was.</exception>
-    /// <exception cref="UnauthorizedAccessException">The place must not be written.</exception>
+    /// <exception cref="IOException">The file cannot be written; an existing file is left unchanged.</exception>
+    /// <exception cref="UnauthorizedAccessException">There is no permission to write the file.</exception>
     public static void Write(string path, Action<Stream> write) => Write(path, write, temporary =>
         {
             Rename(temporary, path);
             return true;
         });
 
-    /// <summary>Writes a file to a temporary name, flushes it, and has it named.</summary>
-    /// <param name="path">Its name.</param>
+    /// <summary>Writes a file under a temporary name, flushes it, and calls back to give it its final name.</summary>
+    /// <param name="path">The final path; the temporary file is in the same folder.</param>
     /// <param name="write">Writes the content.</param>
-    /// <param name="name">Is given the temporary name, and makes the file known by its own; false where another file
-    /// has that.</param>
-    /// <returns>What <paramref name="name"/> said; the temporary name is gone in any case.</returns>
-    /// <exception cref="IOException">The place cannot be written.</exception>
-    /// <exception cref="UnauthorizedAccessException">The place must not be written.</exception>
+    /// <param name="name">Receives the temporary path and gives the file its final name; returns false where another
+    /// file already has that name.</param>
+    /// <returns>The result of <paramref name="name"/>; the temporary file is gone in either case.</returns>
+    /// <exception cref="IOException">The file cannot be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">There is no permission to write the file.</exception>
     internal static bool Write(string path, Action<Stream> write, Func<string, bool> name)
     {
         var temporary = $"{path}.{Guid.NewGuid():N}{Ending}";
         bool isNamed;
         try
         {
-            // Open until it has its name: a temporary file that nobody holds was left by a process that is gone.
+            // Stays open until the file has its final name: a temporary file that no process holds open is a
+            // leftover.
             using var stream = new FileStream(
                 temporary,
                 FileMode.CreateNew,
@@ -63,19 +67,19 @@ internal static partial class AtomicFile
     }
 
     /// <summary>Writes a text file in UTF-8, without a byte order mark.</summary>
-    /// <param name="path">Its name; a file that is there is replaced.</param>
+    /// <param name="path">The file to write; an existing file is replaced.</param>
     /// <param name="text">The content.</param>
-    /// <exception cref="IOException">The place cannot be written; the file that was there is as it was.</exception>
-    /// <exception cref="UnauthorizedAccessException">The place must not be written.</exception>
+    /// <exception cref="IOException">The file cannot be written; an existing file is left unchanged.</exception>
+    /// <exception cref="UnauthorizedAccessException">There is no permission to write the file.</exception>
     public static void Text(string path, string text) =>
         Write(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
 
     /// <summary>
-    /// Gives a whole file its final name, on the same disk: one step of the file system, so that readers see the old
-    /// content or the new one. The caller flushes the folder when all are renamed.
+    /// Gives a complete file its final name on the same disk. The file system does this in one step, so readers see
+    /// either the old content or the new. The caller flushes the folder once all files are renamed.
     /// </summary>
-    /// <param name="from">The whole, flushed file.</param>
-    /// <param name="path">Its final name; a file that is there is replaced.</param>
+    /// <param name="from">The complete, flushed file.</param>
+    /// <param name="path">Its final path; an existing file is replaced.</param>
     internal static void Rename(string from, string path)
     {
         BeforeRename?.Invoke(path);
@@ -83,9 +87,10 @@ internal static partial class AtomicFile
     }
 
     /// <summary>
-    /// Flushes a file's content to the disk, so that a rename that follows cannot outlive it.
+    /// Flushes a file's content to the disk, so that a later rename cannot survive a power failure that the content
+    /// does not.
     /// </summary>
-    /// <param name="path">A file that is closed by who wrote it.</param>
+    /// <param name="path">A file that its writer has closed.</param>
     internal static void Flush(string path)
     {
         using var stream = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.Read);
@@ -93,10 +98,10 @@ internal static partial class AtomicFile
     }
 
     /// <summary>
-    /// Deletes temporary files in a folder whose writers are gone: a process that was killed between creating and
-    /// renaming. Files that a living process holds open are left.
+    /// Deletes temporary files left in a folder by processes that were killed before they could rename them. Files
+    /// that a running process holds open are kept.
     /// </summary>
-    /// <param name="folder">Where to look; not in folders inside.</param>
+    /// <param name="folder">Where to look; subfolders are not searched.</param>
     internal static void RemoveLeftovers(string folder)
     {
         foreach (
@@ -109,11 +114,11 @@ internal static partial class AtomicFile
     }
 
     /// <summary>
-    /// Whether no process holds a file open. Writers hold theirs until it has its final name, so such a file was left
-    /// behind.
+    /// Whether no process holds a file open. Writers keep a file open until it has its final name, so such a file is
+    /// a leftover.
     /// </summary>
     /// <param name="path">The file.</param>
-    /// <returns>False too where the file is gone, or belongs to somebody else.</returns>
+    /// <returns>False also where the file no longer exists or belongs to another user.</returns>
     internal static bool IsAbandoned(string path)
     {
         try
@@ -123,21 +128,21 @@ internal static partial class AtomicFile
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            return false; // held, gone, or somebody else's
+            return false; // held open, gone, or owned by another user
         }
     }
 
     /// <summary>
-    /// Writes a folder's names to the disk (fsync of the folder), without which a rename may be lost with the power.
-    /// Windows does that by itself.
+    /// Flushes a folder's entries to disk (fsync of the folder); without this a rename may be lost in a power
+    /// failure. Windows does this by itself.
     /// </summary>
-    /// <param name="folder">The folder; where it cannot be opened or synced nothing happens.</param>
+    /// <param name="folder">The folder; nothing happens where it cannot be opened or flushed.</param>
     internal static void FlushFolder(string folder)
     {
         if (OperatingSystem.IsWindows())
             return;
         var descriptor = Open(folder, 0);
-        // A file system without this is no reason to fail: the file is whole under either name.
+        // A file system that cannot do this is no reason to fail: the file is complete under either name.
         if (descriptor < 0)
             return;
         _ = FSync(descriptor);

@@ -1,17 +1,19 @@
-// Why: an ONNX file and its zip, or a model and its data file, belong together, and no file system renames several
-// files at once. So the new ones are made in a folder of their own, and a manifest that says where they go is written
-// there last. From that moment the set is decided:
-//   .torchbridge-ID/           the new files; without a manifest they are thrown away
-//   .torchbridge-ID/manifest   the files to move, in order, and those to delete; with it the set is completed, by
-// whoever comes next
-//   .torchbridge-ID.lock       held open by the process that makes the set: while it lives, nobody else touches the
-// folder
+// An ONNX file and its zip, or a model and its data file, belong together, but no file system renames several files
+// in one step. The new files are therefore created in a staging folder, and a manifest listing where they go is
+// written there last. Once the manifest exists, the set will be published:
+//   .torchbridge-ID/           the new files; without a manifest they are discarded
+//   .torchbridge-ID/manifest   the files to move, in order, and those to delete; if this process dies, the next one
+//                              to start completes the set
+//   .torchbridge-ID.lock       held open by the process that stages the set; while it runs, no other process touches
+//                              the folder
 using System.Text.Json;
 
 namespace TorchBridge.Onnx.Files;
 
-/// <summary>Files that replace others together. Disposing of a set that was not published leaves everything as it
-/// was.</summary>
+/// <summary>
+/// A set of files that becomes visible together, replacing older files. Disposing a set that was not published leaves
+/// the older files unchanged.
+/// </summary>
 internal sealed class FileSet : IDisposable
 {
     private const string Prefix = ".torchbridge-",
@@ -21,7 +23,7 @@ internal sealed class FileSet : IDisposable
     private readonly FileStream held;
 
     /// <summary>
-    /// Locks first, and makes the folder then: from its first moment the folder belongs to a living process.
+    /// Creates the lock file before the folder, so that the folder belongs to a running process from the start.
     /// </summary>
     private FileSet(string target)
     {
@@ -31,11 +33,14 @@ internal sealed class FileSet : IDisposable
         Directory.CreateDirectory(Folder);
     }
 
-    /// <summary>Where the new files are made, under their final names. What else is made here is thrown away.</summary>
+    /// <summary>
+    /// The staging folder: the caller creates the new files here under their final names. Anything else in it is
+    /// discarded.
+    /// </summary>
     public string Folder { get; }
 
     /// <summary>
-    /// Whether no other set is being made for the same folder: files that nothing seems to need may belong to such a
+    /// Whether no other set is being staged for the same target folder. Files that look unused may belong to such a
     /// set.
     /// </summary>
     public bool IsAlone =>
@@ -43,15 +48,16 @@ internal sealed class FileSet : IDisposable
             .EnumerateFiles(target, $"{Prefix}*{LockEnding}")
             .All(file => Path.GetFullPath(file) == Path.GetFullPath(held.Name));
 
-    /// <summary>The path under which a new file is made.</summary>
+    /// <summary>The path at which to create a new file, in the staging folder.</summary>
     /// <param name="name">Its final name, without a folder.</param>
     public string this[string name] => Path.Combine(Folder, name);
 
-    /// <summary>Begins a set, once sets that killed processes have left in the folder are completed or thrown
-    /// away.</summary>
+    /// <summary>
+    /// Starts a set, after completing or discarding the sets that killed processes have left in the folder.
+    /// </summary>
     /// <param name="folder">Where the files will go.</param>
-    /// <exception cref="IOException">The folder is not there, or cannot be written.</exception>
-    /// <exception cref="UnauthorizedAccessException">The folder must not be written.</exception>
+    /// <exception cref="IOException">The folder does not exist or cannot be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">There is no permission to write to the folder.</exception>
     public static FileSet Stage(string folder)
     {
         if (!Directory.Exists(folder))
@@ -61,10 +67,10 @@ internal sealed class FileSet : IDisposable
     }
 
     /// <summary>
-    /// Completes or throws away what killed processes have left in a folder. What living processes are at, and what
-    /// cannot be written, is left alone.
+    /// Completes or discards the sets that killed processes have left in a folder. Sets of running processes, and
+    /// files that cannot be changed, are left alone.
     /// </summary>
-    /// <param name="folder">The folder; it need not be there.</param>
+    /// <param name="folder">The folder; it need not exist.</param>
     public static void Recover(string folder)
     {
         if (!Directory.Exists(folder))
@@ -83,16 +89,17 @@ internal sealed class FileSet : IDisposable
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            // Somebody else was quicker, or the disk is full or read-only: the next start tries again.
+            // Another process was faster, or the disk is full or read-only: the next start tries again.
         }
     }
 
     /// <summary>Makes the files visible, replacing those of the same names.</summary>
-    /// <param name="files">Names, in the order in which they move: what others depend on first.</param>
-    /// <param name="removed">Names of files in the target folder that belong to the old set only; those that are not
-    /// there are no fault.</param>
-    /// <exception cref="IOException">Nothing was changed; or the set is decided, and is completed at the next
-    /// start.</exception>
+    /// <param name="files">Names in the order in which the files are moved; a file that others depend on comes before
+    /// them.</param>
+    /// <param name="removed">Names of files in the target folder that belong only to the old set; missing ones are
+    /// ignored.</param>
+    /// <exception cref="IOException">Either nothing was changed, or the manifest is written and the next start
+    /// completes the set.</exception>
     public void Publish(IEnumerable<string> files, IEnumerable<string>? removed = null)
     {
         var manifest = new Manifest([.. files], [.. (removed ?? []).Distinct(StringComparer.Ordinal)]);
@@ -106,7 +113,7 @@ internal sealed class FileSet : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        // Where publishing failed half-way the manifest is there: the next start completes it.
+        // If publishing failed halfway, the manifest exists and the next start completes the set.
         if (Directory.Exists(Folder) && !File.Exists(this[ManifestName]))
             Directory.Delete(Folder, recursive: true);
         held.Dispose();
@@ -114,9 +121,7 @@ internal sealed class FileSet : IDisposable
             File.Delete(Folder + LockEnding);
     }
 
-    /// <summary>
-    /// Completes a set whose maker was killed: with a manifest it was decided, without one it never was.
-    /// </summary>
+    /// <summary>Completes a killed process's set if it has a manifest, and discards it otherwise.</summary>
     private static void Finish(string target, string folder)
     {
         if (!Directory.Exists(folder))
@@ -128,15 +133,15 @@ internal sealed class FileSet : IDisposable
     }
 
     /// <summary>
-    /// Moves the files that have not moved yet, deletes those of the old set, and takes the staging folder away.
-    /// Repeating it is harmless: that is what makes the set whole after a crash at any point.
+    /// Moves the files that have not been moved yet, deletes those of the old set, and removes the staging folder.
+    /// Repeating this is harmless, so the set can be completed after a crash at any point.
     /// </summary>
     private static void Complete(string target, string folder, Manifest manifest)
     {
         foreach (var file in manifest.Files)
         {
             var staged = Path.Combine(folder, file);
-            // One that is not here is there: this is not the first attempt.
+            // A file that is missing here was already moved by an earlier attempt.
             if (File.Exists(staged))
                 AtomicFile.Rename(staged, Path.Combine(target, file));
         }
@@ -148,9 +153,7 @@ internal sealed class FileSet : IDisposable
         Directory.Delete(folder, recursive: true);
     }
 
-    /// <summary>
-    /// The manifest of a set; null where there is none, or where it is not one of ours.
-    /// </summary>
+    /// <summary>The manifest of a set; null where there is none or where this program did not write it.</summary>
     private static Manifest? ReadManifest(string path)
     {
         if (!File.Exists(path))
@@ -158,7 +161,7 @@ internal sealed class FileSet : IDisposable
         try
         {
             var manifest = JsonSerializer.Deserialize<Manifest>(File.ReadAllText(path));
-            // Names, no paths: whoever writes into the folder must not reach out of it.
+            // Plain names only: a forged manifest must not reach files outside the folder.
             return
                 manifest is { Files: not null, Removed: not null }
                 && manifest.Files.Concat(manifest.Removed).All(IsName)
@@ -167,16 +170,16 @@ internal sealed class FileSet : IDisposable
         }
         catch (JsonException)
         {
-            return null; // it was renamed into place whole, so it is not ours
+            return null; // our own manifests are complete once renamed into place, so this one is not ours
         }
     }
 
-    /// <summary>Whether a text is the plain name of a file, and no way out of the folder.</summary>
+    /// <summary>Whether a text is a plain file name that cannot lead out of the folder.</summary>
     private static bool IsName(string name) =>
         name is not (null or "" or "." or "..") && Path.GetFileName(name) == name;
 
-    /// <summary>What a set consists of, as JSON in the staging folder.</summary>
-    /// <param name="Files">Names of the new files, in the order in which they move.</param>
-    /// <param name="Removed">Names of files of the old set that the new one does not have.</param>
+    /// <summary>The contents of a set, stored as JSON in the staging folder.</summary>
+    /// <param name="Files">Names of the new files, in the order in which they are moved.</param>
+    /// <param name="Removed">Names of files of the old set that the new set does not contain.</param>
     private sealed record Manifest(string[] Files, string[] Removed);
 }

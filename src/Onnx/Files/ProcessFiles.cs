@@ -1,37 +1,43 @@
-// Why: a process that is killed cannot remove its files from the system's folder for temporary ones, and nobody else
-// knows that they are of no use. So their names say whose they are, and whoever comes next removes those of the dead:
+// A killed process cannot remove its files from the system's temporary folder, and no other process can tell that
+// they are useless. Their names therefore say which process owns them, and the next process to start removes those
+// whose owner has ended:
 //   torchbridge-PURPOSE-PID-START-SPACE-...
-// PID alone is not enough, since numbers are given anew: START is when that process began, in the system's own ticks.
-// SPACE is Linux's namespace of process numbers: containers that share a folder do not see each other's processes.
+// PID alone is not enough, because process numbers are reused: START is when that process started, in the operating
+// system's own ticks. SPACE is Linux's process-ID namespace: containers that share a folder do not see each other's
+// processes.
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
 
 namespace TorchBridge.Onnx.Files;
 
-/// <summary>Files and folders in the system's place for temporary ones, under names that tell the process that they
-/// belong to; those of processes that are gone are removed at the next start.</summary>
+/// <summary>
+/// Files and folders in the system's temporary folder whose names identify the process they belong to; leftovers of
+/// processes that have ended are removed at the next start.
+/// </summary>
 internal static partial class ProcessFiles
 {
     private static readonly Lazy<string> Owner = new(OwnerOfThisProcess);
 
-    /// <summary>A path for a new file, which the caller makes and removes.</summary>
-    /// <param name="purpose">Small letters.</param>
-    /// <param name="ending">With its dot.</param>
+    /// <summary>A path for a new file, which the caller creates and removes.</summary>
+    /// <param name="purpose">What the file or folder is for, in lower-case letters a to z.</param>
+    /// <param name="ending">File extension, with its dot.</param>
     public static string NewPath(string purpose, string ending) =>
         Path.Combine(Path.GetTempPath(), $"{Prefix(purpose)}{Guid.NewGuid():N}{ending}");
 
-    /// <summary>Makes a new folder, for this user's eyes only, which the caller removes.</summary>
-    /// <param name="purpose">Small letters.</param>
-    /// <exception cref="IOException">It cannot be made.</exception>
-    /// <exception cref="UnauthorizedAccessException">It must not be made.</exception>
+    /// <summary>Creates a new folder that only this user can read; the caller removes it.</summary>
+    /// <param name="purpose">What the file or folder is for, in lower-case letters a to z.</param>
+    /// <exception cref="IOException">The folder cannot be created.</exception>
+    /// <exception cref="UnauthorizedAccessException">There is no permission to create the folder.</exception>
     public static DirectoryInfo NewFolder(string purpose) => Directory.CreateTempSubdirectory(Prefix(purpose));
 
-    /// <summary>Removes what processes that are gone have left; what cannot be removed is left alone.</summary>
+    /// <summary>
+    /// Removes the files and folders of processes that have ended; whatever cannot be removed is left alone.
+    /// </summary>
     public static void RemoveAbandoned() => RemoveAbandoned(Path.GetTempPath());
 
-    /// <summary>The same in another folder.</summary>
-    /// <param name="folder">It need not be there.</param>
+    /// <summary>Removes the leftovers of ended processes from a given folder.</summary>
+    /// <param name="folder">The folder; it need not exist.</param>
     internal static void RemoveAbandoned(string folder)
     {
         try
@@ -44,12 +50,14 @@ internal static partial class ProcessFiles
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            // The folder is missing, or must not be read: who needs it says so.
+            // The folder is missing or may not be read: the code that needs it reports that.
         }
     }
 
-    /// <summary>When a process began, in ticks of the system's own kind; null where there is none of that number,
-    /// and 0 where the system does not tell.</summary>
+    /// <summary>
+    /// When a process started, in the operating system's own ticks; null where no process has that number, and 0
+    /// where the system does not say.
+    /// </summary>
     internal static long? StartOf(int process)
     {
         try
@@ -66,7 +74,7 @@ internal static partial class ProcessFiles
         catch (Exception error)
             when (error is System.ComponentModel.Win32Exception or InvalidOperationException or NotSupportedException)
         {
-            return 0; // somebody else's, or just ended: the next start looks again
+            return 0; // another user's process, or one that just ended: the next start looks again
         }
     }
 
@@ -108,18 +116,21 @@ internal static partial class ProcessFiles
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            // Another user's, or another start was quicker.
+            // Another user's file, or another process removed it first.
         }
     }
 
-    /// <summary>Exact, where <see cref="Process.StartTime"/> is a clock's time and moves when the clock is
-    /// set.</summary>
+    /// <summary>
+    /// The start in ticks since boot, which never changes; <see cref="Process.StartTime"/> is wall-clock time and
+    /// shifts when the clock is set.
+    /// </summary>
     private static long? LinuxStartOf(int process)
     {
         try
         {
             var line = File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{process}/stat"));
-            // The program's name stands in parentheses and may hold blanks; the start is field 22, the 20th after it.
+            // The program's name is in parentheses and may contain spaces; the start is field 22, the 20th after the
+            // name.
             const int startAfterName = 19;
             var fields = line[(line.LastIndexOf(')') + 2)..].Split(' ');
             return long.Parse(fields[startAfterName], CultureInfo.InvariantCulture);
@@ -130,13 +141,15 @@ internal static partial class ProcessFiles
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            // A process that ends while its file is read.
+            // The process ended while its file was being read.
             return 0;
         }
     }
 
-    /// <summary>The namespace's number, from a link such as <c>pid:[4026531836]</c>; 0 elsewhere than on
-    /// Linux.</summary>
+    /// <summary>
+    /// The number of the process-ID namespace, from a link such as <c>pid:[4026531836]</c>; 0 on systems other than
+    /// Linux.
+    /// </summary>
     private static string Space()
     {
         const string link = "/proc/self/ns/pid";

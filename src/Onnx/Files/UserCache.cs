@@ -1,13 +1,13 @@
 namespace TorchBridge.Onnx.Files;
 
-/// <summary>Where files are kept that can be made again.</summary>
+/// <summary>Location of files that can be recreated at any time.</summary>
 internal static class UserCache
 {
     /// <summary>
-    /// A folder of the user's cache: <c>$XDG_CACHE_HOME/torchbridge/NAME</c>, or <c>torchbridge/NAME</c> in
-    /// <c>~/.cache</c>. It need not be there.
+    /// A folder in the user's cache: <c>$XDG_CACHE_HOME/torchbridge/NAME</c>, or <c>~/.cache/torchbridge/NAME</c>
+    /// where that variable is not set. It need not exist.
     /// </summary>
-    /// <param name="name">Name of the folder inside: <c>native</c>, say.</param>
+    /// <param name="name">Name of the subfolder, for example <c>native</c>.</param>
     /// <returns>An absolute path.</returns>
     public static string Folder(string name) =>
         Path.Combine(

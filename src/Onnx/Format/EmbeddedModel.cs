@@ -1,27 +1,27 @@
-// What ONNX files may hold outside of themselves are tensors: initializers and attributes, in the graph and in the
-// graphs inside (If, Loop, Scan). ML.NET and sessions that are opened from memory take one array of bytes: this makes
-// it.
+// An ONNX file may keep tensors in other files: initializers and attributes of the graph and of its subgraphs (If,
+// Loop, Scan). ML.NET, and sessions that are opened from memory, need the whole model as one byte array.
 using Google.Protobuf;
 using TorchBridge.Onnx.Proto;
 
 namespace TorchBridge.Onnx.Format;
 
-/// <summary>Reads a model as one array of bytes, the data files beside it included.</summary>
+/// <summary>Reads a model, including the data files next to it, into one byte array.</summary>
 internal static class EmbeddedModel
 {
     /// <summary>
-    /// A model's bytes: the file's own where it is whole, else those of a copy that holds the data files' tensors
-    /// itself. What is no model is given back as it is, for who opens it to report.
+    /// The bytes of a model: those of the file if it holds all its tensors, otherwise those of a copy into which the
+    /// tensors of the data files have been copied. A file that is not a model is returned unchanged; opening it then
+    /// reports the error.
     /// </summary>
-    /// <param name="path">The model's file; its data files stand beside it.</param>
+    /// <param name="path">The model's file; its data files are in the same folder.</param>
     /// <returns>Bytes of one protobuf message, below 2 GB.</returns>
-    /// <exception cref="InvalidDataException">A tensor is stored in a place that is not allowed, or all are beyond 2
-    /// GB.</exception>
+    /// <exception cref="InvalidDataException">A tensor is stored in a place that is not allowed, or the model and its
+    /// tensors exceed 2 GB.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
     public static byte[] Read(string path)
     {
         var bytes = File.ReadAllBytes(path);
-        // The field's key as every writer spells it: without it no tensor is outside, and most files need no parsing.
+        // Every external tensor has the key "location". Most files do not contain this word and need no parsing.
         if (bytes.AsSpan().IndexOf("location"u8) < 0)
             return bytes;
         ModelProto model;
@@ -31,7 +31,7 @@ internal static class EmbeddedModel
         }
         catch (InvalidProtocolBufferException)
         {
-            return bytes; // for who opens it to report
+            return bytes; // opening the model reports the error
         }
 
         var outside = Tensors(model).Where(ExternalData.IsExternal).ToArray();
@@ -52,12 +52,12 @@ internal static class EmbeddedModel
             ? model.ToByteArray()
             : throw new InvalidDataException(
                 FormattableString.Invariant(
-                    $"{path} has {size} bytes with its data; one array holds up to {int.MaxValue} (2 GB)"
+                    $"{path} and its data files hold {size} bytes; one array can hold at most {int.MaxValue} (2 GB)"
                 )
             );
     }
 
-    /// <summary>Every tensor that may stand outside the file, in subgraphs too.</summary>
+    /// <summary>Every tensor whose data may be outside the file, including those in subgraphs.</summary>
     private static IEnumerable<TensorProto> Tensors(ModelProto model) => model.Graph is { } graph ? Tensors(graph) : [];
 
     private static IEnumerable<TensorProto> Tensors(GraphProto graph) =>

@@ -1,6 +1,6 @@
-// Tensors outside the model's file, as the ONNX format has them: a location (the name of a file beside the model), an
-// offset and a length. A model from outside must not make a program read other files than its own: the location is
-// the plain name of a file in the model's folder, and that file is no link. Source:
+// The ONNX format describes a tensor outside the model's file by a location (a file name), an offset and a length. An
+// untrusted model must not make a program read files that do not belong to it, so the location has to be the plain
+// name of a file in the model's folder, and that file must not be a link. Source:
 // github.com/onnx/onnx/blob/main/docs/ExternalData.md.
 using System.Globalization;
 using Google.Protobuf;
@@ -16,21 +16,19 @@ internal static class ExternalData
         OffsetKey = "offset",
         LengthKey = "length";
 
-    /// <summary>
-    /// Whether a tensor's elements stand in a data file, and not in the model's message.
-    /// </summary>
+    /// <summary>Whether a tensor's elements are in a data file rather than in the model's message.</summary>
     /// <param name="tensor">A message of the model.</param>
     public static bool IsExternal(TensorProto tensor) => tensor.DataLocation == TensorProto.Types.DataLocation.External;
 
-    /// <summary>Name of the data file that a tensor's elements are in.</summary>
+    /// <summary>Name of the data file that holds a tensor's elements.</summary>
     /// <param name="tensor">A message of the model.</param>
-    /// <returns>Null where the tensor stands in the message itself, or its place is not named.</returns>
+    /// <returns>Null if the tensor is in the message itself, or if the message names no file.</returns>
     public static string? Location(TensorProto tensor) => IsExternal(tensor) ? Entry(tensor, LocationKey) : null;
 
-    /// <summary>Says where a tensor's data are; the message itself then holds none.</summary>
-    /// <param name="tensor">Is changed.</param>
-    /// <param name="location">Plain name of the data file, beside the model.</param>
-    /// <param name="offset">First byte in it.</param>
+    /// <summary>Sets the file and the position of a tensor's data; the message itself must hold none.</summary>
+    /// <param name="tensor">The tensor's message, which is changed.</param>
+    /// <param name="location">Plain name of the data file, which is in the model's folder.</param>
+    /// <param name="offset">Position of the first byte in that file.</param>
     /// <param name="length">Number of bytes.</param>
     public static void Describe(TensorProto tensor, string location, long offset, long length)
     {
@@ -45,10 +43,10 @@ internal static class ExternalData
     }
 
     /// <summary>Reads a tensor's data into its message.</summary>
-    /// <param name="tensor">Is changed.</param>
-    /// <param name="modelPath">The model's file; the data are beside it.</param>
-    /// <exception cref="InvalidDataException">The place is not allowed, or not within the data file; or the tensor is
-    /// beyond 2 GB.</exception>
+    /// <param name="tensor">The tensor's message, which is changed.</param>
+    /// <param name="modelPath">The model's file; the data file is in the same folder.</param>
+    /// <exception cref="InvalidDataException">The location is not allowed, the tensor does not lie within the data
+    /// file, or the tensor is larger than 2 GB.</exception>
     /// <exception cref="IOException">The data file cannot be read.</exception>
     public static void Embed(TensorProto tensor, string modelPath)
     {
@@ -58,28 +56,29 @@ internal static class ExternalData
     }
 
     /// <summary>
-    /// Reads a tensor's bytes, once place, length and sizes were found to fit each other: memory is taken only then.
+    /// Reads a tensor's bytes. Memory is allocated only after location, length and shape have been checked against
+    /// each other.
     /// </summary>
-    /// <param name="tensor">Says where its bytes are.</param>
-    /// <param name="modelPath">The file that it stands in.</param>
+    /// <param name="tensor">The tensor's message, which says where its bytes are.</param>
+    /// <param name="modelPath">The model's file.</param>
     private static byte[] Read(TensorProto tensor, string modelPath)
     {
         var file = FileOf(tensor, modelPath);
         var offset = Number(tensor, OffsetKey) ?? 0;
         if (offset > file.Length)
-            throw Refuse(tensor, $"begins at byte {offset} of {file.Name}, which has {file.Length}");
+            throw Refuse(tensor, $"begins at byte {offset} of {file.Name}, which has only {file.Length} bytes");
         var length = Number(tensor, LengthKey) ?? file.Length - offset;
         if (length > file.Length - offset)
-            throw Refuse(tensor, $"is {length} bytes from byte {offset} of {file.Name}, which has {file.Length}");
+            throw Refuse(tensor, $"needs {length} bytes from byte {offset} of {file.Name}, which has only {file.Length} bytes");
         if (length > Array.MaxLength)
-            throw Refuse(tensor, $"is {length} bytes; tensors of up to {Array.MaxLength} bytes (2 GB) are read");
+            throw Refuse(tensor, $"has {length} bytes; at most {Array.MaxLength} bytes (2 GB) can be read");
         if (
             ElementTypes.SizeOf((ElementType)tensor.DataType) is { } size
             && TensorFields.ByteCount(tensor, size) != length
         )
             throw Refuse(
                 tensor,
-                $"is [{string.Join(", ", tensor.Dims)}] of {(ElementType)tensor.DataType}, and its data are {length} bytes"
+                $"is [{string.Join(", ", tensor.Dims)}] of {(ElementType)tensor.DataType}, but its data have {length} bytes"
             );
         var bytes = new byte[length];
         if (length == 0)
@@ -90,32 +89,34 @@ internal static class ExternalData
         return bytes;
     }
 
-    /// <summary>The data file: a plain file beside the model.</summary>
-    /// <param name="tensor">Says where its bytes are.</param>
-    /// <param name="modelPath">The file that it stands in.</param>
+    /// <summary>The data file: a regular file in the model's folder.</summary>
+    /// <param name="tensor">The tensor's message, which says where its bytes are.</param>
+    /// <param name="modelPath">The model's file.</param>
     private static FileInfo FileOf(TensorProto tensor, string modelPath)
     {
         var location = Entry(tensor, LocationKey)
-            ?? throw Refuse(tensor, "is stored outside the file, in a place that is not named");
-        // Both separators, on every system: a model made on Windows is read on Linux, and the other way round.
+            ?? throw Refuse(tensor, "is stored outside the model's file, but the model does not name the file that holds it");
+        // Both separators on every system: a model written on Windows may be read on Linux, and vice versa.
         if (location.Length == 0 || location is "." or ".." || location.AsSpan().ContainsAny("/\\:\0"))
-            throw Refuse(tensor, $"is stored in '{location}'; allowed is the plain name of a file beside the model");
+            throw Refuse(tensor, $"is stored in '{location}'; only the plain name of a file in the model's folder is allowed");
         var file = new FileInfo(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(modelPath))!, location));
         if (!file.Exists)
             throw new FileNotFoundException(
-                $"the data file {file.FullName} of tensor '{tensor.Name}' is not there",
+                $"the data file {file.FullName} of tensor '{tensor.Name}' does not exist",
                 file.FullName
             );
         if (file.LinkTarget is not null)
             throw Refuse(
                 tensor,
-                $"is stored in '{location}', which is a link; allowed is a plain file beside the model"
+                $"is stored in '{location}', which is a link; only a regular file in the model's folder is allowed"
             );
         return file;
     }
 
-    /// <summary>A number of the tensor's external entries, from 0; null where the entry is missing.</summary>
-    /// <param name="tensor">A tensor outside.</param>
+    /// <summary>
+    /// A number from the tensor's external-data entries, 0 or greater; null if the entry is missing.
+    /// </summary>
+    /// <param name="tensor">A tensor stored outside the model's file.</param>
     /// <param name="key"><c>offset</c> or <c>length</c>.</param>
     private static long? Number(TensorProto tensor, string key)
     {
@@ -123,24 +124,24 @@ internal static class ExternalData
             return null;
         return long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
             ? number
-            : throw Refuse(tensor, $"has the {key} '{text}'; allowed is a whole number from 0");
+            : throw Refuse(tensor, $"has the {key} '{text}'; a whole number of at least 0 is required");
     }
 
-    /// <summary>An entry of the tensor's external data by its key; the first where a writer put several.</summary>
-    /// <param name="tensor">A tensor outside.</param>
+    /// <summary>The value of an external-data entry; the first one if a key is repeated.</summary>
+    /// <param name="tensor">A tensor stored outside the model's file.</param>
     /// <param name="key"><c>location</c>, <c>offset</c> or <c>length</c>.</param>
     private static string? Entry(TensorProto tensor, string key) =>
         tensor.ExternalData.FirstOrDefault(entry => entry.Key == key)?.Value;
 
-    /// <summary>A refusal that names the tensor, with its numbers in the invariant culture.</summary>
-    /// <param name="tensor">What is wrong.</param>
-    /// <param name="reason">Why, in any culture alike.</param>
+    /// <summary>An exception that names the tensor, with numbers formatted in the invariant culture.</summary>
+    /// <param name="tensor">The tensor that is refused.</param>
+    /// <param name="reason">What is wrong with the tensor.</param>
     private static InvalidDataException Refuse(TensorProto tensor, FormattableString reason) =>
         new($"tensor '{tensor.Name}' {FormattableString.Invariant(reason)}");
 
-    /// <summary>A refusal that names the tensor.</summary>
-    /// <param name="tensor">What is wrong.</param>
-    /// <param name="reason">Why.</param>
+    /// <summary>An exception that names the tensor.</summary>
+    /// <param name="tensor">The tensor that is refused.</param>
+    /// <param name="reason">What is wrong with the tensor.</param>
     private static InvalidDataException Refuse(TensorProto tensor, string reason) =>
         new($"tensor '{tensor.Name}' {reason}");
 }

@@ -6,22 +6,23 @@ using TorchBridge.Onnx.Proto;
 namespace TorchBridge.Onnx.Format;
 
 /// <summary>
-/// A data file with a model's large tensors, named by its content: <c>model.onnx.0123456789abcdef.data</c>. Another
-/// content has another name, so the model that is there keeps its own data until it is replaced itself.
+/// The layout of a data file that holds a model's large tensors. The file is named after a hash of its content,
+/// <c>model.onnx.0123456789abcdef.data</c>. New content gets a new name, so an existing model keeps its own data
+/// until the model itself is replaced.
 /// </summary>
 internal sealed class ExternalLayout
 {
-    /// <summary>Smaller tensors stay in the model: shape inference reads shapes and axes, and does not look into data
-    /// files.</summary>
+    /// <summary>
+    /// Smaller tensors stay in the model, because shape inference needs the values of shapes and axes and does not
+    /// read data files.
+    /// </summary>
     private const int LeastBytes = 1024;
 
     private const int HashDigits = 16;
     private static readonly SearchValues<char> HexDigits = SearchValues.Create("0123456789abcdef");
     private readonly Dictionary<string, (long Offset, int Length)> places = new(StringComparer.Ordinal);
 
-    /// <summary>
-    /// Lays the tensors out one after another, and names the file by their SHA-256.
-    /// </summary>
+    /// <summary>Places the tensors one after another, and names the file after their SHA-256.</summary>
     private ExternalLayout(string modelName, IEnumerable<Initializer> tensors)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -40,10 +41,11 @@ internal sealed class ExternalLayout
     public string FileName { get; }
 
     /// <summary>Writes a graph's large tensors into a folder.</summary>
-    /// <param name="graph">Whose tensors; those below a kilobyte stay in the model's message.</param>
-    /// <param name="folder">Where the data file is made; the caller moves it beside the model.</param>
-    /// <param name="modelName">Name of the model's file, which the data file's name begins with.</param>
-    /// <returns>Where each tensor stands, for the messages that refer to it.</returns>
+    /// <param name="graph">The graph; its tensors of less than 1 KiB stay in the model's message.</param>
+    /// <param name="folder">The folder in which to create the data file; the caller moves it to the model's
+    /// folder.</param>
+    /// <param name="modelName">Name of the model's file, with which the data file's name begins.</param>
+    /// <returns>The position of each tensor, for the messages that refer to the data file.</returns>
     public static ExternalLayout Write(OnnxGraph graph, string folder, string modelName)
     {
         var large = graph.Initializers.Values.Where(IsLarge).ToArray();
@@ -61,11 +63,11 @@ internal sealed class ExternalLayout
     }
 
     /// <summary>
-    /// Whether a file is named as a data file of a model: <c>NAME.16 hexadecimal digits.data</c>. Files of other
-    /// tools are not, and are never touched.
+    /// Whether a file has the name of one of a model's data files: the model's name, a dot, 16 hexadecimal digits,
+    /// and <c>.data</c>. Files of other tools are not named like this, and are never touched.
     /// </summary>
     /// <param name="modelName">Name of the model's file.</param>
-    /// <param name="fileName">Name of the other file.</param>
+    /// <param name="fileName">Name of the file in question.</param>
     public static bool IsDataFileOf(string modelName, string fileName) =>
         fileName.Length == modelName.Length + HashDigits + ".".Length + ".data".Length
         && fileName.StartsWith($"{modelName}.", StringComparison.Ordinal)
@@ -77,9 +79,9 @@ internal sealed class ExternalLayout
     public bool Holds(Initializer tensor) => places.ContainsKey(tensor.Name);
 
     /// <summary>
-    /// A tensor's message: name, type, sizes, and where in the data file its elements are.
+    /// A tensor's message: its name, type, shape, and the position of its elements in the data file.
     /// </summary>
-    /// <param name="tensor">One that <see cref="Holds"/> is true for.</param>
+    /// <param name="tensor">A tensor for which <see cref="Holds"/> is true.</param>
     public TensorProto Describe(Initializer tensor)
     {
         var proto = new TensorProto
@@ -92,9 +94,7 @@ internal sealed class ExternalLayout
         return proto;
     }
 
-    /// <summary>
-    /// Whether a tensor is worth a place in a data file: of numbers, and of a kilobyte or more.
-    /// </summary>
+    /// <summary>Whether a tensor goes into the data file: it holds numbers, and is at least 1 KiB.</summary>
     /// <param name="tensor">Any tensor of a graph.</param>
     public static bool IsLarge(Initializer tensor) =>
         ElementTypes.SizeOf(tensor.Type) is not null && tensor.Data.Length >= LeastBytes;

@@ -1,6 +1,6 @@
-// What is looked at before a runtime sees a model from outside: whatever would make it, or the readers here, take
-// memory or time without a bound, or recurse without an end. What an operator means and whether shapes fit is the
-// runtime's to judge.
+// These checks run before a runtime opens an untrusted model. They refuse whatever would make the runtime, or the
+// readers in this project, use unbounded memory or time or recurse without end. The runtime itself checks operators
+// and shapes.
 using TorchBridge.Onnx.Graph;
 using TorchBridge.Onnx.Proto;
 
@@ -9,12 +9,15 @@ namespace TorchBridge.Onnx.Format;
 /// <summary>Checks that the parts of a model's message fit together.</summary>
 internal static class ModelStructure
 {
-    /// <summary>Nodes that functions may unfold to: a function that calls another twice, forty deep, is 2^40.</summary>
+    /// <summary>
+    /// Maximum number of nodes after all functions are expanded: functions that call each other twice, 40 levels
+    /// deep, expand to 2^40.
+    /// </summary>
     private const long MostNodes = 1_000_000;
 
     /// <summary>
-    /// Every tensor of a model: of its graph, of graphs and attributes inside, of functions and of training
-    /// information. Each may hide a size or a place that must not be trusted.
+    /// Every tensor of a model: in its graph, subgraphs and attributes, in functions and in training information. The
+    /// size and location of each are untrusted.
     /// </summary>
     /// <param name="model">A parsed model with a graph.</param>
     public static IEnumerable<TensorProto> Tensors(ModelProto model) =>
@@ -31,21 +34,22 @@ internal static class ModelStructure
             );
 
     /// <summary>
-    /// What a node calls: its domain, with the standard one under one name, and the operator.
+    /// The operator or function that a node calls: its domain, with the standard domain always spelled the same, and
+    /// its name.
     /// </summary>
     /// <param name="node">A node of the graph or of a function.</param>
     public static (string Domain, string Name) Key(NodeProto node) => (Domain(node.Domain), node.OpType);
 
-    /// <summary>What a function is called by, to be looked up with a node's key.</summary>
-    /// <param name="function">A function of the file.</param>
+    /// <summary>The key under which a node's key finds a function.</summary>
+    /// <param name="function">A function defined in the file.</param>
     public static (string Domain, string Name) Key(FunctionProto function) => (Domain(function.Domain), function.Name);
 
     /// <summary>
-    /// Checks a model: tensors hold as many elements as they say, sparse ones unpack below 2 GB, every value is made
-    /// once and before it is read, functions end.
+    /// Checks that tensors hold as many elements as their shapes say, that sparse tensors unpack to less than 2 GB,
+    /// that every value is produced once and before it is read, and that functions do not call themselves.
     /// </summary>
-    /// <param name="model">A parsed model with a graph. It is not changed.</param>
-    /// <exception cref="InvalidDataException">Something does not fit; the message says what.</exception>
+    /// <param name="model">A parsed model with a graph; it is not changed.</param>
+    /// <exception cref="InvalidDataException">A check failed; the message says which.</exception>
     public static void Check(ModelProto model)
     {
         foreach (var tensor in Tensors(model).Where(tensor => !ExternalData.IsExternal(tensor)))
@@ -67,7 +71,9 @@ internal static class ModelStructure
         CheckFunctions(model);
     }
 
-    /// <summary>Values are made once, and nodes stand behind what they read.</summary>
+    /// <summary>
+    /// Checks that each value is produced once, and that nodes come after the nodes whose values they read.
+    /// </summary>
     /// <param name="graph">The main graph.</param>
     private static void CheckNames(GraphProto graph)
     {
@@ -94,7 +100,7 @@ internal static class ModelStructure
         {
             if (makers.ContainsKey(given))
                 throw new InvalidDataException(
-                    $"the value '{given}' is made by a node, and is an input or a tensor of the file too"
+                    $"the value '{given}' is made by a node and is also an input or an initializer; each value is made once"
                 );
         }
 
@@ -106,12 +112,14 @@ internal static class ModelStructure
             if (reads.FirstOrDefault(name => makers.TryGetValue(name, out var maker) && maker >= index) is { } early)
                 throw new InvalidDataException(
                     $"node '{graph.Node[index].Name}' ({graph.Node[index].OpType}) reads '{early}' before it is "
-                        + "made; nodes must stand in topological order"
+                        + "made; nodes must be in topological order"
                 );
         }
     }
 
-    /// <summary>Functions must end: none calls itself, and what they unfold to is bounded.</summary>
+    /// <summary>
+    /// Checks that no function calls itself, and that functions expand to a limited number of nodes.
+    /// </summary>
     /// <param name="model">The whole message.</param>
     private static void CheckFunctions(ModelProto model)
     {
@@ -125,7 +133,7 @@ internal static class ModelStructure
         var nodes = Count(model.Graph.Node, 0);
         if (nodes > MostNodes)
             throw new InvalidDataException(
-                FormattableString.Invariant($"its functions unfold to more than {MostNodes} nodes")
+                FormattableString.Invariant($"its functions unfold to more than {MostNodes} nodes, which is the limit")
             );
 
         long Count(IEnumerable<NodeProto> body, int depth)
@@ -153,7 +161,7 @@ internal static class ModelStructure
         }
     }
 
-    /// <summary>Every stored tensor of a graph and of the graphs inside of it.</summary>
+    /// <summary>Every stored tensor of a graph and of its subgraphs.</summary>
     /// <param name="graph">Any graph.</param>
     private static IEnumerable<TensorProto> Tensors(GraphProto graph) =>
         graph.Initializer.Concat(graph.SparseInitializer.SelectMany(Tensors)).Concat(graph.Node.SelectMany(Tensors));
@@ -162,7 +170,9 @@ internal static class ModelStructure
     /// <param name="node">Any node.</param>
     private static IEnumerable<TensorProto> Tensors(NodeProto node) => node.Attribute.SelectMany(Tensors);
 
-    /// <summary>Tensors in an attribute: one, a list, sparse ones, and those of graphs.</summary>
+    /// <summary>
+    /// The tensors in an attribute: dense and sparse ones, single or in lists, and those of its graphs.
+    /// </summary>
     /// <param name="attribute">Any attribute.</param>
     private static IEnumerable<TensorProto> Tensors(AttributeProto attribute) =>
         (attribute.T is null ? attribute.Tensors : attribute.Tensors.Prepend(attribute.T))
@@ -175,12 +185,14 @@ internal static class ModelStructure
             )
             .Concat(Subgraphs.Of(attribute).SelectMany(Tensors));
 
-    /// <summary>The two dense tensors that a sparse one consists of.</summary>
-    /// <param name="sparse">Values with their places.</param>
+    /// <summary>The two dense tensors of which a sparse tensor consists.</summary>
+    /// <param name="sparse">The sparse tensor.</param>
     private static IEnumerable<TensorProto> Tensors(SparseTensorProto sparse) =>
         new[] { sparse.Values, sparse.Indices }.OfType<TensorProto>();
 
-    /// <summary>The standard operators' domain has two spellings; the empty one is used here.</summary>
-    /// <param name="domain">As the file has it.</param>
+    /// <summary>
+    /// A domain, with the empty spelling for the standard operators, whose domain has two spellings.
+    /// </summary>
+    /// <param name="domain">The domain as spelled in the file.</param>
     private static string Domain(string domain) => domain is "ai.onnx" ? "" : domain;
 }

@@ -6,19 +6,18 @@ using TorchBridge.Onnx.Proto;
 namespace TorchBridge.Onnx.Format;
 
 /// <summary>
-/// Reads ONNX files, with the data files beside them: whole, for rewriting; or in parts (metadata, one tensor at a
-/// time) where the whole would stand in memory for nothing. Every way checks structure and sizes before memory is
-/// taken.
+/// Reads ONNX files and the data files next to them: completely, for rewriting, or in parts (only the metadata, or
+/// one tensor at a time) to save memory. Structure and sizes are checked before memory is allocated.
 /// </summary>
 internal static class OnnxReader
 {
-    /// <summary>Reads a model whole: its tensors then stand in memory.</summary>
-    /// <param name="path">The file.</param>
-    /// <returns>A graph with every tensor in memory. What the graph class does not hold (functions, other domains) is
+    /// <summary>Reads a complete model, with all tensors, into memory.</summary>
+    /// <param name="path">The model's file.</param>
+    /// <returns>The graph. Parts of the file that the graph class does not represent (functions, other domains) are
     /// kept for writing.</returns>
-    /// <exception cref="InvalidDataException">It is no ONNX model, or a damaged one; the message names the
+    /// <exception cref="InvalidDataException">The file is not an ONNX model or is damaged; the message names the
     /// file.</exception>
-    /// <exception cref="IOException">It, or its data file, cannot be read.</exception>
+    /// <exception cref="IOException">The file or its data file cannot be read.</exception>
     public static OnnxGraph Read(string path)
     {
         try
@@ -35,10 +34,10 @@ internal static class OnnxReader
     }
 
     /// <summary>Reads a model from a file's bytes. Tensors that are stored outside the file stay there.</summary>
-    /// <param name="onnx">The bytes.</param>
-    /// <param name="name">What to call it in an error.</param>
-    /// <returns>The graph; tensors that were read are views into <paramref name="onnx"/>'s message.</returns>
-    /// <exception cref="InvalidDataException">It is no ONNX model, or a damaged one.</exception>
+    /// <param name="onnx">The file's bytes.</param>
+    /// <param name="name">The model's name in error messages.</param>
+    /// <returns>The graph; its tensors share the memory of the parsed message.</returns>
+    /// <exception cref="InvalidDataException">The bytes are not an ONNX model, or are damaged.</exception>
     public static OnnxGraph Read(byte[] onnx, string name)
     {
         try
@@ -52,12 +51,12 @@ internal static class OnnxReader
     }
 
     /// <summary>
-    /// The metadata of a file's bytes, in their order; a key may stand twice. Tensors are passed over.
+    /// Reads the metadata from a file's bytes and skips the tensors. A key may occur more than once.
     /// </summary>
-    /// <param name="onnx">The bytes.</param>
-    /// <param name="name">What to call it in an error.</param>
-    /// <returns>Key-value pairs in the file's order. The caller decides what a repeated key means.</returns>
-    /// <exception cref="InvalidDataException">It is no ONNX model.</exception>
+    /// <param name="onnx">The file's bytes.</param>
+    /// <param name="name">The model's name in error messages.</param>
+    /// <returns>Key-value pairs in the file's order; the caller decides what a repeated key means.</returns>
+    /// <exception cref="InvalidDataException">The bytes are not an ONNX model.</exception>
     public static IReadOnlyList<KeyValuePair<string, string>> MetadataEntries(byte[] onnx, string name)
     {
         var entries = new List<KeyValuePair<string, string>>();
@@ -85,11 +84,11 @@ internal static class OnnxReader
         return entries;
     }
 
-    /// <summary>The tensors of a file, one at a time: all at once they would stand in memory a second time.</summary>
+    /// <summary>Reads the tensors of a file one at a time, so that they are not all in memory at once.</summary>
     /// <param name="path">The model's file.</param>
-    /// <returns>Tensors of the outer graph, in the file's order, lazily; each may be forgotten before the next is
-    /// read.</returns>
-    /// <exception cref="InvalidDataException">A tensor is damaged, or stored in a place that is not
+    /// <returns>The tensors of the main graph, in the file's order, read lazily; each may be released before the next
+    /// is read.</returns>
+    /// <exception cref="InvalidDataException">A tensor is damaged, or is stored in a place that is not
     /// allowed.</exception>
     public static IEnumerable<Initializer> Initializers(string path)
     {
@@ -101,10 +100,10 @@ internal static class OnnxReader
         }
     }
 
-    /// <summary>Reads a model's bytes for its structure alone, before a runtime sees them.</summary>
-    /// <param name="onnx">The bytes.</param>
-    /// <param name="name">What to call it in an error.</param>
-    /// <exception cref="InvalidDataException">It is no ONNX model, or a damaged one.</exception>
+    /// <summary>Checks the structure of a model's bytes before a runtime opens them.</summary>
+    /// <param name="onnx">The file's bytes.</param>
+    /// <param name="name">The model's name in error messages.</param>
+    /// <exception cref="InvalidDataException">The bytes are not an ONNX model, or are damaged.</exception>
     public static void Probe(byte[] onnx, string name)
     {
         try
@@ -118,15 +117,14 @@ internal static class OnnxReader
     }
 
     /// <summary>
-    /// Names of the data files that a model's tensors are in; empty for a model that is whole. Tensors are passed
-    /// over, not read.
+    /// Names of the data files that hold a model's tensors; empty if the model has none. The data files are not read.
     /// </summary>
     /// <param name="path">The model's file.</param>
     public static IReadOnlySet<string> DataFiles(string path) =>
         StoredTensors(path).Select(ExternalData.Location).OfType<string>().ToHashSet(StringComparer.Ordinal);
 
-    /// <summary>The tensors of a file's outer graph as messages, read field by field from a stream.</summary>
-    /// <param name="path">The file.</param>
+    /// <summary>The messages of the tensors in a file's main graph, read one by one from a stream.</summary>
+    /// <param name="path">The model's file.</param>
     private static IEnumerable<TensorProto> StoredTensors(string path)
     {
         using var stream = File.OpenRead(path);
@@ -155,9 +153,9 @@ internal static class OnnxReader
         }
     }
 
-    /// <summary>Parses a file as it stands: tensors in data files stay there.</summary>
-    /// <param name="path">The file.</param>
-    /// <exception cref="InvalidDataException">It is larger than 2 GB, is no ONNX model, or holds no
+    /// <summary>Parses a file without reading its data files.</summary>
+    /// <param name="path">The model's file.</param>
+    /// <exception cref="InvalidDataException">The file is larger than 2 GB, is not an ONNX model, or holds no
     /// graph.</exception>
     internal static ModelProto ParseFile(string path)
     {
@@ -165,13 +163,15 @@ internal static class OnnxReader
         if (stream.Length > int.MaxValue)
             throw new InvalidDataException(
                 FormattableString.Invariant(
-                    $"it has {stream.Length} bytes, and a protobuf message ends at {int.MaxValue} (2 GB)"
+                    $"it has {stream.Length} bytes, and a protobuf message can have at most {int.MaxValue} (2 GB)"
                 )
             );
         return Parse(() => ModelProto.Parser.ParseFrom(stream));
     }
 
-    /// <summary>Parses, with protobuf's own error as a refusal that readers of this room throw.</summary>
+    /// <summary>
+    /// Parses a message, and turns protobuf's own exception into <see cref="InvalidDataException"/>.
+    /// </summary>
     /// <param name="parse">Reads the message.</param>
     private static ModelProto Parse(Func<ModelProto> parse)
     {
@@ -186,7 +186,7 @@ internal static class OnnxReader
         }
     }
 
-    /// <summary>The metadata by key; of a repeated key the last entry counts.</summary>
+    /// <summary>The metadata by key; the last entry of a repeated key counts.</summary>
     /// <param name="model">The message.</param>
     private static Dictionary<string, string> Metadata(ModelProto model)
     {
@@ -196,8 +196,8 @@ internal static class OnnxReader
         return metadata;
     }
 
-    /// <summary>Takes a message apart; what the graph does not hold stays in it.</summary>
-    /// <param name="model">The message; it is kept for what the graph does not know.</param>
+    /// <summary>Moves the parts of a model's message into a graph; the rest of the message is kept with it.</summary>
+    /// <param name="model">The message; the graph keeps what remains of it.</param>
     private static OnnxGraph ToGraph(ModelProto model)
     {
         ModelStructure.Check(model);
@@ -212,7 +212,7 @@ internal static class OnnxReader
         graph.Nodes.AddRange(NamedNodes(parts, functions));
         foreach (var tensor in parts.Initializer)
         {
-            // Where a name stands twice ONNX Runtime takes the later tensor.
+            // If a name occurs twice, ONNX Runtime uses the later tensor.
             graph.Initializers[tensor.Name] = Initializer.Of(tensor);
         }
 
@@ -232,8 +232,8 @@ internal static class OnnxReader
     }
 
     /// <summary>
-    /// Files of other makers may leave names out: reports and options need them. Constants may share one, even with a
-    /// layer: ONNX Runtime makes tensors of them before it looks at names.
+    /// Gives a name to every node, because reports and options need one. Other tools may omit names, and constants
+    /// may share a name, even with a layer: ONNX Runtime turns constants into tensors before it looks at names.
     /// </summary>
     /// <param name="graph">The main graph.</param>
     /// <param name="functions">Names of the model's own functions.</param>
@@ -258,12 +258,12 @@ internal static class OnnxReader
     }
 
     /// <summary>
-    /// Takes a node's message apart. What the node class does not hold (doc string, fields of newer versions) stays
-    /// in the message, and is written again.
+    /// Moves the parts of a node's message into a node. The rest (doc string, fields of newer versions) stays in the
+    /// message and is written back.
     /// </summary>
-    /// <param name="stored">As the file has it.</param>
-    /// <param name="name">Its name, or one that was made for it.</param>
-    /// <param name="isFunction">Whether its operator is one of the model's functions.</param>
+    /// <param name="stored">The message from the file.</param>
+    /// <param name="name">The node's name, or one that was made up for it.</param>
+    /// <param name="isFunction">Whether the operator is one of the model's functions.</param>
     private static OnnxNode ToNode(NodeProto stored, string name, bool isFunction)
     {
         var node = new OnnxNode
@@ -284,8 +284,8 @@ internal static class OnnxReader
         return node;
     }
 
-    /// <summary>Name, type and sizes of a value; of a sequence or a map the message alone, with no type.</summary>
-    /// <param name="stored">As the file has it.</param>
+    /// <summary>Name, type and shape of a value; for a sequence or a map only the message, without a type.</summary>
+    /// <param name="stored">The message from the file.</param>
     private static ValueInfo ToInfo(ValueInfoProto stored)
     {
         var tensor = stored.Type?.TensorType;
@@ -299,11 +299,11 @@ internal static class OnnxReader
         };
     }
 
-    /// <summary>A size, or the name of a free one; a name is made up where there is none.</summary>
-    /// <param name="dim">The size as the file states it.</param>
-    /// <param name="value">The value that it belongs to, for a made-up name.</param>
-    /// <param name="axis">Its axis, from 0.</param>
-    /// <returns>A long for a known size, a text for a free one.</returns>
+    /// <summary>A fixed size, or the name of a dynamic one; a name is made up if there is none.</summary>
+    /// <param name="dim">The dimension's message from the file.</param>
+    /// <param name="value">Name of the value to which the dimension belongs, for a made-up name.</param>
+    /// <param name="axis">The dimension's axis, from 0.</param>
+    /// <returns>A long for a fixed size, a string for a dynamic one.</returns>
     internal static object Dim(TensorShapeProto.Types.Dimension dim, string value, int axis)
     {
         if (dim.ValueCase == TensorShapeProto.Types.Dimension.ValueOneofCase.DimValue)

@@ -5,21 +5,25 @@ using static TorchBridge.Onnx.Proto.AttributeProto.Types;
 
 namespace TorchBridge.Onnx.Format;
 
-/// <summary>Turns a graph into the ONNX file format. The same graph gives the same bytes.</summary>
+/// <summary>Converts a graph to the ONNX file format. The same graph always gives the same bytes.</summary>
 internal static class OnnxWriter
 {
     private const string Producer = "TorchBridge";
 
-    /// <summary>What a message's other fields may need beside its tensors, before it is worth building it.</summary>
+    /// <summary>
+    /// Bytes reserved for a message's other fields when its size is estimated from its tensors alone.
+    /// </summary>
     private const long Spare = 16 << 20;
 
-    /// <summary>The file's message. IR version 8 is the one of opset 17; ONNX Runtime 1.31 takes up to 12.</summary>
-    /// <param name="graph">What to write.</param>
-    /// <param name="metadata">Key-value pairs, written in the order of the keys; null for those that the graph was
-    /// read with, as they stood.</param>
-    /// <param name="external">Which tensors stand in a data file; null to have all in the message.</param>
-    /// <returns>A message of its own; the graph's tensors are referred to, not copied.</returns>
-    /// <exception cref="InvalidDataException">The message would be larger than 2 GB, where protobuf ends.</exception>
+    /// <summary>
+    /// The file's protobuf message. IR version 8 belongs to opset 17; ONNX Runtime 1.31 accepts versions up to 12.
+    /// </summary>
+    /// <param name="graph">The graph to write.</param>
+    /// <param name="metadata">Key-value pairs, which are written in the order of their keys; null to write the
+    /// graph's own metadata unchanged.</param>
+    /// <param name="external">The tensors that are in a data file; null to put all of them into the message.</param>
+    /// <returns>A new message; it refers to the memory of the graph's tensors without copying it.</returns>
+    /// <exception cref="InvalidDataException">The message would exceed 2 GB, the limit of protobuf.</exception>
     public static ModelProto ToProto(
         OnnxGraph graph,
         IEnumerable<KeyValuePair<string, string>>? metadata = null,
@@ -32,7 +36,7 @@ internal static class OnnxWriter
         if (bytes > int.MaxValue - Spare)
             throw new InvalidDataException(
                 FormattableString.Invariant(
-                    $"the model has {bytes} bytes of tensors, and a protobuf message ends at {int.MaxValue} (2 GB)"
+                    $"the model has {bytes} bytes of tensors, and a protobuf message can have at most {int.MaxValue} (2 GB)"
                 )
             );
         var model = graph.Rest?.Clone() ?? NewModel(graph.Opset);
@@ -50,16 +54,18 @@ internal static class OnnxWriter
     }
 
     /// <summary>The file's bytes.</summary>
-    /// <param name="graph">What to write, with the metadata that it was read with.</param>
+    /// <param name="graph">The graph to write, with its own metadata.</param>
     /// <returns>The same bytes for the same graph.</returns>
-    /// <exception cref="InvalidDataException">They would be more than 2 GB.</exception>
+    /// <exception cref="InvalidDataException">The file would exceed 2 GB.</exception>
     public static byte[] ToBytes(OnnxGraph graph) => ToProto(graph).ToByteArray();
 
-    /// <summary>The bytes of the graph with more of its values as outputs: ONNX Runtime gives no others.</summary>
+    /// <summary>
+    /// The bytes of the graph with additional values as outputs: ONNX Runtime returns only outputs.
+    /// </summary>
     /// <param name="graph">The graph; it is not changed.</param>
-    /// <param name="values">Names of intermediate values. Those that are outputs already are not repeated.</param>
-    /// <returns>The bytes of a model whose sessions can be asked for these values.</returns>
-    /// <exception cref="InvalidDataException">They would be more than 2 GB.</exception>
+    /// <param name="values">Names of intermediate values; existing outputs are not repeated.</param>
+    /// <returns>The bytes of a model whose sessions can return these values.</returns>
+    /// <exception cref="InvalidDataException">The file would exceed 2 GB.</exception>
     public static byte[] WithOutputs(OnnxGraph graph, IEnumerable<string> values)
     {
         var model = ToProto(graph);
@@ -68,12 +74,13 @@ internal static class OnnxWriter
     }
 
     /// <summary>
-    /// Writes what <see cref="WithOutputs"/> gives as a file, with the large tensors in a data file beside it: for
-    /// models beyond 2 GB.
+    /// Writes the model of <see cref="WithOutputs"/> to a file, with the large tensors in a data file next to it, for
+    /// models larger than 2 GB.
     /// </summary>
     /// <param name="graph">The graph; it is not changed.</param>
     /// <param name="values">Names of intermediate values to add as outputs.</param>
-    /// <param name="path">Where to write; a temporary place, for it is not written atomically.</param>
+    /// <param name="path">The file to write. It should be a temporary one, because it is not written
+    /// atomically.</param>
     public static void WriteWithOutputs(OnnxGraph graph, IEnumerable<string> values, string path)
     {
         var layout = ExternalLayout.Write(graph, Path.GetDirectoryName(path)!, Path.GetFileName(path));
@@ -83,24 +90,25 @@ internal static class OnnxWriter
         model.WriteTo(stream);
     }
 
-    /// <summary>Bytes of all tensors as the file would hold them.</summary>
+    /// <summary>Total size of all tensors in the file, in bytes.</summary>
     /// <param name="graph">The graph.</param>
     public static long TensorBytes(OnnxGraph graph) => graph.Initializers.Values.Sum(tensor => (long)Size(tensor));
 
     /// <summary>
-    /// Bytes of the file that a graph makes; of the tensors alone where they are too many for one message.
+    /// Size in bytes of the file that a graph would make; the size of the tensors alone if they are too large for one
+    /// message.
     /// </summary>
     /// <param name="graph">The graph; nothing is written.</param>
     public static long FileBytes(OnnxGraph graph) =>
         TensorBytes(graph) is var bytes && bytes > int.MaxValue - Spare ? bytes : ToProto(graph).CalculateSize();
 
     /// <summary>
-    /// Adds metadata to a file. A protobuf message ends with its file, and repeated fields may be added at the end:
-    /// what was verified is not touched. Only where a key is there already is the message written anew.
+    /// Adds metadata to a file. Protobuf allows more entries of a repeated field to be appended to a message, so the
+    /// bytes that were verified stay untouched. The message is rewritten only if one of the keys exists already.
     /// </summary>
     /// <param name="path">The file.</param>
-    /// <param name="present">The keys that it has.</param>
-    /// <param name="added">What to add.</param>
+    /// <param name="present">The metadata keys that the file has.</param>
+    /// <param name="added">The metadata to add.</param>
     public static void AddMetadata(
         string path,
         IReadOnlyCollection<string> present,
@@ -129,8 +137,10 @@ internal static class OnnxWriter
         model.WriteTo(whole);
     }
 
-    /// <summary>An empty model of ours. The IR version is the one that came with the operator set.</summary>
-    /// <param name="opset">Opset of the standard operators; the version of the format goes with it.</param>
+    /// <summary>
+    /// An empty model with this library as its producer. The IR version is the one released with the opset.
+    /// </summary>
+    /// <param name="opset">Opset of the standard operators; it determines the IR version.</param>
     private static ModelProto NewModel(int opset)
     {
         var model = new ModelProto
@@ -151,7 +161,7 @@ internal static class OnnxWriter
 
     /// <summary>Adds values as outputs without type and shape: ONNX Runtime infers both.</summary>
     /// <param name="model">The message, changed in place.</param>
-    /// <param name="values">Names; what is an output already stays one.</param>
+    /// <param name="values">Names of values; existing outputs are not repeated.</param>
     private static void AddOutputs(ModelProto model, IEnumerable<string> values)
     {
         var outputs = model.Graph.Output.Select(output => output.Name).ToHashSet(StringComparer.Ordinal);
@@ -161,7 +171,7 @@ internal static class OnnxWriter
 
     /// <summary>Replaces the metadata of a message.</summary>
     /// <param name="model">The message, changed in place.</param>
-    /// <param name="metadata">In the order in which it is written.</param>
+    /// <param name="metadata">Key-value pairs in the order in which to write them.</param>
     private static void SetMetadata(ModelProto model, IEnumerable<KeyValuePair<string, string>> metadata)
     {
         model.MetadataProps.Clear();
@@ -170,7 +180,9 @@ internal static class OnnxWriter
         );
     }
 
-    /// <summary>A node's message; what a file said of it beyond this class is written again.</summary>
+    /// <summary>
+    /// A node's message, including the parts of the original message that the node class does not represent.
+    /// </summary>
     /// <param name="node">A node of the graph.</param>
     private static NodeProto ToProto(OnnxNode node)
     {
@@ -184,9 +196,9 @@ internal static class OnnxWriter
         return proto;
     }
 
-    /// <summary>An attribute's message by the type of its value.</summary>
-    /// <param name="name">The attribute's.</param>
-    /// <param name="value">Its value.</param>
+    /// <summary>An attribute's message; the type of the value decides the attribute's type.</summary>
+    /// <param name="name">The attribute's name.</param>
+    /// <param name="value">The attribute's value.</param>
     private static AttributeProto ToProto(string name, object value) =>
         value switch
         {
@@ -239,11 +251,11 @@ internal static class OnnxWriter
         };
 
     /// <summary>
-    /// A tensor's message: where its data are in a data file, or the elements themselves, which are referred to and
-    /// not copied.
+    /// A tensor's message, with either the position of its elements in a data file or the elements themselves, which
+    /// are not copied.
     /// </summary>
     /// <param name="tensor">A tensor of the graph.</param>
-    /// <param name="external">Where its bytes are, if not in the message.</param>
+    /// <param name="external">The tensors that are in a data file; null if all are in the message.</param>
     private static TensorProto ToProto(Initializer tensor, ExternalLayout? external)
     {
         if (external?.Holds(tensor) == true)
@@ -255,12 +267,16 @@ internal static class OnnxWriter
         return proto;
     }
 
-    /// <summary>Bytes that a tensor takes in a message: raw bytes, or the fields that older writers fill.</summary>
+    /// <summary>
+    /// Bytes that a tensor takes up in a message, as raw bytes or in the typed fields that older writers fill.
+    /// </summary>
     /// <param name="tensor">A tensor of the graph.</param>
     private static int Size(Initializer tensor) => tensor.Stored?.CalculateSize() ?? tensor.Data.Length;
 
-    /// <summary>The message of a value's type and shape; one that was read is written as it stood.</summary>
-    /// <param name="info">Type and axes of a value.</param>
+    /// <summary>
+    /// The message of a value's type and shape; one that was read from a file is written back unchanged.
+    /// </summary>
+    /// <param name="info">Type and shape of a value.</param>
     private static ValueInfoProto ToProto(ValueInfo info)
     {
         if (info.Stored is { } stored)

@@ -5,9 +5,9 @@ using TorchBridge.Onnx.Graph;
 namespace TorchBridge.Onnx.Format;
 
 /// <summary>
-/// A model's file, with its data file where the tensors are too large for one, in a folder of its own beside the
-/// final place; gone when it is disposed, unless it was committed. The model is renamed last, and its data file is
-/// named by its content: a model that is there is whole, the old one or the new one.
+/// A model that is written to a staging folder next to its final path, with a data file if its tensors are too large
+/// for one file. Disposing it without committing discards it. On commit the model is renamed last, and its data file
+/// is named after its content, so the visible model, old or new, is always complete.
 /// </summary>
 internal sealed class StagedModel : IDisposable
 {
@@ -17,17 +17,18 @@ internal sealed class StagedModel : IDisposable
     private readonly bool isExternal;
     private readonly FileSet files;
 
-    /// <summary>Keys of the metadata that the staged file has.</summary>
+    /// <summary>Metadata keys of the staged file.</summary>
     private string[] keys = [];
 
-    /// <summary>Name of the file of tensors beside it; null where it holds them itself.</summary>
+    /// <summary>Name of the data file; null if the model's file holds all tensors.</summary>
     private string? dataFile;
 
-    /// <summary>Begins a file.</summary>
-    /// <param name="path">Its final place.</param>
-    /// <param name="graph">What it will hold.</param>
-    /// <param name="externalDataThreshold">Bytes of tensors above which the large ones go into a data file.</param>
-    /// <exception cref="IOException">The folder is not there, or cannot be written.</exception>
+    /// <summary>Creates the staging folder; no file is written yet.</summary>
+    /// <param name="path">The model's final path.</param>
+    /// <param name="graph">The graph to write.</param>
+    /// <param name="externalDataThreshold">Total size of the tensors, in bytes, above which the large ones go into a
+    /// data file.</param>
+    /// <exception cref="IOException">The folder does not exist or cannot be written.</exception>
     public StagedModel(string path, OnnxGraph graph, long externalDataThreshold)
     {
         this.graph = graph;
@@ -38,24 +39,24 @@ internal sealed class StagedModel : IDisposable
         files = FileSet.Stage(target);
     }
 
-    /// <summary>Bytes of all tensors.</summary>
+    /// <summary>Total size of all tensors, in bytes.</summary>
     public long Bytes { get; }
 
-    /// <summary>Bytes of the files, once they are written.</summary>
+    /// <summary>Total size of the written files, in bytes; 0 before <see cref="Write"/>.</summary>
     public long FileBytes { get; private set; }
 
     /// <summary>
-    /// The model until it is committed: a whole file, under its final name in a folder of its own. Verification opens
-    /// it there.
+    /// Path of the complete model in the staging folder, under its final name, until it is committed. Verification
+    /// opens it there.
     /// </summary>
     public string ModelPath => files[name];
 
     /// <summary>
-    /// Writes model and data file into the staging folder; nothing is visible yet.
+    /// Writes the model and its data file to the staging folder; nothing is visible at the final path yet.
     /// </summary>
-    /// <param name="metadata">Key-value pairs; null for those that the graph was read with.</param>
-    /// <exception cref="InvalidDataException">The message would be larger than 2 GB.</exception>
-    /// <exception cref="IOException">The disk is full, or the place cannot be written.</exception>
+    /// <param name="metadata">Key-value pairs; null to write the graph's own metadata.</param>
+    /// <exception cref="InvalidDataException">The message would exceed 2 GB.</exception>
+    /// <exception cref="IOException">The disk is full, or the folder cannot be written.</exception>
     public void Write(IReadOnlyDictionary<string, string>? metadata = null)
     {
         metadata ??= graph.Metadata;
@@ -68,8 +69,8 @@ internal sealed class StagedModel : IDisposable
     }
 
     /// <summary>
-    /// Forgets the tensors that the exporter computed (folded weights, constants): the file holds them now, and
-    /// verification needs the memory. Those that are the module's own memory cost nothing, and stay.
+    /// Releases the tensors that the exporter computed (folded weights, constants): the file holds them now, and
+    /// verification needs the memory. Tensors that use the module's own memory take up no extra memory and are kept.
     /// </summary>
     public void DropComputedTensors()
     {
@@ -78,12 +79,13 @@ internal sealed class StagedModel : IDisposable
     }
 
     /// <summary>
-    /// Puts the model where it belongs, with metadata that is known only now, and takes data files of older ones
-    /// away.
+    /// Moves the model to its final path, with metadata that became known only after it was written, and deletes the
+    /// data files of older models.
     /// </summary>
-    /// <param name="late">Replaces or joins what <see cref="Write"/> has written.</param>
-    /// <exception cref="IOException">The model could not be put in place; the one that was there is as it was, or the
-    /// set is completed at the next start.</exception>
+    /// <param name="late">Metadata to add to that of <see cref="Write"/>; it replaces entries with the same
+    /// keys.</param>
+    /// <exception cref="IOException">The model could not be moved; either the previous model is unchanged, or the
+    /// next start completes the move.</exception>
     public void Commit(IEnumerable<KeyValuePair<string, string>>? late = null)
     {
         var added = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -99,7 +101,7 @@ internal sealed class StagedModel : IDisposable
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
-                // Somebody still reads the older model, on Windows: the next export takes the file away.
+                // On Windows, a process still reads the older model: the next export deletes the file.
             }
         }
     }
@@ -108,8 +110,8 @@ internal sealed class StagedModel : IDisposable
     public void Dispose() => files.Dispose();
 
     /// <summary>
-    /// Data files of models that had this one's name; none where a copy of such a model is still there, or another is
-    /// being made.
+    /// Data files of earlier models with this name. Empty if another model is being staged in the same folder; files
+    /// that a model in the folder still refers to are left out.
     /// </summary>
     /// <returns>File names in the target folder.</returns>
     private IEnumerable<string> StaleDataFiles()
@@ -133,7 +135,7 @@ internal sealed class StagedModel : IDisposable
             catch (Exception error)
                 when (error is IOException or UnauthorizedAccessException or InvalidProtocolBufferException)
             {
-                return stale.ToHashSet(StringComparer.Ordinal); // perhaps a copy that is being written: all are left
+                return stale.ToHashSet(StringComparer.Ordinal); // perhaps a copy that is being written: keep all files
             }
         }
     }

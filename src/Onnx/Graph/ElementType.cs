@@ -3,7 +3,7 @@ namespace TorchBridge.Onnx.Graph;
 /// <summary>Element types of ONNX tensors, with the numbers of <c>TensorProto.DataType</c>.</summary>
 internal enum ElementType
 {
-    /// <summary>Not stated.</summary>
+    /// <summary>No type is given.</summary>
     Undefined = 0,
 
     /// <summary>IEEE 754, 32 bits.</summary>
@@ -59,9 +59,9 @@ internal enum ElementType
 internal static class ElementTypes
 {
     /// <summary>
-    /// Bytes of an element; null for text, and for the types of newer versions that pack several into a byte.
+    /// Bytes per element; null for text, and for types of newer ONNX versions that pack several elements into a byte.
     /// </summary>
-    /// <param name="type">Any type, also one that this enumeration does not name.</param>
+    /// <param name="type">Any type number, including those that this enumeration does not list.</param>
     /// <returns>1 to 16.</returns>
     public static int? SizeOf(ElementType type) =>
         type switch

@@ -1,8 +1,8 @@
 namespace TorchBridge.Onnx.Graph;
 
 /// <summary>
-/// Who makes and who reads each value of a graph, as the graph was when the index was made. Questions take constant
-/// time; <see cref="OnnxGraph"/>'s own walk over all nodes, and see later changes.
+/// Index of the nodes that produce and read each value, for a graph as it was when the index was built. A lookup
+/// takes constant time; the methods of <see cref="OnnxGraph"/> itself search all nodes, but see later changes.
 /// </summary>
 internal sealed class GraphIndex
 {
@@ -11,9 +11,9 @@ internal sealed class GraphIndex
     private readonly HashSet<string> outputs;
 
     /// <summary>
-    /// Looks at a graph once: nodes, inputs, outputs, and what subgraphs read from around them.
+    /// Indexes a graph's nodes and outputs, including the values that subgraphs read from the surrounding graph.
     /// </summary>
-    /// <param name="graph">The graph; later changes do not show.</param>
+    /// <param name="graph">The graph; later changes to it are not seen.</param>
     public GraphIndex(OnnxGraph graph)
     {
         foreach (var node in graph.Nodes)
@@ -28,14 +28,14 @@ internal sealed class GraphIndex
         outputs = graph.Outputs.Select(output => output.Name).ToHashSet(StringComparer.Ordinal);
     }
 
-    /// <summary>The node that makes a value; null for inputs and tensors of the file.</summary>
+    /// <summary>The node that produces a value; null for graph inputs and initializers.</summary>
     /// <param name="value">Name of a value.</param>
     public OnnxNode? Producer(string value) => producers.GetValueOrDefault(value);
 
     /// <summary>
-    /// The nodes that read a value, themselves or in their subgraphs, in the graph's order, each once.
+    /// The nodes that read a value, directly or in their subgraphs, in the graph's order and each once.
     /// </summary>
-    /// <param name="value">Name of a value; of one that nobody reads there are none.</param>
+    /// <param name="value">Name of a value; the result is empty if nothing reads it.</param>
     public IEnumerable<OnnxNode> Readers(string value) => readers[value];
 
     /// <summary>Whether a value is an output of the graph.</summary>

@@ -6,18 +6,18 @@ using TorchBridge.Onnx.Proto;
 namespace TorchBridge.Onnx.Graph;
 
 /// <summary>
-/// A graph as text, one line a node: <c>y:[batch, 8] = Gemm(x, fc.weight, fc.bias) {transB=1}</c>. Large tensors are
-/// named by type and shape; whole numbers that a graph computes sizes with are spelled out. Two graphs of one text
-/// differ in their weights at most.
+/// Writes a graph as text, one line per node: <c>y:[batch, 8] = Gemm(x, fc.weight, fc.bias) {transB=1}</c>. Large
+/// tensors appear with type and shape only; small integer tensors, with which a graph computes sizes, appear with
+/// their values. Graphs with equal text differ at most in their weights.
 /// </summary>
 internal static class GraphText
 {
-    /// <summary>Tensors of more elements are named by their shape alone.</summary>
+    /// <summary>Tensors with more elements than this appear without their values.</summary>
     private const int Spelled = 16;
 
-    /// <summary>The text of a graph. Lines end with a line feed; numbers are invariant.</summary>
-    /// <param name="graph">Any graph, built or read.</param>
-    /// <returns>Lines for the operator set, inputs, nodes in their order, and outputs.</returns>
+    /// <summary>The text of a graph. Lines end with a line feed; numbers use the invariant culture.</summary>
+    /// <param name="graph">Any graph, built here or read from a file.</param>
+    /// <returns>Lines for the opset, the inputs, the nodes in their order, and the outputs.</returns>
     public static string Of(OnnxGraph graph)
     {
         var text = new StringBuilder();
@@ -43,7 +43,7 @@ internal static class GraphText
         return text.ToString();
     }
 
-    /// <summary>The operator, with its domain where that is not the standard one.</summary>
+    /// <summary>The operator's name, preceded by its domain unless that is the standard one.</summary>
     /// <param name="node">A node.</param>
     private static string Operator(OnnxNode node) => node.Domain is "" ? node.OpType : $"{node.Domain}.{node.OpType}";
 
@@ -51,17 +51,17 @@ internal static class GraphText
     /// <param name="info">An input or an output.</param>
     private static string Info(ValueInfo info) => $"{info.Name}: {info.Type}{Shape(info.Dims)}";
 
-    /// <summary>A value that a node makes, with its sizes where they are known.</summary>
+    /// <summary>A value that a node produces, with its shape where that is known.</summary>
     /// <param name="graph">The graph.</param>
-    /// <param name="name">A value that a node makes.</param>
+    /// <param name="name">Name of the value.</param>
     private static string Output(OnnxGraph graph, string name) =>
         graph.Infos.TryGetValue(name, out var info) ? $"{name}:{Shape(info.Dims)}" : name;
 
     /// <summary>
-    /// A value that a node reads: a name, the numbers of a small constant, or type and shape of a tensor.
+    /// A value that a node reads: its name, the elements of a small constant, or the type and shape of a tensor.
     /// </summary>
     /// <param name="graph">The graph.</param>
-    /// <param name="name">A value that a node reads.</param>
+    /// <param name="name">Name of the value.</param>
     private static string Input(OnnxGraph graph, string name)
     {
         if (!graph.Initializers.TryGetValue(name, out var tensor))
@@ -72,10 +72,10 @@ internal static class GraphText
     }
 
     /// <summary>
-    /// The elements of a small computed constant; null for weights, which change from run to run and say nothing of
-    /// the structure.
+    /// The elements of a small computed constant; null for large tensors, and for weights, which differ between
+    /// training runs and say nothing about the structure.
     /// </summary>
-    /// <param name="tensor">A small tensor of numbers.</param>
+    /// <param name="tensor">Any tensor.</param>
     private static string? Values(Initializer tensor)
     {
         if (tensor.Count > Spelled || tensor.Source is not null)
@@ -93,13 +93,13 @@ internal static class GraphText
         };
     }
 
-    /// <summary><c>name=value</c>.</summary>
+    /// <summary>An attribute as <c>name=value</c>.</summary>
     /// <param name="attribute">Name and value.</param>
     private static string Attribute(KeyValuePair<string, object> attribute) =>
         $"{attribute.Key}={Text(attribute.Value is AttributeProto stored ? Value(stored) : attribute.Value)}";
 
-    /// <summary>What a message of a file holds.</summary>
-    /// <param name="stored">An attribute as the file has it.</param>
+    /// <summary>The value of an attribute that was read from a file.</summary>
+    /// <param name="stored">The attribute's protobuf message.</param>
     private static object Value(AttributeProto stored) =>
         stored.Type switch
         {
@@ -113,7 +113,7 @@ internal static class GraphText
             var other => other,
         };
 
-    /// <summary>A value as text; null for what has no short one.</summary>
+    /// <summary>An attribute's value as text.</summary>
     /// <param name="value">Value of an attribute.</param>
     private static string? Text(object value) =>
         value switch
@@ -125,14 +125,14 @@ internal static class GraphText
             var other => Convert.ToString(other, CultureInfo.InvariantCulture),
         };
 
-    /// <summary>Axes in brackets.</summary>
+    /// <summary>A shape in brackets.</summary>
     /// <typeparam name="T">Numbers or objects.</typeparam>
-    /// <param name="dims">Sizes or names.</param>
+    /// <param name="dims">Sizes, or names of dynamic sizes.</param>
     private static string Shape<T>(IEnumerable<T> dims) => $"[{Join(dims)}]";
 
-    /// <summary>Values with commas between them, in the invariant culture.</summary>
-    /// <typeparam name="T">Their type.</typeparam>
-    /// <param name="values">Any.</param>
+    /// <summary>Values separated by commas, formatted with the invariant culture.</summary>
+    /// <typeparam name="T">Type of the values.</typeparam>
+    /// <param name="values">The values.</param>
     private static string Join<T>(IEnumerable<T> values) =>
         string.Join(", ", values.Select(value => Convert.ToString(value, CultureInfo.InvariantCulture)));
 }

@@ -5,15 +5,15 @@ using TorchBridge.Onnx.Proto;
 namespace TorchBridge.Onnx.Graph;
 
 /// <summary>
-/// A tensor that stands in the file: a weight, a constant, an axis list. Its bytes may be a module's own native
-/// memory, so copies of the record are cheap.
+/// A tensor stored in the file: a weight, a constant, a list of axes. Its bytes are never copied and may be a
+/// module's native memory, so copies of this record are cheap.
 /// </summary>
 /// <param name="Name">Unique name; a parameter's is its state-dict key.</param>
 /// <param name="Type">Element type.</param>
 /// <param name="Dims">Sizes.</param>
 internal sealed record Initializer(string Name, ElementType Type, long[] Dims)
 {
-    /// <summary>Makes a tensor.</summary>
+    /// <summary>Creates a tensor.</summary>
     /// <param name="name">Unique name.</param>
     /// <param name="type">Element type.</param>
     /// <param name="dims">Sizes.</param>
@@ -22,10 +22,10 @@ internal sealed record Initializer(string Name, ElementType Type, long[] Dims)
         : this(name, type, dims) => Data = data;
 
     /// <summary>
-    /// Little-endian elements in C order, at most 2 GB; wherever they stand: an array, a parsed file, a module's own
+    /// Little-endian elements in C order, at most 2 GB. They may be in an array, in a parsed file or in a module's
     /// native memory.
     /// </summary>
-    /// <exception cref="InvalidDataException">The tensor was read from a file, and holds text or a packed
+    /// <exception cref="InvalidDataException">The tensor was read from a file and holds text or a packed
     /// type.</exception>
     public ReadOnlyMemory<byte> Data
     {
@@ -38,25 +38,26 @@ internal sealed record Initializer(string Name, ElementType Type, long[] Dims)
     }
 
     /// <summary>
-    /// The message of a tensor that was read from a file: written again as it stood. Null once <see cref="Data"/> is set.
+    /// The protobuf message of a tensor that was read from a file, which is written back unchanged. Null once
+    /// <see cref="Data"/> is set.
     /// </summary>
     public TensorProto? Stored { get; private init; }
 
-    /// <summary>The state-dict key whose bytes these are, unchanged; null for a tensor that the exporter
-    /// computed.</summary>
+    /// <summary>
+    /// The state-dict key of the parameter that this tensor holds unchanged; null for a tensor that the exporter
+    /// computed.
+    /// </summary>
     public string? Source { get; init; }
 
     /// <summary>Number of elements: the product of the sizes, 1 for a scalar.</summary>
     public long Count => Dims.Aggregate(1L, (product, size) => product * size);
 
-    /// <summary>
-    /// A tensor as a file holds it; its elements are read when they are asked for.
-    /// </summary>
-    /// <param name="stored">The message, which is kept and written again.</param>
+    /// <summary>A tensor read from a file; its elements are decoded when <see cref="Data"/> is read.</summary>
+    /// <param name="stored">The protobuf message, which is kept and written back.</param>
     public static Initializer Of(TensorProto stored) =>
         new(stored.Name, (ElementType)stored.DataType, [.. stored.Dims]) { Stored = stored };
 
-    /// <summary>A tensor of float32.</summary>
+    /// <summary>A float32 tensor.</summary>
     /// <param name="name">Unique name.</param>
     /// <param name="values">Elements in C order; they are copied.</param>
     /// <param name="dims">Sizes; none for a scalar.</param>
@@ -64,10 +65,11 @@ internal sealed record Initializer(string Name, ElementType Type, long[] Dims)
         Of<float>(name, ElementType.Float32, values, dims);
 
     /// <summary>
-    /// A tensor of elements that stand in memory as <paramref name="type"/> does in the file; they are copied.
+    /// A tensor whose elements have the same bytes in memory as <paramref name="type"/> has in the file; they are
+    /// copied.
     /// </summary>
-    /// <typeparam name="T">Has the same bytes in memory as the element type in the file: <c>sbyte</c> for int8,
-    /// <c>Half</c> for float16.</typeparam>
+    /// <typeparam name="T">The .NET type of the elements, for example <c>sbyte</c> for int8 or <c>Half</c> for
+    /// float16.</typeparam>
     /// <param name="name">Unique name.</param>
     /// <param name="type">Element type in the file.</param>
     /// <param name="values">Elements in C order.</param>
@@ -75,7 +77,7 @@ internal sealed record Initializer(string Name, ElementType Type, long[] Dims)
     public static Initializer Of<T>(string name, ElementType type, ReadOnlySpan<T> values, params long[] dims)
         where T : unmanaged => new(name, type, dims, MemoryMarshal.AsBytes(values).ToArray());
 
-    /// <summary>A vector of texts, in UTF-8.</summary>
+    /// <summary>A one-dimensional tensor of strings, stored in UTF-8.</summary>
     /// <param name="name">Unique name.</param>
     /// <param name="texts">The elements.</param>
     public static Initializer Of(string name, IReadOnlyList<string> texts)
@@ -88,7 +90,7 @@ internal sealed record Initializer(string Name, ElementType Type, long[] Dims)
 
     /// <summary>The elements of a float32 tensor, copied.</summary>
     /// <returns>As many numbers as <see cref="Count"/>.</returns>
-    /// <exception cref="InvalidDataException">The tensor was read from a file, and holds text or a packed
+    /// <exception cref="InvalidDataException">The tensor was read from a file and holds text or a packed
     /// type.</exception>
     public float[] Floats() => MemoryMarshal.Cast<byte, float>(Data.Span).ToArray();
 }

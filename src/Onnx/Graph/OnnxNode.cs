@@ -3,59 +3,70 @@ using TorchBridge.Onnx.Proto;
 namespace TorchBridge.Onnx.Graph;
 
 /// <summary>
-/// A node. Attribute values are long, float, string, long[], float[], string[] or <see cref="Initializer"/>; those
-/// that were read from a file are the messages that stood there.
+/// A node of an ONNX graph. Attribute values are long, float, string, long[], float[], string[] or
+/// <see cref="Initializer"/>; those read from a file are protobuf messages.
 /// </summary>
 internal sealed class OnnxNode
 {
     /// <summary>
-    /// The operator: <c>Conv</c>, <c>Gemm</c>, a function of the file, one of another domain.
+    /// The operator's name: a standard operator such as <c>Conv</c>, one of another domain, or a function defined in
+    /// the file.
     /// </summary>
     public required string OpType { get; init; }
 
     /// <summary>Unique name.</summary>
     public required string Name { get; init; }
 
-    /// <summary>Names of the values that it reads; empty for an optional one that is left out.</summary>
+    /// <summary>
+    /// Names of the values that the node reads; an empty name stands for an omitted optional input.
+    /// </summary>
     public required List<string> Inputs { get; init; }
 
-    /// <summary>Names of the values that it makes.</summary>
+    /// <summary>Names of the values that the node produces.</summary>
     public required List<string> Outputs { get; init; }
 
-    /// <summary>Where the operator is defined; empty for the standard operators.</summary>
+    /// <summary>The operator's domain; empty for the standard operators.</summary>
     public string Domain { get; init; } = "";
 
     /// <summary>Attributes by name.</summary>
     public SortedDictionary<string, object> Attributes { get; init; } = new(StringComparer.Ordinal);
 
     /// <summary>
-    /// Path of the module it comes from, <c>features.3.conv</c>, for reports and errors; empty in graphs that were
-    /// read from a file.
+    /// Path of the module that the node comes from, for example <c>features.3.conv</c>, for reports and errors; empty
+    /// in graphs that were read from a file.
     /// </summary>
     public string ModulePath { get; init; } = "";
 
-    /// <summary>What else a file said of the node: its doc string, fields of newer versions.</summary>
+    /// <summary>
+    /// Everything else that a file says about the node: its doc string, and fields of newer ONNX versions.
+    /// </summary>
     public NodeProto? Rest { get; init; }
 
-    /// <summary>Whether a function of the file defines the operator, whatever it is called.</summary>
+    /// <summary>
+    /// Whether a function in the file defines the operator, even if it has the name of a standard operator.
+    /// </summary>
     public bool IsFunction { get; init; }
 
-    /// <summary>The operator where it is one of the standard ones; empty for those of other domains and for functions
-    /// of the file.</summary>
+    /// <summary>
+    /// The operator's name if it is a standard operator; empty for operators of other domains and for functions of
+    /// the file.
+    /// </summary>
     public string StandardType => Domain is "" or "ai.onnx" && !IsFunction ? OpType : "";
 
-    /// <summary>Names of the values that the node's subgraphs (the bodies of If, Loop and Scan) read from the graph
-    /// around them.</summary>
+    /// <summary>
+    /// Names of the values that the node's subgraphs (the bodies of If, Loop and Scan) read from the surrounding
+    /// graph.
+    /// </summary>
     public IEnumerable<string> SubgraphReads =>
         Attributes.Values.OfType<AttributeProto>().SelectMany(Subgraphs.Of).SelectMany(Subgraphs.OuterReads);
 
-    /// <summary>Every value that the node needs: its inputs, and what its subgraphs read.</summary>
+    /// <summary>Every value that the node needs: its inputs, and the values that its subgraphs read.</summary>
     public IEnumerable<string> Reads =>
         Inputs.Concat(SubgraphReads).Where(name => name.Length > 0).Distinct(StringComparer.Ordinal);
 
     /// <summary>An integer attribute.</summary>
-    /// <param name="name">The attribute.</param>
-    /// <param name="fallback">What holds where it is not there: ONNX's own default.</param>
+    /// <param name="name">The attribute's name.</param>
+    /// <param name="fallback">The value if the attribute is absent: the default of the ONNX specification.</param>
     public long Int(string name, long fallback) =>
         Attributes.GetValueOrDefault(name) switch
         {
@@ -65,8 +76,8 @@ internal sealed class OnnxNode
         };
 
     /// <summary>A float attribute.</summary>
-    /// <param name="name">The attribute.</param>
-    /// <param name="fallback">What holds where it is not there: ONNX's own default.</param>
+    /// <param name="name">The attribute's name.</param>
+    /// <param name="fallback">The value if the attribute is absent: the default of the ONNX specification.</param>
     public float Float(string name, float fallback) =>
         Attributes.GetValueOrDefault(name) switch
         {
@@ -75,9 +86,9 @@ internal sealed class OnnxNode
             _ => fallback,
         };
 
-    /// <summary>A text attribute.</summary>
-    /// <param name="name">The attribute.</param>
-    /// <param name="fallback">What holds where it is not there: ONNX's own default.</param>
+    /// <summary>A string attribute.</summary>
+    /// <param name="name">The attribute's name.</param>
+    /// <param name="fallback">The value if the attribute is absent: the default of the ONNX specification.</param>
     public string Text(string name, string fallback) =>
         Attributes.GetValueOrDefault(name) switch
         {
@@ -86,8 +97,8 @@ internal sealed class OnnxNode
             _ => fallback,
         };
 
-    /// <summary>An attribute of several integers; empty where it is not there.</summary>
-    /// <param name="name">The attribute.</param>
+    /// <summary>An attribute that is a list of integers; empty if it is absent.</summary>
+    /// <param name="name">The attribute's name.</param>
     public IReadOnlyList<long> Ints(string name) =>
         Attributes.GetValueOrDefault(name) switch
         {
@@ -97,7 +108,7 @@ internal sealed class OnnxNode
         };
 
     /// <summary>A copy whose inputs, outputs and attributes can be changed.</summary>
-    /// <returns>A node of its own; attribute values are shared, for they never change.</returns>
+    /// <returns>A new node; it shares the attribute values, which are immutable.</returns>
     public OnnxNode Copy() =>
         new()
         {

@@ -2,19 +2,21 @@ using TorchBridge.Onnx.Proto;
 
 namespace TorchBridge.Onnx.Graph;
 
-/// <summary>The graphs inside of nodes: bodies of If, Loop and Scan. They read values of the graph around them by
-/// name.</summary>
+/// <summary>
+/// Finds the graphs inside nodes: the bodies of If, Loop and Scan, which read values of the surrounding graph by
+/// name.
+/// </summary>
 internal static class Subgraphs
 {
     /// <summary>The graphs that an attribute holds.</summary>
     /// <param name="attribute">An attribute of a node.</param>
-    /// <returns>None for attributes of numbers, text and tensors.</returns>
+    /// <returns>Empty for attributes that hold numbers, text or tensors.</returns>
     public static IEnumerable<GraphProto> Of(AttributeProto attribute) =>
         attribute.G is null ? attribute.Graphs : attribute.Graphs.Prepend(attribute.G);
 
-    /// <summary>Names that a graph, or one inside of it, reads and does not define.</summary>
+    /// <summary>Names that a graph, or a graph nested in it, reads without defining them.</summary>
     /// <param name="graph">A body of If, Loop or Scan.</param>
-    /// <returns>Names of values of the graph around it.</returns>
+    /// <returns>Names of values of the surrounding graph.</returns>
     public static IEnumerable<string> OuterReads(GraphProto graph)
     {
         var read = graph.Node.SelectMany(node =>
@@ -25,7 +27,7 @@ internal static class Subgraphs
             .ToArray();
     }
 
-    /// <summary>Every name that stands in a graph, or in one inside of it: of values and of nodes.</summary>
+    /// <summary>Every name of a value or node in a graph and in the graphs nested in it.</summary>
     /// <param name="graph">A body of If, Loop or Scan.</param>
     public static IEnumerable<string> Names(GraphProto graph) =>
         Defined(graph)
@@ -35,14 +37,14 @@ internal static class Subgraphs
                 )
             );
 
-    /// <summary>The nodes of a graph and of those inside of it.</summary>
+    /// <summary>The nodes of a graph and of the graphs nested in it.</summary>
     /// <param name="nodes">Nodes of a graph or of a function.</param>
-    /// <returns>Each node, and behind it those of its own graphs, however deep.</returns>
+    /// <returns>Each node, followed by the nodes of its own subgraphs, at any depth.</returns>
     public static IEnumerable<NodeProto> Nodes(IEnumerable<NodeProto> nodes) =>
         nodes.SelectMany(node => Nodes(node.Attribute.SelectMany(Of).SelectMany(graph => graph.Node)).Prepend(node));
 
-    /// <summary>Names that a graph gives to values itself: inputs, tensors, results of nodes.</summary>
-    /// <param name="graph">A graph inside of a node.</param>
+    /// <summary>Names of the values that a graph itself defines: inputs, tensors, results of nodes.</summary>
+    /// <param name="graph">A graph inside a node.</param>
     private static IEnumerable<string> Defined(GraphProto graph) =>
         graph
             .Input.Select(input => input.Name)

@@ -1,17 +1,23 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Google.Protobuf.Collections;
 using TorchBridge.Onnx.Proto;
 
 namespace TorchBridge.Onnx.Graph;
 
-/// <summary>The elements of a tensor's message: raw bytes, or one of the fields that older writers fill.</summary>
+/// <summary>
+/// Reads the elements of a tensor's protobuf message: its raw bytes, or one of the typed fields that older writers
+/// fill.
+/// </summary>
 internal static class TensorFields
 {
-    /// <summary>The elements, little-endian in C order; not copied where the message has them so.</summary>
+    /// <summary>
+    /// The elements, little-endian in C order; they are not copied if the message holds them as raw bytes.
+    /// </summary>
     /// <param name="tensor">A message whose data are not in a data file.</param>
-    /// <returns>As many bytes as the fields hold; <see cref="Check"/> says whether that is what the sizes ask
-    /// for.</returns>
-    /// <exception cref="InvalidDataException">The type is text, or one that packs several elements into a
+    /// <returns>All bytes that the message holds; <see cref="Check"/> verifies that their number fits the
+    /// shape.</returns>
+    /// <exception cref="InvalidDataException">The elements are text, or of a type that packs several of them into a
     /// byte.</exception>
     public static ReadOnlyMemory<byte> Bytes(TensorProto tensor) =>
         tensor.RawData.Length > 0
@@ -36,30 +42,35 @@ internal static class TensorFields
                 ),
             };
 
-    /// <summary>Checks that a tensor holds as many elements as its sizes say.</summary>
+    /// <summary>Checks that a tensor holds as many elements as its shape says.</summary>
     /// <param name="tensor">A message whose data are not in a data file.</param>
-    /// <exception cref="InvalidDataException">It does not, or its sizes are negative or too large.</exception>
+    /// <exception cref="InvalidDataException">The number of bytes does not fit the shape, or a size is negative or
+    /// too large.</exception>
     public static void Check(TensorProto tensor)
     {
         if (tensor.Dims.Any(size => size < 0))
             throw new InvalidDataException($"tensor '{tensor.Name}' has a negative size: [{Shape(tensor)}]");
         if (ElementTypes.SizeOf((ElementType)tensor.DataType) is not { } size)
-            return; // the runtime judges the types that are not read here
+            return; // types that are not decoded here are left for the runtime to check
         if (ByteCount(tensor, size) is not { } needed)
-            throw new InvalidDataException($"the sizes of tensor '{tensor.Name}' are beyond 2 GB: [{Shape(tensor)}]");
+            throw new InvalidDataException(
+                $"tensor '{tensor.Name}' is larger than 2 GB, the limit: its shape is [{Shape(tensor)}]"
+            );
         var held = Bytes(tensor).Length;
         if (held == needed)
             return;
         throw new InvalidDataException(
-            FormattableString.Invariant(
-                $"tensor '{tensor.Name}' is [{Shape(tensor)}] of {(ElementType)tensor.DataType}, {needed} bytes, and the file holds {held}"
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"tensor '{tensor.Name}' is [{Shape(tensor)}] of {(ElementType)tensor.DataType} "
+                    + $"and needs {needed} bytes; the file holds {held}"
             )
         );
     }
 
-    /// <summary>The bytes that a tensor's sizes ask for; null beyond 2 GB.</summary>
-    /// <param name="tensor">Its sizes count; its elements are not looked at.</param>
-    /// <param name="elementSize">Bytes of an element.</param>
+    /// <summary>The number of bytes that a tensor's shape requires; null beyond 2 GB.</summary>
+    /// <param name="tensor">The tensor; only its shape is used, not its elements.</param>
+    /// <param name="elementSize">Bytes per element.</param>
     /// <returns>0 where one of the sizes is 0.</returns>
     public static long? ByteCount(TensorProto tensor, int elementSize)
     {
@@ -75,13 +86,11 @@ internal static class TensorFields
         return count <= int.MaxValue ? (long)count : null;
     }
 
-    /// <summary>The sizes, for an error.</summary>
-    /// <param name="tensor">For an error.</param>
+    /// <summary>A tensor's shape, for an error message.</summary>
+    /// <param name="tensor">The tensor.</param>
     private static string Shape(TensorProto tensor) => string.Join(", ", tensor.Dims);
 
-    /// <summary>
-    /// The bytes of a typed field, each element converted to what the file's type is.
-    /// </summary>
+    /// <summary>The bytes of a typed field, each element converted to the tensor's element type.</summary>
     private static ReadOnlyMemory<byte> Copy<TFrom, TTo>(RepeatedField<TFrom> field, Func<TFrom, TTo> convert)
         where TTo : unmanaged
     {

@@ -3,17 +3,17 @@ using TorchBridge.Onnx.Proto;
 namespace TorchBridge.Onnx.Graph;
 
 /// <summary>
-/// Name, type and shape of a graph's input, output or intermediate value. A free size is a name, and the same name in
-/// two shapes means the same size.
+/// Name, type and shape of a graph's input, output or intermediate value. A dynamic size is given by a name, and the
+/// same name in two shapes means the same size.
 /// </summary>
-/// <param name="Name">The value.</param>
+/// <param name="Name">Name of the value.</param>
 /// <param name="Type">Element type.</param>
-/// <param name="Dims">A dimension is a long, or a text where it is free.</param>
+/// <param name="Dims">The shape: a long for each fixed size, a string for each dynamic one.</param>
 internal sealed record ValueInfo(string Name, ElementType Type, object[] Dims)
 {
     /// <summary>
-    /// The message of an info that was read from a file, written again as it stood: it may leave the shape out, or
-    /// describe a sequence.
+    /// The protobuf message of a value that was read from a file, which is written back unchanged: it may omit the
+    /// shape, or describe a sequence.
     /// </summary>
     public ValueInfoProto? Stored { get; init; }
 }

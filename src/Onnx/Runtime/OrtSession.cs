@@ -3,67 +3,72 @@ using Microsoft.ML.OnnxRuntime;
 namespace TorchBridge.Onnx.Runtime;
 
 /// <summary>
-/// How a session is opened: the only place that makes SessionOptions. The defaults are ONNX Runtime's own, but that
-/// it reports errors only.
+/// Settings for opening an ONNX Runtime session; the only place in the code that creates SessionOptions. The defaults
+/// are those of ONNX Runtime, except that only errors are logged.
 /// </summary>
 internal sealed record OrtSession
 {
-    /// <summary>For looking at models rather than serving them: failures are the caller's to report, and the log
-    /// stays empty.</summary>
+    /// <summary>
+    /// Settings for inspecting models rather than serving them: the caller reports failures, and ONNX Runtime logs
+    /// nothing.
+    /// </summary>
     public static OrtSession Quiet { get; } = new() { Log = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
 
-    /// <summary>What is logged.</summary>
+    /// <summary>Lowest severity that is logged.</summary>
     public OrtLoggingLevel Log { get; init; } = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR;
 
-    /// <summary>How far the graph may be rewritten.</summary>
+    /// <summary>How far ONNX Runtime may optimize the graph.</summary>
     public GraphOptimizationLevel Optimization { get; init; } = GraphOptimizationLevel.ORT_ENABLE_ALL;
 
-    /// <summary>Whether freed memory is kept for the next run: the largest of each size that was seen.</summary>
+    /// <summary>
+    /// Whether memory freed after a run is kept for the next one (ONNX Runtime's memory arena). The arena keeps the
+    /// largest block of each size that it has seen.
+    /// </summary>
     public bool KeepsMemory { get; init; } = true;
 
-    /// <summary>Whether the memory of a run is planned from the runs before it.</summary>
+    /// <summary>Whether ONNX Runtime plans the memory of a run from the memory patterns of earlier runs.</summary>
     public bool PlansMemory { get; init; } = true;
 
-    /// <summary>Whether convolution weights keep their layout: the blocked one is a second copy of all of
-    /// them.</summary>
+    /// <summary>
+    /// Whether convolution weights keep their layout. The faster blocked layout needs a second copy of all of them.
+    /// </summary>
     public bool KeepsLayout { get; init; }
 
-    /// <summary>Whether int8 models run in exact kernels, at half the speed, where the fast ones may
-    /// overflow.</summary>
+    /// <summary>
+    /// Whether int8 models run with exact kernels, at half the speed, on processors whose fast kernels may overflow.
+    /// </summary>
     public bool ExactInt8 { get; init; }
 
-    /// <summary>Threads of one run, 1 and up; null for one per core.</summary>
+    /// <summary>Threads per run, at least 1; null for one per core.</summary>
     public int? Threads { get; init; }
 
-    /// <summary>Where to write the graph as it was rewritten; null for nowhere.</summary>
+    /// <summary>Path to which ONNX Runtime writes the optimized graph; null to write none.</summary>
     public string? RewrittenPath { get; init; }
 
-    /// <summary>More settings, of ONNX Runtime's own; called last.</summary>
+    /// <summary>Sets further options of ONNX Runtime; called last.</summary>
     public Action<SessionOptions>? Configure { get; init; }
 
-    /// <summary>Opens a model in memory.</summary>
+    /// <summary>Opens a model from memory.</summary>
     /// <param name="model">The file's bytes.</param>
-    /// <returns>A session of the caller's, to be disposed.</returns>
-    /// <exception cref="OnnxRuntimeException">ONNX Runtime does not load it.</exception>
+    /// <returns>A session, which the caller disposes.</returns>
+    /// <exception cref="OnnxRuntimeException">ONNX Runtime cannot load the model.</exception>
     public InferenceSession Open(byte[] model)
     {
         using var options = Options();
         return new InferenceSession(model, options);
     }
 
-    /// <summary>Opens a file, and the data file beside it.</summary>
-    /// <param name="path">The file.</param>
-    /// <returns>A session of the caller's, to be disposed.</returns>
-    /// <exception cref="OnnxRuntimeException">ONNX Runtime does not load it.</exception>
+    /// <summary>Opens a model's file, together with the data files in its folder.</summary>
+    /// <param name="path">The model's file.</param>
+    /// <returns>A session, which the caller disposes.</returns>
+    /// <exception cref="OnnxRuntimeException">ONNX Runtime cannot load the model.</exception>
     public InferenceSession Open(string path)
     {
         using var options = Options();
         return new InferenceSession(path, options);
     }
 
-    /// <summary>
-    /// The native options; they are the caller's to dispose, once the session is open.
-    /// </summary>
+    /// <summary>The native options; the caller disposes them once the session is open.</summary>
     private SessionOptions Options()
     {
         var options = new SessionOptions

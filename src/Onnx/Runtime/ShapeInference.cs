@@ -6,18 +6,20 @@ using TorchBridge.Onnx.Proto;
 namespace TorchBridge.Onnx.Runtime;
 
 /// <summary>
-/// Finds type and shape of the values that lowering made beside the traced ones, so that every value in the file has
-/// them. ONNX Runtime infers them when it loads a model; it is given the graph with its large tensors as inputs, and
-/// saves what it found.
+/// Infers the type and shape of the values that lowering created in addition to the traced ones, so that every value
+/// in the file has them. ONNX Runtime infers types and shapes when it loads a model; here it loads the graph with its
+/// large tensors turned into inputs, and saves the result.
 /// </summary>
 internal static class ShapeInference
 {
-    private const int SmallBytes = 4096; // shapes, axes, scales: inference reads their values
+    private const int SmallBytes = 4096; // shapes, axes and scales stay: inference needs their values
 
-    /// <summary>Completes the graph's infos in place. A graph that ONNX Runtime does not load is left for the
-    /// verification to report.</summary>
-    /// <param name="graph">Whose infos.</param>
-    /// <param name="folder">Where ONNX Runtime may write what it finds.</param>
+    /// <summary>
+    /// Adds the missing value infos to a graph. If ONNX Runtime cannot load the graph, nothing is added, and
+    /// verification reports the error later.
+    /// </summary>
+    /// <param name="graph">The graph, changed in place.</param>
+    /// <param name="folder">Folder for the temporary file to which ONNX Runtime writes its result.</param>
     public static void Complete(OnnxGraph graph, string folder)
     {
         if (graph.Nodes.SelectMany(node => node.Outputs).All(graph.Infos.ContainsKey))
@@ -54,7 +56,8 @@ internal static class ShapeInference
     }
 
     /// <summary>
-    /// Where sizes are computed from data, inference stops: the rank is known, the sizes get names of their own.
+    /// Adds infos for values whose sizes depend on data, where inference stops: the rank is known, and each size gets
+    /// a name of its own.
     /// </summary>
     /// <param name="graph">The graph, changed in place.</param>
     private static void AddRanks(OnnxGraph graph)
@@ -75,11 +78,11 @@ internal static class ShapeInference
     }
 
     /// <summary>
-    /// Takes what ONNX Runtime found of a value, unless the traces know it already or it is no tensor of a known
-    /// type.
+    /// Adds an inferred type and shape, unless the trace already supplied them or the value is not a tensor of a
+    /// known type.
     /// </summary>
     /// <param name="graph">The graph, changed in place.</param>
-    /// <param name="info">Type and axes that were inferred.</param>
+    /// <param name="info">The inferred type and shape.</param>
     private static void Add(OnnxGraph graph, ValueInfoProto info)
     {
         if (graph.Infos.ContainsKey(info.Name) || info.Type?.TensorType is not { Shape: { } shape } type)

@@ -1,12 +1,12 @@
 namespace TorchBridge.Serving.Batching;
 
-/// <summary>Figures of a model version since it was loaded, for <c>/stats</c>.</summary>
-/// <param name="Rows">Rows computed.</param>
-/// <param name="Runs">Runs that computed them.</param>
-/// <param name="Failures">Runs that failed.</param>
-/// <param name="Queued">Time that requests have waited, added up.</param>
-/// <param name="Computed">Time of the runs, added up.</param>
-/// <param name="RunsBySize">Runs by their rows.</param>
+/// <summary>Statistics of a model version since it was loaded, for <c>/stats</c>.</summary>
+/// <param name="Rows">Number of rows computed.</param>
+/// <param name="Runs">Number of successful runs.</param>
+/// <param name="Failures">Number of failed runs.</param>
+/// <param name="Queued">Total time that requests have waited.</param>
+/// <param name="Computed">Total time of the successful runs.</param>
+/// <param name="RunsBySize">Number of runs for each number of rows.</param>
 internal sealed record BatchFigures(
     long Rows,
     long Runs,

@@ -1,15 +1,13 @@
-// What it does: one bounded queue a model version. A worker that is free takes what is there, oldest first, up to the
-// batch limit, at the moment at which it runs it: a batch grows until it starts. A delay holds back only a batch that
-// is not full, and is counted from its oldest request.
+// There is one bounded queue per model version. When a worker is free it takes the waiting requests, oldest first, up
+// to the batch limit, and runs them at once, so a batch can grow until it starts. A delay holds back only a batch
+// that is not full, and is counted from its oldest request.
 using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Batching;
 
-/// <summary>
-/// Requests that wait for one model version, and which of them run next. All members may be called from any thread.
-/// </summary>
-/// <param name="settings">Sizes and delay.</param>
-/// <param name="clock">What measures the delay and the deadlines.</param>
+/// <summary>The requests that wait for one model version; forms the batches that run next. Thread-safe.</summary>
+/// <param name="settings">Batch size, delay and capacity.</param>
+/// <param name="clock">Clock for the delay and the deadlines.</param>
 internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
 {
     /// <summary>Guards every field; workers wait on it until there is something to run.</summary>
@@ -18,16 +16,16 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
     /// <summary>The waiting requests, the oldest first.</summary>
     private readonly LinkedList<PendingRequest> waiting = new();
 
-    /// <summary>Where each of them stands in <see cref="waiting"/>, so that any can be taken out at once.</summary>
+    /// <summary>The position of each request in <see cref="waiting"/>, for removal in constant time.</summary>
     private readonly Dictionary<PendingRequest, LinkedListNode<PendingRequest>> places = [];
 
-    /// <summary>Whether nothing is taken any more; what waits is still run.</summary>
+    /// <summary>Whether new requests are refused; waiting ones are still run.</summary>
     private bool isClosed;
 
-    /// <summary>Workers that have nothing to do: who takes a batch leaves them their share.</summary>
+    /// <summary>Number of workers with nothing to do; a worker that takes a batch leaves them their share.</summary>
     private int idle;
 
-    /// <summary>How many wait.</summary>
+    /// <summary>Number of waiting requests.</summary>
     public int Count
     {
         get
@@ -37,8 +35,10 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
         }
     }
 
-    /// <summary>Whether another request would be refused now: known before its body is read, so that a busy server spends
-    /// nothing on it.</summary>
+    /// <summary>
+    /// Whether another request would be refused now. Checked before a request's body is read, so that a busy server
+    /// does no work for it.
+    /// </summary>
     public bool IsFull
     {
         get
@@ -48,9 +48,9 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
         }
     }
 
-    /// <summary>Puts a request at the end; false where the queue is full or closed.</summary>
-    /// <param name="request">Its time of arrival is set.</param>
-    /// <returns>Whether it waits now.</returns>
+    /// <summary>Adds a request at the end, unless the queue is full or closed.</summary>
+    /// <param name="request">The request; its time of arrival is set.</param>
+    /// <returns>Whether the request was added.</returns>
     public bool TryAdd(PendingRequest request)
     {
         lock (gate)
@@ -64,7 +64,7 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
         }
     }
 
-    /// <summary>Takes a request out before it runs; false where it runs already or is done.</summary>
+    /// <summary>Removes a request before it runs; false if it is already running or has ended.</summary>
     /// <param name="request">A request that was added.</param>
     public bool Remove(PendingRequest request)
     {
@@ -78,8 +78,8 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
     }
 
     /// <summary>Waits for the next batch; null when the queue is closed and empty.</summary>
-    /// <returns>Requests of one key whose rows fit into one batch, oldest first; they are out of the queue. No more than
-    /// an equal share where other workers have nothing to do.</returns>
+    /// <returns>Requests of equal key whose rows fit into one batch, oldest first, removed from the queue. If other
+    /// workers are idle, at most an equal share of the waiting rows.</returns>
     public List<PendingRequest>? Take()
     {
         lock (gate)
@@ -108,14 +108,15 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
                     return batch;
                 }
 
-                // The clock may be a test's: it wakes the worker, not Monitor's own time-out.
+                // A timer of the clock wakes the worker, not Monitor's own timeout, because the clock may be a
+                // test's.
                 using var timer = clock.CreateTimer(_ => Wake(), null, left, Timeout.InfiniteTimeSpan);
                 Monitor.Wait(gate);
             }
         }
     }
 
-    /// <summary>Takes no more requests; those that wait are still run.</summary>
+    /// <summary>Refuses new requests; waiting ones are still run.</summary>
     public void Close()
     {
         lock (gate)
@@ -125,7 +126,7 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
         }
     }
 
-    /// <summary>Whether one more may wait, once those that waited too long are gone.</summary>
+    /// <summary>Whether one more request can be added, after expired ones are removed.</summary>
     private bool HasRoom()
     {
         if (waiting.Count >= settings.Capacity)
@@ -133,7 +134,7 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
         return !isClosed && waiting.Count < settings.Capacity;
     }
 
-    /// <summary>Lets a worker look again, when a delay is over.</summary>
+    /// <summary>Wakes the workers when a delay is over.</summary>
     private void Wake()
     {
         lock (gate)
@@ -141,11 +142,11 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
     }
 
     /// <summary>
-    /// The requests that run with the oldest: the first that fit together. Those of other shapes wait for the next
-    /// worker.
+    /// Collects the requests that can run with the oldest one, in order, until the batch is full. Requests with other
+    /// shapes wait for the next worker.
     /// </summary>
-    /// <param name="oldest">The request whose shapes decide what goes with it.</param>
-    /// <param name="most">Rows; a request that has more of them runs alone.</param>
+    /// <param name="oldest">The oldest request; others need equal shapes to run with it.</param>
+    /// <param name="most">Maximum number of rows; a request with more rows runs alone.</param>
     private (List<PendingRequest> Batch, bool IsFull) Collect(PendingRequest oldest, int most)
     {
         var batch = new List<PendingRequest>();
@@ -165,17 +166,15 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
         return (batch, false);
     }
 
-    /// <summary>Rows that a worker takes when all that have nothing to do take as many.</summary>
-    /// <param name="oldest">The request whose shapes decide what goes with it.</param>
+    /// <summary>Number of rows that each worker takes if all idle workers take an equal share.</summary>
+    /// <param name="oldest">The oldest request; others need equal shapes to run with it.</param>
     private int ShareOf(PendingRequest oldest)
     {
         var rows = waiting.Where(request => request.Key == oldest.Key).Sum(request => request.Rows);
         return (rows + idle) / (1 + idle);
     }
 
-    /// <summary>
-    /// Refuses the requests that have waited longer than they may: nobody waits for them any more.
-    /// </summary>
+    /// <summary>Refuses the requests whose deadline has passed; their clients have given up.</summary>
     private void DropExpired()
     {
         var now = clock.GetTimestamp();
@@ -186,7 +185,7 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
                 request.Fail(
                     new RequestRefusedException(
                         RefusalKind.Expired,
-                        "the request has waited longer than it may; the server is busy"
+                        "the request has waited longer than its timeout; the server is busy, try again later"
                     )
                 );
             place = next;

@@ -1,30 +1,30 @@
 namespace TorchBridge.Serving.Batching;
 
-/// <summary>What a model version has computed since it was loaded.</summary>
+/// <summary>Counts the runs of a model version since it was loaded.</summary>
 internal sealed class BatchStatistics
 {
-    /// <summary>Guards every field: workers count while others read.</summary>
+    /// <summary>Guards all fields: workers write them while other threads read.</summary>
     private readonly Lock gate = new();
 
-    /// <summary>How many runs there were of each number of rows.</summary>
+    /// <summary>Number of runs for each number of rows.</summary>
     private readonly SortedDictionary<int, long> runsBySize = [];
 
-    /// <summary>Rows that were run.</summary>
+    /// <summary>Number of rows computed.</summary>
     private long rows;
 
-    /// <summary>Runs that failed.</summary>
+    /// <summary>Number of failed runs.</summary>
     private long failures;
 
-    /// <summary>Time that requests waited, all together.</summary>
+    /// <summary>Total time that requests have waited.</summary>
     private TimeSpan queued;
 
-    /// <summary>Time that runs took, all together.</summary>
+    /// <summary>Total time of the runs.</summary>
     private TimeSpan computed;
 
-    /// <summary>Counts a run.</summary>
+    /// <summary>Counts a successful run.</summary>
     /// <param name="batchRows">Rows of the batch.</param>
-    /// <param name="run">How long the run took.</param>
-    /// <param name="queuedInAll">How long its requests had waited, added up.</param>
+    /// <param name="run">Duration of the run.</param>
+    /// <param name="queuedInAll">Total time that its requests had waited.</param>
     public void Add(int batchRows, TimeSpan run, TimeSpan queuedInAll)
     {
         lock (gate)
@@ -43,7 +43,7 @@ internal sealed class BatchStatistics
             failures++;
     }
 
-    /// <summary>The figures of now.</summary>
+    /// <summary>The current statistics.</summary>
     public BatchFigures Read()
     {
         lock (gate)

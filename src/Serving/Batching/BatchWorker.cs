@@ -3,29 +3,31 @@ using TorchBridge.Serving.Runtime;
 
 namespace TorchBridge.Serving.Batching;
 
-/// <summary>Runs batches of one model version, one after the other, on a thread of its own.</summary>
+/// <summary>Runs batches of one model version one after another, on its own thread.</summary>
 internal sealed class BatchWorker
 {
-    /// <summary>Run the model; shared with the other workers of the version.</summary>
+    /// <summary>The sessions that run the model, shared with the other workers of the version.</summary>
     private readonly ModelSessions sessions;
 
-    /// <summary>Where batches come from, and what ends the worker by being closed.</summary>
+    /// <summary>The queue from which batches come; closing it ends the worker.</summary>
     private readonly BatchQueue queue;
 
-    /// <summary>Measures runs and waits; the queue's clock too, so that timestamps agree.</summary>
+    /// <summary>
+    /// Clock for run and waiting times; the same as the queue's, so that timestamps can be compared.
+    /// </summary>
     private readonly TimeProvider clock;
 
-    /// <summary>Told of each run.</summary>
+    /// <summary>Notified of each run.</summary>
     private readonly IBatchObserver observer;
 
-    /// <summary>In the background: it does not keep the process from ending.</summary>
+    /// <summary>The worker's thread; a background thread, so that it does not keep the process alive.</summary>
     private readonly Thread thread;
 
-    /// <summary>Starts a worker; it ends when the queue is closed and empty.</summary>
-    /// <param name="sessions">Run the model; shared with the other workers of the version.</param>
-    /// <param name="queue">Where batches come from.</param>
-    /// <param name="clock">Measures runs and waits.</param>
-    /// <param name="observer">Is told of each run.</param>
+    /// <summary>Starts a worker, which ends when the queue is closed and empty.</summary>
+    /// <param name="sessions">The sessions that run the model, shared with the other workers of the version.</param>
+    /// <param name="queue">The queue from which batches come.</param>
+    /// <param name="clock">Clock for run and waiting times.</param>
+    /// <param name="observer">Notified of each run.</param>
     /// <param name="name">The thread's name.</param>
     public BatchWorker(
         ModelSessions sessions,
@@ -46,7 +48,7 @@ internal sealed class BatchWorker
     /// <summary>Waits until the queue is closed and its last batch has run.</summary>
     public void Join() => thread.Join();
 
-    /// <summary>What the thread does: one batch after another, in memory of its own.</summary>
+    /// <summary>The thread's loop: runs one batch after another, using memory of its own.</summary>
     private void Work()
     {
         using var memory = new RunMemory();
@@ -65,18 +67,18 @@ internal sealed class BatchWorker
     }
 
     /// <summary>
-    /// Runs a batch and gives each request its outputs; where it fails, each request alone finds out whose fault it
-    /// is.
+    /// Runs a batch and gives each request its outputs. If a batch of several requests fails, each request is run
+    /// again alone, so that only the faulty ones fail.
     /// </summary>
-    /// <param name="session">Runs it.</param>
-    /// <param name="memory">Of this worker alone.</param>
-    /// <param name="batch">Requests of one shape; each is completed, with its part or with the error.</param>
+    /// <param name="session">The session that runs the batch.</param>
+    /// <param name="memory">This worker's memory.</param>
+    /// <param name="batch">Requests of equal shapes; each is completed with its outputs or with an error.</param>
     private void Execute(RuntimeSession session, RunMemory memory, List<PendingRequest> batch)
     {
         var started = clock.GetTimestamp();
         try
         {
-            // Outputs that only one of the requests wants are computed for all: a run has one set of them.
+            // A run has one set of outputs: an output that any request wants is computed for all of them.
             int[] outputs = [.. batch.SelectMany(request => request.Outputs).Distinct().Order()];
             var results = session.Run(memory, [.. batch.Select(request => request.Inputs)], outputs);
             var run = clock.GetElapsedTime(started);
@@ -94,7 +96,7 @@ internal sealed class BatchWorker
         }
         catch (ModelRunException) when (batch.Count > 1)
         {
-            // One of them may have spoilt it for the others: each alone finds out which.
+            // Perhaps only one request caused the failure: run each of them alone.
             foreach (var request in batch)
                 Execute(session, memory, [request]);
         }

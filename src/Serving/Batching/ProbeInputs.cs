@@ -6,17 +6,18 @@ using TorchBridge.Serving.Runtime;
 namespace TorchBridge.Serving.Batching;
 
 /// <summary>
-/// Random inputs to try a model with before its first request: whether it runs, and whether its rows are independent.
+/// Creates random inputs with which a model is tried out before its first request: to see whether it runs, and
+/// whether the rows of a batch are independent.
 /// </summary>
 internal static class ProbeInputs
 {
     /// <summary>
-    /// Random inputs: floats from 0 to at most 1.1, whole numbers 0 and 1, which are valid indices of most tables.
+    /// Random inputs: floats from 0 to at most 1.1, and integers 0 and 1, which are valid indices into most tables.
     /// </summary>
-    /// <param name="signature">What the model takes.</param>
-    /// <param name="random">Where they come from.</param>
-    /// <param name="freeSize">Size of the free axes beside axis 0.</param>
-    /// <param name="rows">Size of axis 0, where it is free.</param>
+    /// <param name="signature">The model's inputs and outputs.</param>
+    /// <param name="random">The source of the numbers.</param>
+    /// <param name="freeSize">Size to use for the dynamic axes other than axis 0.</param>
+    /// <param name="rows">Size of axis 0 where it is dynamic.</param>
     /// <returns>One tensor per input, in the signature's order.</returns>
     public static Tensor[] Random(ModelSignature signature, Random random, int freeSize, int rows) =>
         [
@@ -36,10 +37,10 @@ internal static class ProbeInputs
             ),
         ];
 
-    /// <summary>A tensor of random elements that most models take.</summary>
-    /// <param name="input">Name and element type.</param>
-    /// <param name="random">Gives the numbers.</param>
-    /// <param name="shape">Without free axes.</param>
+    /// <summary>A tensor of random elements that most models accept.</summary>
+    /// <param name="input">The input's name and element type.</param>
+    /// <param name="random">The source of the numbers.</param>
+    /// <param name="shape">The shape, without dynamic axes.</param>
     private static Tensor Fill(TensorSpec input, Random random, long[] shape)
     {
         var count = checked((int)shape.Aggregate(1L, (product, axis) => product * axis));
@@ -54,7 +55,7 @@ internal static class ProbeInputs
                 ]
             );
         var data = new byte[count * input.Type.SizeOf()];
-        // Every row of another size: a scale that is taken over the whole batch shows.
+        // Each tensor has another magnitude, so that a scale computed over the whole batch is noticed.
         var size = 0.1f + random.NextSingle();
         switch (input.Type)
         {
@@ -81,8 +82,8 @@ internal static class ProbeInputs
     }
 
     /// <summary>Fills bytes with elements of one type.</summary>
-    /// <param name="data">As many bytes as whole elements take.</param>
-    /// <param name="next">Gives the next element.</param>
+    /// <param name="data">Receives the elements; its length is a multiple of their size.</param>
+    /// <param name="next">Returns the next element.</param>
     private static void Each<T>(byte[] data, Func<T> next)
         where T : unmanaged
     {

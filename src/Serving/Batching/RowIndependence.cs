@@ -1,8 +1,8 @@
-// Whether rows may run together. A free axis 0 does not say so: a softmax over axis 0, a recurrent network whose axis
-// 0 is time, an int8 model whose scale is of the whole batch answer otherwise. So random rows are run alone and
-// together, and must give the same:
-//   |together - alone| <= 1e-4 max|alone| for floats (float32 sums in another order show about 1e-6), every other
-// datatype equal.
+// Tests whether rows may run together in a batch. A dynamic axis 0 does not prove it: a softmax over axis 0, a
+// recurrent network whose axis 0 is time, or an int8 model with one scale for the whole batch gives other results in
+// a batch. So random rows are run alone and together, and must agree:
+//   floats: |together - alone| <= 1e-4 max|alone| (summing float32 in another order changes about 1e-6);
+//   all other datatypes: equal.
 using System.Runtime.InteropServices;
 using TorchBridge.Onnx.Compare;
 using TorchBridge.Serving.Protocol;
@@ -10,27 +10,30 @@ using TorchBridge.Serving.Runtime;
 
 namespace TorchBridge.Serving.Batching;
 
-/// <summary>Tries out whether a model computes each row by itself.</summary>
+/// <summary>Tests whether a model computes each row of a batch independently of the others.</summary>
 internal static class RowIndependence
 {
-    /// <summary>Largest difference between a row alone and in a batch, as a share of the largest output.</summary>
+    /// <summary>
+    /// Largest allowed difference between a row computed alone and in a batch, relative to the largest output.
+    /// </summary>
     public const double Tolerance = 1e-4;
 
     /// <summary>Rows that are run alone and together.</summary>
     private const int Rows = 3;
 
-    /// <summary>What is tried for a free axis, one after another, until the model runs.</summary>
+    /// <summary>Sizes tried for dynamic axes, one after another, until the model runs.</summary>
     private static readonly int[] FreeSizes = [8, 32, 224, 1];
 
-    /// <summary>Tries it out.</summary>
+    /// <summary>Tests whether rows may run together in a batch.</summary>
     /// <param name="session">The opened model.</param>
-    /// <param name="seed">Decides the random rows, so that a model is judged the same each time it is loaded.</param>
-    /// <returns>Null where rows may run together; else why not.</returns>
+    /// <param name="seed">Seed of the random rows, so that the result is the same each time a model is
+    /// loaded.</param>
+    /// <returns>Null if rows may run together; otherwise the reason why not.</returns>
     public static string? Check(RuntimeSession session, int seed)
     {
         var signature = session.Signature;
         if (!signature.MayBatch)
-            return "axis 0 of its inputs and outputs is not free everywhere";
+            return "axis 0 is not dynamic in every input and output";
         using var memory = new RunMemory();
         string? reason = null;
         foreach (var size in signature.HasFreeAxes ? FreeSizes : [1])
@@ -48,7 +51,7 @@ internal static class RowIndependence
             }
             catch (ModelRunException error)
             {
-                reason = $"it cannot be tried out: {error.Message}";
+                reason = $"it cannot be tested: {error.Message}";
                 continue;
             }
 
@@ -62,16 +65,16 @@ internal static class RowIndependence
             }
             catch (ModelRunException error)
             {
-                return $"it runs one row, but not {Rows} together: {error.Message}";
+                return $"it runs a single row, but not a batch of {Rows}: {error.Message}";
             }
         }
 
         return reason;
     }
 
-    /// <summary>How two tensors differ by more than <see cref="Tolerance"/>; null where they do not.</summary>
-    /// <param name="alone">An output of one row by itself.</param>
-    /// <param name="together">The same row of a batch.</param>
+    /// <summary>Describes how two tensors differ by more than <see cref="Tolerance"/>; null if they do not.</summary>
+    /// <param name="alone">An output of a row that ran alone.</param>
+    /// <param name="together">The same output of the same row in a batch.</param>
     public static string? Difference(Tensor alone, Tensor together)
     {
         if (!alone.Shape.SequenceEqual(together.Shape))
@@ -91,13 +94,15 @@ internal static class RowIndependence
                 .All(pair => pair.First.Span.SequenceEqual(pair.Second.Span)),
             _ => alone.Data.Span.SequenceEqual(together.Data.Span),
         };
-        return isSame ? null : $"output '{alone.Name}' of a row depends on the rows beside it";
+        return isSame ? null : $"output '{alone.Name}' of a row depends on the other rows of the batch";
     }
 
-    /// <summary>Equal infinities, and NaN in both places, are the model's own.</summary>
-    /// <param name="alone">Elements of a row that ran by itself.</param>
-    /// <param name="together">The same elements out of the batch.</param>
-    /// <returns>Whether no difference is above <see cref="Tolerance"/> of the largest element.</returns>
+    /// <summary>
+    /// Whether two outputs agree. Equal infinities, and NaN at the same position in both, count as equal.
+    /// </summary>
+    /// <param name="alone">Elements of a row that ran alone.</param>
+    /// <param name="together">The same elements, computed in a batch.</param>
+    /// <returns>Whether no difference exceeds <see cref="Tolerance"/> times the largest element.</returns>
     private static bool IsClose<T>(ReadOnlySpan<T> alone, ReadOnlySpan<T> together)
         where T : System.Numerics.IBinaryFloatingPointIeee754<T>
     {

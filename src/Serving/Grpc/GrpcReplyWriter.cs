@@ -4,12 +4,14 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Grpc;
 
-/// <summary>Writes a reply for gRPC. Contents are always raw: it is the form that every client reads.</summary>
+/// <summary>
+/// Converts a reply to its gRPC message. Contents are always raw, because every client can read that form.
+/// </summary>
 internal static class GrpcReplyWriter
 {
-    /// <summary>Makes the message. It refers to the reply's memory.</summary>
-    /// <param name="reply">What the model answered.</param>
-    /// <returns>The message, which refers to the reply's memory.</returns>
+    /// <summary>Creates the message of a reply.</summary>
+    /// <param name="reply">The reply.</param>
+    /// <returns>The message; it refers to the reply's memory.</returns>
     public static ModelInferResponse Write(InferenceReply reply)
     {
         var response = new ModelInferResponse
@@ -35,8 +37,8 @@ internal static class GrpcReplyWriter
         return response;
     }
 
-    /// <summary>A parameter in gRPC's union of types.</summary>
-    /// <param name="value">A boolean, an integer, a text or a number.</param>
+    /// <summary>Converts a parameter to its gRPC message.</summary>
+    /// <param name="value">A bool, long, ulong, double or string.</param>
     private static InferParameter Parameter(object value) =>
         value switch
         {

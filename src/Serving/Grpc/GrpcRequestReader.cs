@@ -6,13 +6,13 @@ using static TorchBridge.Serving.Protocol.RequestRefusedException;
 
 namespace TorchBridge.Serving.Grpc;
 
-/// <summary>Reads a request that came over gRPC: contents raw, or typed.</summary>
+/// <summary>Converts gRPC request messages, with raw or typed contents, to requests.</summary>
 internal static class GrpcRequestReader
 {
     /// <summary>Reads a request.</summary>
-    /// <param name="request">The message; its bytes are referred to, not copied.</param>
-    /// <param name="limits">What is too large.</param>
-    /// <exception cref="RequestRefusedException">It contradicts itself or a limit.</exception>
+    /// <param name="request">The message; its bytes are not copied.</param>
+    /// <param name="limits">Limits on the request.</param>
+    /// <exception cref="RequestRefusedException">The request contradicts itself or exceeds a limit.</exception>
     public static InferenceRequest Read(ModelInferRequest request, ProtocolLimits limits)
     {
         CheckCount(request.Inputs.Count, "inputs", limits);
@@ -20,7 +20,7 @@ internal static class GrpcRequestReader
         var isRaw = request.RawInputContents.Count > 0;
         if (isRaw && request.RawInputContents.Count != request.Inputs.Count)
             throw Invalid(
-                $"there are {request.Inputs.Count} inputs and {request.RawInputContents.Count} raw_input_contents"
+                $"there are {request.Inputs.Count} inputs, but {request.RawInputContents.Count} raw_input_contents"
             );
         var tensors = new Tensor[request.Inputs.Count];
         long bytes = 0;
@@ -35,7 +35,7 @@ internal static class GrpcRequestReader
             if (bytes > limits.Bytes)
                 throw new RequestRefusedException(
                     RefusalKind.TooLarge,
-                    $"the inputs are more than {limits.Bytes} bytes"
+                    $"the inputs have more than {limits.Bytes} bytes, the limit"
                 );
         }
 
@@ -51,24 +51,25 @@ internal static class GrpcRequestReader
         );
     }
 
-    /// <summary>Refuses more inputs or outputs than are read.</summary>
-    /// <param name="count">How many there are.</param>
-    /// <param name="what">Of what, for an error.</param>
-    /// <param name="limits">How many may be.</param>
+    /// <summary>Refuses too many inputs or outputs.</summary>
+    /// <param name="count">Their number.</param>
+    /// <param name="what"><c>inputs</c> or <c>outputs</c>, for error messages.</param>
+    /// <param name="limits">Limits on the request, among them the number of tensors.</param>
     private static void CheckCount(int count, string what, ProtocolLimits limits)
     {
         if (count > limits.Tensors)
             throw new RequestRefusedException(
                 RefusalKind.TooLarge,
-                $"the request has {count} {what}; at most {limits.Tensors} are read"
+                $"the request has {count} {what}; at most {limits.Tensors} are allowed"
             );
     }
 
-    /// <summary>One input: raw or typed contents, never both.</summary>
-    /// <param name="input">As it came.</param>
-    /// <param name="raw">Its bytes out of raw_input_contents, little-endian; null where the request has none.</param>
-    /// <param name="limits">Checked before anything is allocated.</param>
-    /// <exception cref="RequestRefusedException">It is not what the protocol allows.</exception>
+    /// <summary>Reads an input, which has either raw or typed contents.</summary>
+    /// <param name="input">The input's message.</param>
+    /// <param name="raw">The input's bytes from raw_input_contents, little-endian; null if the request has
+    /// none.</param>
+    /// <param name="limits">Limits on the request, checked before memory is allocated.</param>
+    /// <exception cref="RequestRefusedException">The input is not valid in the protocol.</exception>
     private static Tensor ReadInput(
         ModelInferRequest.Types.InferInputTensor input,
         ReadOnlyMemory<byte>? raw,
@@ -77,24 +78,24 @@ internal static class GrpcRequestReader
     {
         limits.CheckText(input.Name, "the name of an input");
         var type = TensorTypes.Find(input.Datatype)
-            ?? throw Invalid($"input '{input.Name}' has an unknown datatype; known are {TensorTypes.AllNames}");
+            ?? throw Invalid($"input '{input.Name}' has an unknown datatype; allowed are {TensorTypes.AllNames}");
         if (input.Parameters.ContainsKey("shared_memory_region"))
-            throw Invalid($"input '{input.Name}' is in shared memory, which this server does not read");
+            throw Invalid($"input '{input.Name}' is in shared memory, which this server does not support");
         long[] shape = [.. input.Shape];
         if (raw is not { } bytes)
             return ReadTyped(input, type, shape, limits);
         if (input.Contents is not null && input.Contents.CalculateSize() > 0)
-            throw Invalid($"input '{input.Name}' has contents both raw and typed");
+            throw Invalid($"input '{input.Name}' has both raw and typed contents; send one of them");
         return RawTensorReader.Read(input.Name, type, shape, bytes, limits);
     }
 
-    /// <summary>One input of typed contents, converted to the datatype that it names.</summary>
-    /// <param name="input">As it came.</param>
-    /// <param name="type">Its datatype.</param>
-    /// <param name="shape">Its shape.</param>
-    /// <param name="limits">Checked before anything is allocated.</param>
-    /// <exception cref="RequestRefusedException">The contents do not fit datatype and shape, or the datatype has
-    /// none.</exception>
+    /// <summary>Reads an input with typed contents, and converts them to the input's datatype.</summary>
+    /// <param name="input">The input's message.</param>
+    /// <param name="type">Datatype of the input.</param>
+    /// <param name="shape">Shape of the input.</param>
+    /// <param name="limits">Limits on the request, checked before memory is allocated.</param>
+    /// <exception cref="RequestRefusedException">The contents do not fit datatype and shape, or the datatype has no
+    /// typed contents.</exception>
     private static Tensor ReadTyped(
         ModelInferRequest.Types.InferInputTensor input,
         TensorType type,
@@ -143,7 +144,7 @@ internal static class GrpcRequestReader
             {
                 throw new RequestRefusedException(
                     RefusalKind.Invalid,
-                    $"input '{input.Name}' holds a value that is not {type.NameOf()}",
+                    $"input '{input.Name}' holds a value that is not a valid {type.NameOf()}",
                     error
                 );
             }
@@ -153,14 +154,15 @@ internal static class GrpcRequestReader
     }
 
     /// <summary>
-    /// The contents of one datatype, as many as the shape says, and no others beside them.
+    /// Checks that the contents have as many elements as the shape requires, and that there are no contents of other
+    /// datatypes.
     /// </summary>
     /// <param name="items">The contents of the input's datatype.</param>
-    /// <param name="count">Elements that the shape says.</param>
-    /// <param name="name">Of the input, for the refusal.</param>
+    /// <param name="count">Number of elements according to the shape.</param>
+    /// <param name="name">Name of the input, for error messages.</param>
     /// <param name="contents">All contents of the input.</param>
     /// <returns>The items.</returns>
-    /// <exception cref="RequestRefusedException">There are more or fewer, or there are contents of another
+    /// <exception cref="RequestRefusedException">There are more or fewer elements, or contents of another
     /// datatype.</exception>
     private static RepeatedField<T> Counted<T>(
         RepeatedField<T> items,
@@ -171,7 +173,7 @@ internal static class GrpcRequestReader
     {
         if (items.Count != count)
             throw Invalid(
-                $"input '{name}' has {items.Count} elements in the contents of its datatype; its shape says {count}"
+                $"input '{name}' has {items.Count} elements in the contents of its datatype; its shape requires {count}"
             );
         var all =
             (long)contents.BoolContents.Count
@@ -185,11 +187,11 @@ internal static class GrpcRequestReader
         return all == count ? items : throw Invalid($"input '{name}' has contents of more than one datatype");
     }
 
-    /// <summary>Parameters by name, in number and length bounded.</summary>
-    /// <param name="parameters">As they came.</param>
-    /// <param name="owner">Whose they are, for the refusal.</param>
-    /// <param name="limits">How many there may be, and how long.</param>
-    /// <exception cref="RequestRefusedException">There are more, or longer ones.</exception>
+    /// <summary>Reads parameters, whose number and length are limited.</summary>
+    /// <param name="parameters">The parameters' messages.</param>
+    /// <param name="owner">What the parameters belong to, for error messages.</param>
+    /// <param name="limits">Limits on the request, among them the number and length of parameters.</param>
+    /// <exception cref="RequestRefusedException">There are too many parameters, or one is too long.</exception>
     private static IReadOnlyDictionary<string, object> ReadParameters(
         MapField<string, InferParameter> parameters,
         string owner,
@@ -210,10 +212,10 @@ internal static class GrpcRequestReader
         );
     }
 
-    /// <summary>A parameter's value as this server holds it.</summary>
-    /// <param name="name">Of the parameter.</param>
-    /// <param name="parameter">As it was sent.</param>
-    /// <param name="limits">How long a text may be.</param>
+    /// <summary>The value of a parameter.</summary>
+    /// <param name="name">Name of the parameter.</param>
+    /// <param name="parameter">The parameter's message.</param>
+    /// <param name="limits">Limits on the request, among them the length of strings.</param>
     private static object Value(string name, InferParameter parameter, ProtocolLimits limits) =>
         parameter.ParameterChoiceCase switch
         {
@@ -224,7 +226,7 @@ internal static class GrpcRequestReader
                 $"the parameter '{JsonText.Short(name)}'"
             ),
             InferParameter.ParameterChoiceOneofCase.DoubleParam => parameter.DoubleParam,
-            // One kind of whole number inside: what fits is the same number.
+            // As in JSON, an integer that fits becomes a long.
             InferParameter.ParameterChoiceOneofCase.Uint64Param => parameter.Uint64Param <= long.MaxValue
                 ? (long)parameter.Uint64Param
                 : parameter.Uint64Param,

@@ -8,9 +8,7 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Grpc;
 
-/// <summary>
-/// The gRPC half of the protocol: the same models, queue, limits and refusals as REST.
-/// </summary>
+/// <summary>The gRPC service of the protocol, with the same models, queues, limits and errors as REST.</summary>
 internal sealed class InferenceService(
     ModelRegistry registry,
     InferenceEngine engine,
@@ -126,15 +124,16 @@ internal sealed class InferenceService(
         return metadata;
     }
 
-    /// <summary>What every call stands behind: the key, the room that is left, and the translation of what goes
-    /// wrong.</summary>
-    /// <param name="context">Of the call; its headers hold the key.</param>
-    /// <param name="work">What the call asks for.</param>
-    /// <exception cref="RpcException">Whatever goes wrong, with the status code that stands for it.</exception>
+    /// <summary>
+    /// Wraps every call: checks the key, limits the number of requests, and converts exceptions to gRPC statuses.
+    /// </summary>
+    /// <param name="context">The call's context; its headers hold the key.</param>
+    /// <param name="work">Executes the call.</param>
+    /// <exception cref="RpcException">The call failed; the status code says why.</exception>
     private async Task<T> Guarded<T>(ServerCallContext context, Func<Task<T>> work)
     {
         if (!key.Allows(context.RequestHeaders.GetValue("authorization"), context.RequestHeaders.GetValue("x-api-key")))
-            throw new RpcException(new Status(StatusCode.Unauthenticated, "this server asks for a key"));
+            throw new RpcException(new Status(StatusCode.Unauthenticated, ApiKey.Missing));
         var hasEntered = false;
         try
         {
@@ -148,14 +147,14 @@ internal sealed class InferenceService(
         }
         catch (OperationCanceledException)
         {
-            throw new RpcException(new Status(StatusCode.Cancelled, "the client has gone"));
+            throw new RpcException(new Status(StatusCode.Cancelled, "the client has cancelled the call"));
         }
         catch (Exception error) when (error is not RpcException)
         {
             var id = context.GetHttpContext().TraceIdentifier;
             ServingLog.RequestFailed(log, id, error);
             throw new RpcException(
-                new Status(StatusCode.Internal, $"the server failed; its log has more under request {id}")
+                new Status(StatusCode.Internal, $"the server failed; its log has details under request {id}")
             );
         }
         finally
@@ -166,7 +165,7 @@ internal sealed class InferenceService(
     }
 
     /// <summary>The gRPC status of a refusal.</summary>
-    /// <param name="kind">Why a request was refused.</param>
+    /// <param name="kind">The reason of the refusal.</param>
     private static StatusCode StatusOf(RefusalKind kind) =>
         kind switch
         {

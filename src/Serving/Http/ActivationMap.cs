@@ -3,8 +3,8 @@ using TorchBridge.Serving.Protocol;
 namespace TorchBridge.Serving.Http;
 
 /// <summary>
-/// Where the network looked: the output <c>activation_map</c> of models that have one, [n, height, width], [n, 1,
-/// height, width] or [n, classes, height, width].
+/// Reads the output <c>activation_map</c>, which shows how much each part of a picture contributed to the result. Its
+/// shape is [n, height, width], [n, 1, height, width] or [n, classes, height, width].
 /// </summary>
 internal static class ActivationMap
 {
@@ -12,11 +12,12 @@ internal static class ActivationMap
     public const string Output = "activation_map";
 
     /// <summary>
-    /// The first row's map of a class, scaled to 0 to 1; null where the model has none, or it holds NaN.
+    /// The map of a class for the first row, scaled to 0 to 1; null if the model has no such output, or if it
+    /// contains numbers that are not finite.
     /// </summary>
     /// <param name="reply">The model's reply.</param>
-    /// <param name="classIndex">The class whose map is wanted, where there is one for each.</param>
-    /// <returns>Rows of values from 0 (least) to 1 (most), rounded to four decimals.</returns>
+    /// <param name="classIndex">The class whose map to return, if there is one per class.</param>
+    /// <returns>Rows of values from 0 (smallest) to 1 (largest), rounded to four decimals.</returns>
     public static double[][]? Of(InferenceReply reply, int classIndex)
     {
         if (

@@ -6,12 +6,12 @@ using TorchBridge.Serving.Protocol;
 namespace TorchBridge.Serving.Http;
 
 /// <summary>
-/// What <c>/classify</c> answers, as JSON in snake case; members that are null are left out.
+/// The response of <c>/classify</c>, written as JSON with names in snake case; members that are null are left out.
 /// </summary>
 /// <param name="Model">Name of the model.</param>
-/// <param name="Version">The version that computed it.</param>
+/// <param name="Version">Version of the model.</param>
 /// <param name="Label">Name of the most probable class.</param>
-/// <param name="Probability">Its probability, 0 to 1.</param>
+/// <param name="Probability">Probability of that class, 0 to 1.</param>
 /// <param name="Top">The most probable classes, most probable first.</param>
 internal sealed record ClassifyAnswer(
     string Model,
@@ -21,28 +21,33 @@ internal sealed record ClassifyAnswer(
     IReadOnlyList<ClassScore> Top
 )
 {
-    /// <summary>Times, where details are asked for.</summary>
+    /// <summary>Duration of each step; null unless details were requested.</summary>
     public ClassifyTimes? Times { get; init; }
 
-    /// <summary>The picture as the network saw it, a PNG in base64.</summary>
+    /// <summary>
+    /// The pixels that the network received, as a PNG in base64; null unless details were requested.
+    /// </summary>
     public string? Seen { get; init; }
 
-    /// <summary>Where the network looked, where the model has such an output: rows of values, 0 to 1.</summary>
+    /// <summary>
+    /// The activation map as rows of values from 0 to 1; null unless details were requested and the model has such an
+    /// output.
+    /// </summary>
     public double[][]? ActivationMap { get; init; }
 
-    /// <summary>Makes an answer.</summary>
-    /// <param name="model">A classifier of ours.</param>
-    /// <param name="result">What it computed for one picture.</param>
-    /// <param name="top">How many classes, 1 and up.</param>
-    /// <param name="details">Whether times, the seen picture and the activation map are added.</param>
-    /// <param name="total">Time from the request's first byte.</param>
+    /// <summary>Creates the response.</summary>
+    /// <param name="model">A TorchBridge classifier.</param>
+    /// <param name="result">Its result for one picture.</param>
+    /// <param name="top">Number of classes to return, at least 1.</param>
+    /// <param name="details">Whether to add times, the network's pixels and the activation map.</param>
+    /// <param name="total">Time since the request's first byte.</param>
     public static ClassifyAnswer Of(ModelVersion model, InferenceResult result, int top, bool details, TimeSpan total)
     {
         var labels = model.Identity.Card!.ClassNames;
         var scores = Classification.Numbers(
             result.Reply.Outputs.First(output => output.Tensor.Name == "probabilities").Tensor
         );
-        // A stable sort: of equals the first. NaN is the least of all.
+        // The sort is stable, so equal scores keep their order. NaN comes last.
         ClassScore[] best =
         [
             .. Enumerable
@@ -74,29 +79,27 @@ internal sealed record ClassifyAnswer(
         };
     }
 
-    /// <summary>
-    /// A model that computes NaN says nothing: JSON has no word for it, and zero is the honest probability.
-    /// </summary>
-    /// <param name="value">NaN and the infinities, which JSON has not, become 0.</param>
+    /// <summary>Replaces NaN and infinities, which JSON cannot represent, by a probability of 0.</summary>
+    /// <param name="value">Any number.</param>
     private static double Finite(double value) => double.IsFinite(value) ? value : 0;
 }
 
 /// <summary>A class and its probability.</summary>
 /// <param name="Rank">1 for the most probable.</param>
-/// <param name="Label">Its name.</param>
-/// <param name="Index">Its place among the model's classes.</param>
-/// <param name="Probability">0 to 1.</param>
+/// <param name="Label">Name of the class.</param>
+/// <param name="Index">Index of the class in the model.</param>
+/// <param name="Probability">Probability, 0 to 1.</param>
 internal sealed record ClassScore(int Rank, string Label, int Index, double Probability);
 
-/// <summary>What took how many milliseconds.</summary>
-/// <param name="Decode">The picture was decoded and resized.</param>
-/// <param name="Queue">The request waited.</param>
-/// <param name="Run">The network ran.</param>
-/// <param name="Total">From the request's first byte to the answer.</param>
-/// <param name="BatchRows">Pictures in the batch that it ran in.</param>
+/// <summary>Duration of each step of a classification, in milliseconds.</summary>
+/// <param name="Decode">Time to decode and resize the picture.</param>
+/// <param name="Queue">Time that the request waited in the queue.</param>
+/// <param name="Run">Time to run the network.</param>
+/// <param name="Total">Time from the request's first byte to the response.</param>
+/// <param name="BatchRows">Number of pictures in the batch in which the picture ran.</param>
 internal sealed record ClassifyTimes(double Decode, double Queue, double Run, double Total, int BatchRows);
 
-/// <summary>Writes the answer, by code that is generated at build time.</summary>
+/// <summary>Source-generated JSON serialization of the response.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull

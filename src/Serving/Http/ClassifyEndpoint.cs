@@ -7,9 +7,9 @@ using TorchBridge.Serving.Protocol;
 namespace TorchBridge.Serving.Http;
 
 /// <summary>
-/// POST /classify: a picture in (the body, or a form's file), its most probable classes out. <c>?model=</c> names the
-/// model (else the only classifier, or the first by name), <c>?top=</c> how many classes, <c>?details=true</c> adds
-/// times, what the network saw and its activation map.
+/// POST /classify: receives a picture (as the body, or as the file of a form) and returns its most probable classes.
+/// <c>?model=</c> names the model (by default the first TorchBridge classifier by name), <c>?top=</c> sets the number
+/// of classes, and <c>?details=true</c> adds times, the network's pixels and the activation map.
 /// </summary>
 internal sealed class ClassifyEndpoint(
     ModelRegistry registry,
@@ -19,14 +19,14 @@ internal sealed class ClassifyEndpoint(
     ServingMetrics metrics
 )
 {
-    /// <summary>Classes that are told where nobody says how many.</summary>
+    /// <summary>Number of classes that are returned by default.</summary>
     public const int DefaultTop = 5;
 
-    /// <summary>Most classes that a request may ask for.</summary>
+    /// <summary>Maximum number of classes that a request may ask for.</summary>
     private const int MostTop = 1000;
 
-    /// <summary>Answers a request.</summary>
-    /// <param name="context">The request, whose query says model, number of classes and details.</param>
+    /// <summary>Handles a request.</summary>
+    /// <param name="context">The request; its query sets model, number of classes and details.</param>
     public async Task Handle(HttpContext context)
     {
         var query = context.Request.Query;
@@ -41,11 +41,13 @@ internal sealed class ClassifyEndpoint(
     }
 
     /// <summary>Classifies the picture of a request.</summary>
-    /// <param name="context">The request, whose body or form holds a picture.</param>
-    /// <param name="name">The model's name; empty for what the form says, or the first classifier.</param>
-    /// <param name="top">How many classes.</param>
-    /// <param name="details">Whether times, the seen picture and the activation map are added.</param>
-    /// <exception cref="RequestRefusedException">There is no classifier, no picture, or no room.</exception>
+    /// <param name="context">The request; its body or form holds a picture.</param>
+    /// <param name="name">The model's name; if it is empty, the form's field <c>model</c> or else the first
+    /// classifier.</param>
+    /// <param name="top">Number of classes to return.</param>
+    /// <param name="details">Whether to add times, the network's pixels and the activation map.</param>
+    /// <exception cref="RequestRefusedException">There is no such classifier, no valid picture, or the server is at a
+    /// limit.</exception>
     public async Task<ClassifyAnswer> AnswerAsync(HttpContext context, string name, int top, bool details)
     {
         var started = Stopwatch.GetTimestamp();
@@ -79,11 +81,11 @@ internal sealed class ClassifyEndpoint(
     }
 
     /// <summary>
-    /// Keeps a classifier of ours for the request; others are refused with the address that takes them.
+    /// Acquires a TorchBridge classifier for the request; for other models, the error names the address to use.
     /// </summary>
-    /// <param name="name">As the request has it; empty for the first classifier that is served.</param>
-    /// <exception cref="RequestRefusedException">There is none of the name, or it is no picture classifier of
-    /// ours.</exception>
+    /// <param name="name">The model's name; empty for the first classifier.</param>
+    /// <exception cref="RequestRefusedException">There is no model of that name, or it is not a TorchBridge
+    /// classifier.</exception>
     private ModelLease AcquireClassifier(string name)
     {
         if (name.Length == 0)
@@ -91,7 +93,7 @@ internal sealed class ClassifyEndpoint(
             name = registry.Models.FirstOrDefault(model => model.Latest?.PixelInput is not null)?.Name
                 ?? throw new RequestRefusedException(
                     RefusalKind.NotFound,
-                    "no picture classifier of TorchBridge is loaded"
+                    "no TorchBridge picture classifier is loaded"
                 );
         }
 
@@ -100,27 +102,29 @@ internal sealed class ClassifyEndpoint(
             return lease;
         lease.Dispose();
         throw RequestRefusedException.Invalid(
-            $"model '{name}' is not a picture classifier of TorchBridge; POST /v2/models/{name}/infer takes its tensors"
+            $"model '{name}' is not a TorchBridge picture classifier; send its tensors to POST /v2/models/{name}/infer"
         );
     }
 
-    /// <summary>The model's own picture whose number a form names.</summary>
+    /// <summary>The model's test picture whose number is in the form.</summary>
     /// <param name="context">The request.</param>
-    /// <param name="model">The model, which brings example pictures.</param>
+    /// <param name="model">The model.</param>
     private static Tensor ExampleOf(HttpContext context, ModelVersion model)
     {
         var text = UploadedPictures.IsForm(context.Request) ? context.Request.Form["example"].ToString() : "";
         if (text.Length == 0)
-            throw RequestRefusedException.Invalid("there is no picture in the request");
+            throw RequestRefusedException.Invalid(
+                $"there is no picture in the request; send one as the body, or as a form's file '{UploadedPictures.FileField}'"
+            );
         return
             model.Identity.Pictures is { } pictures
             && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var index)
             && index < pictures.Count
             ? pictures.Pixels(index, model.PixelInput!.Name, model.Identity.Card!)
-            : throw RequestRefusedException.Invalid("the model has no such picture");
+            : throw RequestRefusedException.Invalid("the model has no such test picture");
     }
 
-    /// <summary>How many classes a query asks for; five where it does not say.</summary>
+    /// <summary>The number of classes that a query asks for; <see cref="DefaultTop"/> if it does not say.</summary>
     /// <param name="text">The query's <c>top</c>.</param>
     private static int TopOf(string text)
     {
@@ -130,6 +134,6 @@ internal sealed class ClassifyEndpoint(
             int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var top)
             && top is >= 1 and <= MostTop
             ? top
-            : throw RequestRefusedException.Invalid($"`top` is a number of classes, 1 to {MostTop}");
+            : throw RequestRefusedException.Invalid($"`top` must be a number of classes, 1 to {MostTop}");
     }
 }

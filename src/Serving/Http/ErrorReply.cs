@@ -4,20 +4,23 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Http;
 
-/// <summary>Answers <c>{"error": …}</c>, as the protocol wants every refusal.</summary>
+/// <summary>Writes errors as <c>{"error": …}</c>, as the protocol requires.</summary>
 internal static class ErrorReply
 {
-    /// <summary>When a client that met a full server should come again.</summary>
+    /// <summary>Value of Retry-After for clients of a busy server, in seconds.</summary>
     private const string RetryAfterSeconds = "1";
 
-    /// <summary>Quotes and letters as they are: it is JSON, and says so (nosniff).</summary>
+    /// <summary>
+    /// Does not escape quotes and non-ASCII letters: browsers are told not to interpret the response as HTML
+    /// (nosniff).
+    /// </summary>
     private static readonly JsonSerializerOptions Options = new()
     {
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    /// <summary>The status of a refusal.</summary>
-    /// <param name="kind">Why the request is not answered.</param>
+    /// <summary>The HTTP status of a refusal.</summary>
+    /// <param name="kind">The reason of the refusal.</param>
     public static int StatusOf(RefusalKind kind) =>
         kind switch
         {
@@ -30,10 +33,10 @@ internal static class ErrorReply
             _ => StatusCodes.Status500InternalServerError,
         };
 
-    /// <summary>Writes a refusal; where the answer has begun already, the connection is cut.</summary>
+    /// <summary>Writes an error; if the response has already started, the connection is aborted.</summary>
     /// <param name="context">The request.</param>
     /// <param name="status">The HTTP status.</param>
-    /// <param name="message">What is wrong, for the client.</param>
+    /// <param name="message">Says what is wrong; sent to the client.</param>
     public static async Task WriteAsync(HttpContext context, int status, string message)
     {
         if (context.Response.HasStarted)
@@ -42,7 +45,7 @@ internal static class ErrorReply
             return;
         }
 
-        var allow = context.Response.Headers.Allow; // of a 405
+        var allow = context.Response.Headers.Allow; // set for status 405
         context.Response.Clear();
         if (allow.Count > 0)
             context.Response.Headers.Allow = allow;
@@ -52,7 +55,7 @@ internal static class ErrorReply
             context.Response.Headers.RetryAfter = RetryAfterSeconds;
         if (status == StatusCodes.Status401Unauthorized)
             context.Response.Headers.WWWAuthenticate = "Bearer, Basic realm=\"models\", charset=\"UTF-8\"";
-        // A body that was not read to its end would be taken for the next request, or be drained first.
+        // The rest of the body has not been read, so the connection cannot be used for another request.
         if (status is StatusCodes.Status413PayloadTooLarge or StatusCodes.Status408RequestTimeout)
             context.Response.Headers.Connection = "close";
         var json = JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, string> { ["error"] = message }, Options);

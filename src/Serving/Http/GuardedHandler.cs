@@ -5,20 +5,20 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Http;
 
-/// <summary>What every handler stands behind: the key, the room that is left, and the translation of what goes
-/// wrong.</summary>
+/// <summary>
+/// Wraps every HTTP handler: checks the key, limits the number of requests, and converts exceptions to error
+/// responses.
+/// </summary>
 internal sealed class GuardedHandler(ApiKey key, RequestGate gate, ServerState state, ILogger<GuardedHandler> log)
 {
-    /// <summary>
-    /// The status that proxies log where the client has gone; nobody receives it.
-    /// </summary>
+    /// <summary>The status that proxies log for a client that has disconnected; no one receives it.</summary>
     private const int ClientClosedRequest = 499;
 
     /// <summary>Wraps a handler.</summary>
-    /// <param name="handler">Does the work.</param>
-    /// <param name="isOpen">Whether it needs no key and always has room: liveness and readiness.</param>
-    /// <returns>The guarded handler: every exception becomes an answer in the protocol's words, and no trace leaves
-    /// the server.</returns>
+    /// <param name="handler">The handler to wrap.</param>
+    /// <param name="isOpen">Whether no key is needed and no limit applies, as for liveness and readiness.</param>
+    /// <returns>The wrapped handler; every exception becomes an error of the protocol, without a stack
+    /// trace.</returns>
     public RequestDelegate Guard(RequestDelegate handler, bool isOpen = false) =>
         async context =>
         {
@@ -37,7 +37,7 @@ internal sealed class GuardedHandler(ApiKey key, RequestGate gate, ServerState s
                     if (!key.Allows(context.Request.Headers.Authorization, context.Request.Headers["X-Api-Key"]))
                     {
                         await ErrorReply
-                            .WriteAsync(context, StatusCodes.Status401Unauthorized, "this server asks for a key")
+                            .WriteAsync(context, StatusCodes.Status401Unauthorized, ApiKey.Missing)
                             .ConfigureAwait(false);
                         return;
                     }
@@ -56,7 +56,7 @@ internal sealed class GuardedHandler(ApiKey key, RequestGate gate, ServerState s
             }
             catch (BadHttpRequestException error)
             {
-                // The web server's own: chunks that are none, a body that ends early, a client that is too slow.
+                // Thrown by Kestrel: invalid chunks, a body that ends early, a client that is too slow.
                 await ErrorReply
                     .WriteAsync(context, error.StatusCode, "the request's body cannot be read")
                     .ConfigureAwait(false);
@@ -67,7 +67,7 @@ internal sealed class GuardedHandler(ApiKey key, RequestGate gate, ServerState s
                 )
             {
                 if (!context.Response.HasStarted)
-                    context.Response.StatusCode = ClientClosedRequest; // nobody reads it
+                    context.Response.StatusCode = ClientClosedRequest; // for the log only
             }
             catch (Exception error) when (error is not OutOfMemoryException)
             {
@@ -76,7 +76,7 @@ internal sealed class GuardedHandler(ApiKey key, RequestGate gate, ServerState s
                     .WriteAsync(
                         context,
                         StatusCodes.Status500InternalServerError,
-                        $"the server failed; its log has more under request {context.TraceIdentifier}"
+                        $"the server failed; its log has details under request {context.TraceIdentifier}"
                     )
                     .ConfigureAwait(false);
             }

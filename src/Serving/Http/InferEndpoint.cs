@@ -7,7 +7,10 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Http;
 
-/// <summary>POST /v2/models/M[/versions/V]/infer: JSON, JSON with binary tensors, or raw.</summary>
+/// <summary>
+/// POST /v2/models/M[/versions/V]/infer: runs a model. The body is JSON, JSON followed by binary tensors, or one raw
+/// tensor.
+/// </summary>
 internal sealed class InferEndpoint(
     ModelRegistry registry,
     InferenceEngine engine,
@@ -17,7 +20,7 @@ internal sealed class InferEndpoint(
     ServingMetrics metrics
 )
 {
-    /// <summary>Answers a request.</summary>
+    /// <summary>Handles a request.</summary>
     /// <param name="context">The request; its route names model and version.</param>
     public async Task Handle(HttpContext context)
     {
@@ -56,11 +59,11 @@ internal sealed class InferEndpoint(
     }
 
     /// <summary>
-    /// Reads a body in the form that its header says: JSON, JSON and binary tensors, or one raw tensor.
+    /// Reads a body in the form given by its header: JSON, JSON followed by binary tensors, or one raw tensor.
     /// </summary>
-    /// <param name="context">The request, whose headers say where JSON ends.</param>
-    /// <param name="body">All of its bytes.</param>
-    /// <param name="model">What is asked.</param>
+    /// <param name="context">The request; its header gives the length of the JSON.</param>
+    /// <param name="body">The whole body.</param>
+    /// <param name="model">The model version to run.</param>
     private InferenceRequest Parse(HttpContext context, ReadOnlyMemory<byte> body, ModelVersion model)
     {
         var header = context.Request.Headers[BinaryBody.LengthHeader];
@@ -72,9 +75,9 @@ internal sealed class InferEndpoint(
         };
     }
 
-    /// <summary>Writes the reply, with the length of its JSON where binary tensors follow.</summary>
+    /// <summary>Sends the reply; if binary tensors follow the JSON, a header gives the length of the JSON.</summary>
     /// <param name="context">The request.</param>
-    /// <param name="reply">What was computed.</param>
+    /// <param name="reply">The reply.</param>
     private static async Task SendAsync(HttpContext context, InferenceReply reply)
     {
         var target = new ArrayBufferWriter<byte>();

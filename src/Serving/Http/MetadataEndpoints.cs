@@ -4,7 +4,7 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Http;
 
-/// <summary>What the server and its models are, whether they answer, and what they have done.</summary>
+/// <summary>Endpoints for metadata, health and statistics of the server and its models.</summary>
 internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState state)
 {
     /// <summary>GET /v2: name, version and extensions of the server.</summary>
@@ -23,10 +23,8 @@ internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState stat
     /// <param name="context">The request.</param>
     public static Task Live(HttpContext context) => context.Response.WriteAsJsonAsync(new { live = true });
 
-    /// <summary>
-    /// GET /v2/health/ready: 200, or 503 where a model does not answer or the server is about to stop.
-    /// </summary>
-    /// <param name="context">The request; 503 while the server starts or ends.</param>
+    /// <summary>GET /v2/health/ready: 200, or 503 if a model is not ready or the server is about to stop.</summary>
+    /// <param name="context">The request.</param>
     public Task Ready(HttpContext context)
     {
         if (!state.IsReady)
@@ -35,7 +33,8 @@ internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState stat
     }
 
     /// <summary>
-    /// GET /v2/models/M[/versions/V]/ready: 200, or 503 where it is known and not loaded; 404 where there is none.
+    /// GET /v2/models/M[/versions/V]/ready: 200, 503 if the model is known but not loaded, or 404 if there is no such
+    /// model.
     /// </summary>
     /// <param name="context">The request, whose path names model and version.</param>
     public Task ModelReady(HttpContext context)
@@ -49,7 +48,7 @@ internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState stat
         }
         catch (RequestRefusedException refusal) when (refusal.Kind == RefusalKind.Unavailable)
         {
-            // Known, and not loaded: not ready.
+            // The model is known but not loaded.
         }
 
         if (!isReady)
@@ -57,9 +56,7 @@ internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState stat
         return context.Response.WriteAsJsonAsync(new { name, ready = isReady });
     }
 
-    /// <summary>
-    /// GET /v2/models/M[/versions/V]: inputs, outputs, versions, and what the protocol has no place for.
-    /// </summary>
+    /// <summary>GET /v2/models/M[/versions/V]: inputs, outputs, versions, and further properties.</summary>
     /// <param name="context">The request, whose path names model and version.</param>
     public Task Model(HttpContext context)
     {
@@ -81,10 +78,10 @@ internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState stat
     }
 
     /// <summary>
-    /// GET /v2/models/M[/versions/V]/stats: what was computed since the version was loaded, in the words of the
+    /// GET /v2/models/M[/versions/V]/stats: statistics since the version was loaded, in the form of the protocol's
     /// statistics extension.
     /// </summary>
-    /// <param name="context">The request, whose path may name a model.</param>
+    /// <param name="context">The request, whose path names model and version.</param>
     public Task Statistics(HttpContext context)
     {
         using var lease = registry.Acquire(RouteOf(context, "model"), RouteOf(context, "version"));
@@ -117,9 +114,9 @@ internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState stat
         );
     }
 
-    /// <summary>A value of the route; empty where it has none.</summary>
+    /// <summary>A route value; empty if it is absent.</summary>
     /// <param name="context">The request.</param>
-    /// <param name="name">Of the value.</param>
+    /// <param name="name">Name of the value.</param>
     public static string RouteOf(HttpContext context, string name) => context.Request.RouteValues[name] as string ?? "";
 
     /// <summary>An input or output as REST describes it.</summary>
@@ -132,7 +129,7 @@ internal sealed class MetadataEndpoints(ModelRegistry registry, ServerState stat
             shape = spec.Shape,
         };
 
-    /// <summary>Time as Triton's statistics have it.</summary>
-    /// <param name="time">Any.</param>
+    /// <summary>A time in nanoseconds, as in Triton's statistics.</summary>
+    /// <param name="time">The time.</param>
     private static long Nanoseconds(TimeSpan time) => time.Ticks * TimeSpan.NanosecondsPerTick;
 }

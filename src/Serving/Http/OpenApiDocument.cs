@@ -1,12 +1,12 @@
 namespace TorchBridge.Serving.Http;
 
-/// <summary>GET /openapi: the OpenAPI document of the REST half.</summary>
+/// <summary>GET /openapi: the OpenAPI document of the REST interface.</summary>
 internal static class OpenApiDocument
 {
-    /// <summary>The document: JSON, from the assembly.</summary>
+    /// <summary>The document as JSON, read from the assembly's resources.</summary>
     public static string Text { get; } = Read();
 
-    /// <summary>Sends it.</summary>
+    /// <summary>Sends the document.</summary>
     /// <param name="context">The request.</param>
     public static Task Send(HttpContext context)
     {
@@ -14,7 +14,7 @@ internal static class OpenApiDocument
         return context.Response.WriteAsync(Text);
     }
 
-    /// <summary>The description that lies in the assembly.</summary>
+    /// <summary>Reads the document from the assembly's resources.</summary>
     private static string Read()
     {
         using var stream = typeof(OpenApiDocument).Assembly.GetManifestResourceStream("openapi.json")!;

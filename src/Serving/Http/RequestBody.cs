@@ -6,25 +6,27 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Http;
 
-/// <summary>A body in memory. Memory is taken as bytes come, never for what a header claims.</summary>
+/// <summary>
+/// A request body in memory. Memory is allocated as bytes arrive, not for whatever length a header claims.
+/// </summary>
 internal sealed class RequestBody : IDisposable
 {
     /// <summary>
-    /// What is taken at first where nobody says how much comes, and the most that a header is believed.
+    /// Bytes allocated first if the length is unknown, and the most that is allocated because of a header.
     /// </summary>
     private const int FirstBytes = 16 << 10,
         TrustedBytes = 1 << 20;
     private readonly RequestGate gate;
 
-    /// <summary>Rented; given back when the body is disposed.</summary>
+    /// <summary>The buffer, rented from the pool and returned when the body is disposed.</summary>
     private byte[] buffer;
 
-    /// <summary>How much of it is filled.</summary>
+    /// <summary>Number of bytes in the buffer.</summary>
     private int length;
 
-    /// <summary>Takes memory for what is announced.</summary>
-    /// <param name="gate">Counts the bytes of all requests.</param>
-    /// <param name="firstBytes">As many as the length that was told, or a first piece where none was.</param>
+    /// <summary>Allocates the first piece of memory.</summary>
+    /// <param name="gate">Limits the memory of all bodies together.</param>
+    /// <param name="firstBytes">Number of bytes to allocate first.</param>
     private RequestBody(RequestGate gate, int firstBytes)
     {
         this.gate = gate;
@@ -33,19 +35,19 @@ internal sealed class RequestBody : IDisposable
         Reserved = firstBytes;
     }
 
-    /// <summary>What it holds.</summary>
+    /// <summary>The bytes of the body.</summary>
     public ReadOnlyMemory<byte> Bytes => buffer.AsMemory(0, length);
 
-    /// <summary>Bytes that this body holds of the server's room.</summary>
+    /// <summary>Number of bytes that this body has reserved at the gate.</summary>
     private long Reserved { get; set; }
 
-    /// <summary>Reads a request's body to its end, unpacked where it is packed.</summary>
+    /// <summary>Reads a request's body to its end, and decompresses it if necessary.</summary>
     /// <param name="context">The request.</param>
-    /// <param name="gate">Bounds the memory of all bodies together.</param>
+    /// <param name="gate">Limits the memory of all bodies together.</param>
     /// <param name="options">Limits of size and time.</param>
     /// <returns>The body; the caller disposes it when nothing refers to its bytes any more.</returns>
-    /// <exception cref="RequestRefusedException">It is too large, comes too slowly, or is packed in an unknown
-    /// way.</exception>
+    /// <exception cref="RequestRefusedException">The body is too large, arrives too slowly, or has an unknown
+    /// Content-Encoding.</exception>
     public static async Task<RequestBody> ReadAsync(HttpContext context, RequestGate gate, ModelServerOptions options)
     {
         SetLimits(context, options);
@@ -78,11 +80,11 @@ internal sealed class RequestBody : IDisposable
                 )
             )
         {
-            // Not packed as it says, or a chunk that is none.
+            // Not compressed as its header says, or an invalid chunk.
             body.Dispose();
             throw new RequestRefusedException(
                 RefusalKind.Invalid,
-                "the body cannot be read: it is not packed or framed as its headers say",
+                "the body cannot be read: it is not compressed or framed as its headers say",
                 error
             );
         }
@@ -104,9 +106,9 @@ internal sealed class RequestBody : IDisposable
     }
 
     /// <summary>Reads until the stream ends or the body is too large.</summary>
-    /// <param name="source">The body, unpacked.</param>
-    /// <param name="options">What is allowed.</param>
-    /// <param name="stop">Where the client goes away.</param>
+    /// <param name="source">The decompressed body.</param>
+    /// <param name="options">The server's limits.</param>
+    /// <param name="stop">Cancelled when the client has disconnected or is too slow.</param>
     private async Task FillAsync(Stream source, ModelServerOptions options, CancellationToken stop)
     {
         while (true)
@@ -122,7 +124,7 @@ internal sealed class RequestBody : IDisposable
         }
     }
 
-    /// <summary>Doubles the buffer, once the gate has room for it.</summary>
+    /// <summary>Doubles the buffer, after reserving the memory at the gate.</summary>
     private void Grow()
     {
         var more = (long)buffer.Length;
@@ -134,12 +136,12 @@ internal sealed class RequestBody : IDisposable
         buffer = larger;
     }
 
-    /// <summary>Puts our limits in place of the web server's own, for this request.</summary>
+    /// <summary>Replaces Kestrel's limits by the server's own for this request.</summary>
     /// <param name="context">The request.</param>
-    /// <param name="options">What is allowed.</param>
+    /// <param name="options">The server's limits.</param>
     private static void SetLimits(HttpContext context, ModelServerOptions options)
     {
-        // Our own count answers in the protocol's words; the web server's limit would be its 30 MB.
+        // FillAsync limits the size and answers with an error of the protocol; Kestrel's own limit is 30 MB.
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size)
             size.MaxRequestBodySize = null;
         if (
@@ -150,13 +152,13 @@ internal sealed class RequestBody : IDisposable
                 options.MinBytesPerSecond == 0 ? null : new(options.MinBytesPerSecond, TimeSpan.FromSeconds(5));
     }
 
-    /// <summary>The body's stream, unpacked as its header says.</summary>
-    /// <param name="request">Its Content-Encoding says how it is packed.</param>
+    /// <summary>The body's stream, decompressed according to its header.</summary>
+    /// <param name="request">The request; its Content-Encoding names the compression.</param>
     private static Stream Unpack(HttpRequest request)
     {
         var encodings = request.Headers.ContentEncoding;
         if (encodings.Count > 1)
-            throw new RequestRefusedException(RefusalKind.Unsupported, "a body packed more than once is not read");
+            throw new RequestRefusedException(RefusalKind.Unsupported, "the body has more than one Content-Encoding; one is supported");
         return encodings.ToString().Trim().ToUpperInvariant() switch
         {
             "" or "IDENTITY" => request.Body,
@@ -165,13 +167,13 @@ internal sealed class RequestBody : IDisposable
             "BR" => new BrotliStream(request.Body, CompressionMode.Decompress, leaveOpen: true),
             _ => throw new RequestRefusedException(
                 RefusalKind.Unsupported,
-                "the Content-Encoding is not supported; gzip, deflate and br are"
+                "the Content-Encoding is not supported; allowed are gzip, deflate and br"
             ),
         };
     }
 
-    /// <summary>A refusal that names the limit.</summary>
-    /// <param name="options">What is allowed.</param>
+    /// <summary>The exception for a body that is too large; it names the limit.</summary>
+    /// <param name="options">The server's limits.</param>
     private static RequestRefusedException TooLarge(ModelServerOptions options) =>
-        new(RefusalKind.TooLarge, $"the body is larger than {options.MaxRequestBytes} bytes");
+        new(RefusalKind.TooLarge, $"the body is larger than {options.MaxRequestBytes} bytes, the limit");
 }

@@ -4,11 +4,11 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Http;
 
-/// <summary>Turns pixels back into a picture: what the network saw.</summary>
+/// <summary>Converts the pixels that the network received back to a picture.</summary>
 internal static class SeenPicture
 {
     /// <summary>The first picture of a tensor [n, 3, height, width] of values 0 to 255, as PNG.</summary>
-    /// <param name="pixels">FP32 [n, 3, height, width].</param>
+    /// <param name="pixels">An FP32 tensor [n, 3, height, width].</param>
     public static byte[] ToPng(Tensor pixels)
     {
         var values = MemoryMarshal.Cast<byte, float>(pixels.Data.Span);
@@ -19,10 +19,10 @@ internal static class SeenPicture
         return ToPng(planes, width, height);
     }
 
-    /// <summary>Planes of red, green and blue as PNG.</summary>
+    /// <summary>Encodes planes of red, green and blue as PNG.</summary>
     /// <param name="planes">3 x height x width bytes.</param>
-    /// <param name="width">In pixels.</param>
-    /// <param name="height">In pixels.</param>
+    /// <param name="width">Size in pixels.</param>
+    /// <param name="height">Size in pixels.</param>
     /// <returns>A PNG file.</returns>
     public static byte[] ToPng(ReadOnlySpan<byte> planes, int width, int height)
     {

@@ -4,15 +4,15 @@ using TorchBridge.Serving.Runtime;
 namespace TorchBridge.Serving.Models;
 
 /// <summary>
-/// Loads a model in a child process first: a file that crashes the runtime ends that process, and not the server.
-/// Time and memory of it are bounded.
+/// Tries a model out in a child process: a file that crashes ONNX Runtime ends that process and not the server. The
+/// process's time and memory are limited.
 /// </summary>
 internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProbe
 {
-    /// <summary>The argument that such a process is started with; the file's path and hash follow.</summary>
+    /// <summary>The first argument of such a process; the model's path and hash follow.</summary>
     public const string Argument = "--probe-model";
 
-    /// <summary>How often time and memory of the process are looked at.</summary>
+    /// <summary>Interval at which the process's time and memory are checked.</summary>
     private const int LookMilliseconds = 20;
 
     /// <inheritdoc/>
@@ -44,12 +44,13 @@ internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProb
         throw new ModelLoadException(
             process.ExitCode == ModelProbeProgram.Refused && said.Length > 0
                 ? said
-                : $"{source.Path} crashes the process that loads it (exit code {process.ExitCode}); it is not loaded here"
+                : $"{source.Path} crashes the process in which it was tried out (exit code {process.ExitCode}); "
+                    + "the server does not load it"
         );
     }
 
-    /// <summary>Starts this assembly's probe under the same runtime.</summary>
-    /// <param name="source">The model that is tried.</param>
+    /// <summary>Starts this assembly as a child process, with the same .NET runtime.</summary>
+    /// <param name="source">The model to try out.</param>
     private static Process Start(ModelSource source)
     {
         var assembly = typeof(ChildProcessProbe).Assembly.Location;
@@ -57,14 +58,14 @@ internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProb
         var entry = System.Reflection.Assembly.GetEntryAssembly()?.Location;
         if (assembly.Length == 0 || host is null || string.IsNullOrEmpty(entry))
             throw new ModelLoadException(
-                $"{source.Path} is foreign and cannot be tried in a process of its own here (a "
-                    + "single-file program has no assembly to start); the option Probe = None loads it at once"
+                $"{source.Path} is not a TorchBridge classifier and cannot be tried out in a separate process here (a "
+                    + "single-file program has no assembly to start); the option Probe = None loads it directly"
             );
         var dotnet =
             Path.GetFileNameWithoutExtension(host) == "dotnet"
                 ? host
                 : Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
-        // The entry program's settings and list of libraries fit this library: it is one of them.
+        // The runtime settings and dependencies of the running program cover this library, too.
         string[] settings =
         [
             .. Setting("--runtimeconfig", entry, ".runtimeconfig.json"),
@@ -83,28 +84,28 @@ internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProb
         catch (System.ComponentModel.Win32Exception error)
         {
             throw new ModelLoadException(
-                $"{source.Path} is foreign and cannot be tried in a process of its own: {error.Message}; "
-                    + "the option Probe = None loads it at once",
+                $"{source.Path} cannot be tried out in a separate process: {error.Message}; "
+                    + "the option Probe = None loads it directly",
                 error
             );
         }
     }
 
     /// <summary>
-    /// An option of the host for a file beside the entry program; none where the file is not there.
+    /// An option of <c>dotnet exec</c> for a file next to the running program; empty if there is no such file.
     /// </summary>
-    /// <param name="option">Name of an option of <c>dotnet exec</c>.</param>
-    /// <param name="entry">The program's assembly.</param>
-    /// <param name="ending">Of the file beside it: <c>.deps.json</c>.</param>
+    /// <param name="option">Name of the option.</param>
+    /// <param name="entry">The running program's assembly.</param>
+    /// <param name="ending">Ending of the file's name, for example <c>.deps.json</c>.</param>
     private static string[] Setting(string option, string entry, string ending)
     {
         var file = Path.ChangeExtension(entry, null) + ending;
         return File.Exists(file) ? [option, file] : [];
     }
 
-    /// <summary>Bytes that a process has in memory; 0 where it has just ended.</summary>
-    /// <param name="process">The child.</param>
-    /// <returns>Bytes; 0 where it has ended meanwhile.</returns>
+    /// <summary>Memory of a process.</summary>
+    /// <param name="process">The child process.</param>
+    /// <returns>Bytes in memory; 0 if the process has just ended.</returns>
     private static long Memory(Process process)
     {
         process.Refresh();
@@ -114,7 +115,7 @@ internal sealed class ChildProcessProbe(ModelServerOptions options) : IModelProb
         }
         catch (InvalidOperationException)
         {
-            return 0; // it has just ended
+            return 0;
         }
     }
 }

@@ -2,18 +2,19 @@ using System.Security.Cryptography;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>Tells whether a file has changed, without reading all of it.</summary>
-/// <param name="Written">When it was written.</param>
-/// <param name="Length">Its bytes.</param>
-/// <param name="Sample">Hash of pieces of it: a file may be replaced by one of the same length and time.</param>
+/// <summary>
+/// Time, length and a sample of a file's content, which show whether the file has changed without reading all of it.
+/// </summary>
+/// <param name="Written">Time of the last write, UTC.</param>
+/// <param name="Length">Length in bytes.</param>
+/// <param name="Sample">Hash of some pieces of the file, since a file may be replaced by one of equal length and
+/// time.</param>
 internal sealed record FileStamp(DateTime Written, long Length, string Sample)
 {
     private const int Pieces = 16,
         PieceBytes = 4096;
 
-    /// <summary>
-    /// Looks at a file; links are followed, also those of the folders above. Null where there is none.
-    /// </summary>
+    /// <summary>The stamp of a file, following links; null if the file cannot be read.</summary>
     /// <param name="path">The file.</param>
     public static FileStamp? Of(string path)
     {

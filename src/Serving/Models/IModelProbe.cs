@@ -2,11 +2,12 @@ using TorchBridge.Serving.Runtime;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>Tries a model where a crash does no harm.</summary>
+/// <summary>Tries a model out where a crash does no harm.</summary>
 internal interface IModelProbe
 {
-    /// <summary>Loads and runs it.</summary>
-    /// <param name="source">The file's bytes and path.</param>
-    /// <exception cref="ModelLoadException">It does not load, crashes, takes too long or too much memory.</exception>
+    /// <summary>Loads and runs a model.</summary>
+    /// <param name="source">The model's file.</param>
+    /// <exception cref="ModelLoadException">The model cannot be loaded, crashes, or takes too much time or
+    /// memory.</exception>
     void Try(ModelSource source);
 }

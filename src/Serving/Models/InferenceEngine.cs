@@ -5,7 +5,7 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>Answers requests: the one road that REST, gRPC, the page and <c>/classify</c> take.</summary>
+/// <summary>Answers inference requests; REST, gRPC, the page and <c>/classify</c> all use it.</summary>
 internal sealed class InferenceEngine(
     ModelServerOptions options,
     PictureDoor pictures,
@@ -13,15 +13,16 @@ internal sealed class InferenceEngine(
     ILogger<InferenceEngine> log
 )
 {
-    /// <summary>Parameters that speak to the server, and are not given back.</summary>
+    /// <summary>Request parameters that are meant for the server and are not returned in the reply.</summary>
     private static readonly string[] OwnParameters = ["binary_data_output", "timeout"];
 
-    /// <summary>Answers a request.</summary>
-    /// <param name="model">The version that answers; the caller keeps it until this is done.</param>
-    /// <param name="request">The request. Its memory is read until this is done, also when it is cancelled.</param>
-    /// <param name="stop">The client has gone.</param>
-    /// <returns>The reply, the tensors that were run, and what took how long.</returns>
-    /// <exception cref="RequestRefusedException">It is not answered, and why.</exception>
+    /// <summary>Runs a request.</summary>
+    /// <param name="model">The model version to run; the caller holds it until the task has ended.</param>
+    /// <param name="request">The request. Its memory must stay valid until the task has ended, even after
+    /// cancellation.</param>
+    /// <param name="stop">Cancelled when the client has disconnected.</param>
+    /// <returns>The reply, the input tensors, and how long each step took.</returns>
+    /// <exception cref="RequestRefusedException">The request is refused; the message says why.</exception>
     public async Task<InferenceResult> RunAsync(ModelVersion model, InferenceRequest request, CancellationToken stop)
     {
         using var activity = ServingMetrics.Activities.StartActivity("infer", ActivityKind.Server);
@@ -45,27 +46,29 @@ internal sealed class InferenceEngine(
         );
     }
 
-    /// <summary>Refuses a request whose model has as many waiting as it may. Asked before a body is read, the answer comes
-    /// at once, and costs next to nothing of what the waiting ones need.</summary>
-    /// <param name="model">The version that would answer.</param>
-    /// <exception cref="RequestRefusedException">Its queue is full.</exception>
+    /// <summary>
+    /// Refuses a request whose model has a full queue. Called before the body is read, so that refusing costs almost
+    /// nothing.
+    /// </summary>
+    /// <param name="model">The model version that would run the request.</param>
+    /// <exception cref="RequestRefusedException">The queue is full.</exception>
     public static void RefuseIfFull(ModelVersion model)
     {
         if (model.Queue.IsFull)
             throw Full(model);
     }
 
-    /// <summary>The refusal of a full queue.</summary>
-    /// <param name="model">Whose queue it is.</param>
+    /// <summary>The exception for a full queue.</summary>
+    /// <param name="model">The model version with the full queue.</param>
     private static RequestRefusedException Full(ModelVersion model) =>
         new(
             RefusalKind.Unavailable,
-            $"model '{model.Identity.Model}' has {model.Settings.Capacity} requests waiting; try again"
+            $"model '{model.Identity.Model}' has {model.Settings.Capacity} requests waiting, its maximum; try again later"
         );
 
-    /// <summary>How long a request may take: the shortest of the server's, the model's and its own.</summary>
-    /// <param name="request">May have a timeout of its own.</param>
-    /// <param name="model">May have one in its configuration.</param>
+    /// <summary>How long a request may take: the shortest timeout of the server, the model and the request.</summary>
+    /// <param name="request">The request, which may have a timeout of its own.</param>
+    /// <param name="model">The model version, whose configuration may set a timeout.</param>
     private TimeSpan TimeoutOf(InferenceRequest request, ModelVersion model)
     {
         var most = TimeSpan.FromMilliseconds(options.RequestTimeoutMilliseconds);
@@ -74,18 +77,20 @@ internal sealed class InferenceEngine(
         if (!request.Parameters.TryGetValue("timeout", out var asked))
             return most;
         if (asked is not (long and >= 0))
-            throw RequestRefusedException.Invalid("the parameter timeout is not a number of microseconds");
+            throw RequestRefusedException.Invalid("the parameter timeout must be a number of microseconds, 0 or more");
         return (long)asked > 0 && (long)asked < most.TotalMicroseconds ? TimeSpan.FromMicroseconds((long)asked) : most;
     }
 
     /// <summary>
-    /// Decodes encoded pictures to pixels where a classifier of ours gets them; else the request as it is.
+    /// Decodes the pictures of a request to a TorchBridge classifier; any other request is returned unchanged.
     /// </summary>
-    /// <param name="model">Says whether it takes pictures, and of what size.</param>
-    /// <param name="request">As it came.</param>
-    /// <param name="stop">Ends the wait for a free core.</param>
-    /// <returns>The request to run, and what decoding took: zero where there was nothing to decode.</returns>
-    /// <exception cref="RequestRefusedException">A picture is too large, damaged or none.</exception>
+    /// <param name="model">The model version, which says whether pictures are accepted, and of what size.</param>
+    /// <param name="request">The request as received.</param>
+    /// <param name="stop">Cancels waiting for a free core.</param>
+    /// <returns>The request to run, and the time that decoding took, which is zero if there was nothing to
+    /// decode.</returns>
+    /// <exception cref="RequestRefusedException">A picture is too large or damaged, or an element is not a
+    /// picture.</exception>
     private async Task<(InferenceRequest Request, TimeSpan Time)> ReadPicturesAsync(
         ModelVersion model,
         InferenceRequest request,
@@ -98,18 +103,20 @@ internal sealed class InferenceEngine(
             || pixels.Name == RequestBinder.PictureInput
         )
             return (request, TimeSpan.Zero);
-        RefuseIfFull(model); // decoding is most of the work, and would be for nothing
+        RefuseIfFull(model); // before decoding, which is most of the work
         var started = clock.GetTimestamp();
         var read = await pictures.ReadAsync(tensor, model, stop).ConfigureAwait(false);
         return (request with { Inputs = [read] }, clock.GetElapsedTime(started));
     }
 
     /// <summary>
-    /// Waits for the run; a request that expires or is cancelled leaves the queue at once, unless it runs already.
+    /// Waits for the run. A request that expires or is cancelled is removed from the queue at once, unless it is
+    /// already running.
     /// </summary>
-    /// <param name="model">Where it is queued.</param>
+    /// <param name="model">The model version in whose queue the request is.</param>
     /// <param name="pending">The queued request.</param>
-    /// <param name="stop">Where the client goes away: what has not begun is taken out of the queue.</param>
+    /// <param name="stop">Cancelled when the client has disconnected; a request that has not started is then removed
+    /// from the queue.</param>
     private async Task<ComputedOutputs> WaitAsync(ModelVersion model, PendingRequest pending, CancellationToken stop)
     {
         var left = TimeSpan.FromSeconds((double)(pending.Deadline - clock.GetTimestamp()) / clock.TimestampFrequency);
@@ -123,16 +130,15 @@ internal sealed class InferenceEngine(
         {
             if (model.Queue.Remove(pending))
             {
-                // Its place in the queue is free at once.
                 if (error is OperationCanceledException)
                     throw;
                 throw new RequestRefusedException(
                     RefusalKind.Expired,
-                    "the request has waited longer than it may; the server is busy"
+                    "the request has waited longer than its timeout; the server is busy, try again later"
                 );
             }
 
-            // It runs, and its memory is read: that is waited for, whoever else still waits.
+            // It is running and its memory is being read, so its end must be awaited in any case.
             var computed = await FinishAsync(model, pending).ConfigureAwait(false);
             stop.ThrowIfCancellationRequested();
             return computed;
@@ -143,8 +149,8 @@ internal sealed class InferenceEngine(
         }
     }
 
-    /// <summary>Waits for a run that cannot be stopped any more.</summary>
-    /// <param name="model">Where it was queued.</param>
+    /// <summary>Waits for a run that cannot be cancelled any more.</summary>
+    /// <param name="model">The model version that runs the request.</param>
     /// <param name="pending">The request.</param>
     private async Task<ComputedOutputs> FinishAsync(ModelVersion model, PendingRequest pending)
     {
@@ -158,27 +164,28 @@ internal sealed class InferenceEngine(
         }
     }
 
-    /// <summary>What a client learns of a failed run; the log has the runtime's own words.</summary>
+    /// <summary>
+    /// The exception that tells the client of a failed run; ONNX Runtime's own message goes to the log.
+    /// </summary>
     /// <param name="model">The model whose run failed.</param>
-    /// <param name="error">What it threw.</param>
+    /// <param name="error">The exception that the run threw.</param>
     private RequestRefusedException Refusal(ModelVersion model, Exception error)
     {
-        // ONNX Runtime's own text names its source files; what the client may know is that its inputs do not fit each
-        // other.
+        // ONNX Runtime's message contains paths of its source files, which the client should not see.
         ServingLog.RunFailed(log, model.Identity.Model, model.Identity.Version, error.Message);
         return new RequestRefusedException(
             RefusalKind.Invalid,
-            $"model '{model.Identity.Model}' does not run over these inputs; the server's log says where it stopped",
+            $"model '{model.Identity.Model}' failed on these inputs; the server's log says why",
             error
         );
     }
 
     /// <summary>
-    /// Puts the reply together: outputs or their classes, binary or not, and the parameters that are given back.
+    /// Creates the reply: outputs or their classes, as binary data or not, and the parameters that are returned.
     /// </summary>
-    /// <param name="model">The model.</param>
-    /// <param name="request">Which outputs are asked for, and how.</param>
-    /// <param name="computed">All that was computed.</param>
+    /// <param name="model">The model version that ran the request.</param>
+    /// <param name="request">The request, which says which outputs to return and how.</param>
+    /// <param name="computed">The computed outputs.</param>
     private static InferenceReply Reply(ModelVersion model, InferenceRequest request, ComputedOutputs computed)
     {
         var outputs = new (Tensor, bool)[computed.Outputs.Count];

@@ -2,11 +2,11 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>An answer, and how it came about.</summary>
-/// <param name="Reply">The answer.</param>
-/// <param name="Inputs">The tensors that were run: of a picture, the pixels that the network saw.</param>
-/// <param name="Times">What took how long.</param>
-/// <param name="BatchRows">Rows of the batch that it ran in.</param>
+/// <summary>The reply to a request, and details about its computation.</summary>
+/// <param name="Reply">The reply.</param>
+/// <param name="Inputs">The input tensors of the run; for a picture, the pixels that the network received.</param>
+/// <param name="Times">Duration of each step.</param>
+/// <param name="BatchRows">Number of rows of the batch in which the request ran.</param>
 internal sealed record InferenceResult(
     InferenceReply Reply,
     IReadOnlyList<Tensor> Inputs,
@@ -14,8 +14,8 @@ internal sealed record InferenceResult(
     int BatchRows
 );
 
-/// <summary>What took how long.</summary>
-/// <param name="Decode">Pictures were decoded.</param>
-/// <param name="Queue">The request waited.</param>
-/// <param name="Run">The batch was run.</param>
+/// <summary>Duration of each step of a request.</summary>
+/// <param name="Decode">Time to decode the pictures.</param>
+/// <param name="Queue">Time that the request waited in the queue.</param>
+/// <param name="Run">Time to run the batch.</param>
 internal sealed record InferenceTimes(TimeSpan Decode, TimeSpan Queue, TimeSpan Run);

@@ -3,14 +3,17 @@ using TorchBridge.Serving.Runtime;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>What a model's <c>config.pbtxt</c> says, as far as this server acts on it. Null is: not said.</summary>
+/// <summary>
+/// The settings in a model's <c>config.pbtxt</c> that this server uses. Null means that a setting is absent.
+/// </summary>
 internal sealed record ModelConfig
 {
-    /// <summary>Name of a model's configuration.</summary>
+    /// <summary>File name of a model's configuration.</summary>
     public const string FileName = "config.pbtxt";
 
-    /// <summary>Fields that may stand there and change nothing here: how other back ends load, warm up and observe a
-    /// model.</summary>
+    /// <summary>
+    /// Fields that are accepted but have no effect: how Triton loads, warms up and observes a model.
+    /// </summary>
     private static readonly string[] Unused =
     [
         "optimization",
@@ -24,8 +27,8 @@ internal sealed record ModelConfig
     ];
 
     /// <summary>
-    /// Fields that this server acts on. Any other than these and the unused ones is refused: it would change the
-    /// answer elsewhere.
+    /// Fields that this server uses. Fields that are in neither list are refused, because they would change the
+    /// results under Triton.
     /// </summary>
     private static readonly string[] Used =
     [
@@ -45,48 +48,49 @@ internal sealed record ModelConfig
     /// <summary>The model's name.</summary>
     public string? Name { get; private init; }
 
-    /// <summary>Rows of the largest batch, 0 to 4,096; 0 where axis 0 is no batch.</summary>
+    /// <summary>Maximum number of rows in a batch, 0 to 4,096; 0 if axis 0 is not a batch axis.</summary>
     public int? MaxBatchSize { get; private init; }
 
-    /// <summary>How long an incomplete batch waits for more requests.</summary>
+    /// <summary>How long an incomplete batch waits for more requests, up to 10 seconds.</summary>
     public TimeSpan? Delay { get; private init; }
 
-    /// <summary>Requests that may wait, 1 and up.</summary>
+    /// <summary>Maximum number of waiting requests, at least 1.</summary>
     public int? QueueCapacity { get; private init; }
 
     /// <summary>How long a request may wait.</summary>
     public TimeSpan? Timeout { get; private init; }
 
-    /// <summary>Batches that run at the same time: the instances of all groups together.</summary>
+    /// <summary>
+    /// Number of batches that run at the same time: the total number of instances of all groups, 1 to 64.
+    /// </summary>
     public int? Sessions { get; private init; }
 
-    /// <summary>
-    /// Threads of a batch, from the parameter <c>intra_op_thread_count</c>; 0 for one per core.
-    /// </summary>
+    /// <summary>Threads per batch, from the parameter <c>intra_op_thread_count</c>; 0 for one per core.</summary>
     public int? Threads { get; private init; }
 
     /// <summary>Name of the file in a version's folder.</summary>
     public string ModelFile { get; private init; } = "model.onnx";
 
-    /// <summary>How many of the latest versions are served; null for all.</summary>
+    /// <summary>Number of latest versions to serve; null for all.</summary>
     public int? LatestVersions { get; private init; } = 1;
 
-    /// <summary>The versions that are served; null where <see cref="LatestVersions"/> says it.</summary>
+    /// <summary>The versions to serve; null if <see cref="LatestVersions"/> applies.</summary>
     public IReadOnlySet<long>? Versions { get; private init; }
 
-    /// <summary>Inputs and outputs as declared: name, datatype, axes without the batch, file of the labels.</summary>
+    /// <summary>The declared inputs and outputs.</summary>
     public IReadOnlyList<DeclaredTensor> Tensors { get; private init; } = [];
 
     /// <summary>Reads a configuration.</summary>
-    /// <param name="path">The configuration's file, at most a megabyte.</param>
-    /// <exception cref="ModelLoadException">It cannot be read, or asks for what this server has not.</exception>
+    /// <param name="path">The configuration file, at most 1 MiB.</param>
+    /// <exception cref="ModelLoadException">The file cannot be read, or asks for something that this server does not
+    /// support.</exception>
     public static ModelConfig Read(string path)
     {
         const long most = 1 << 20;
         try
         {
             if (new FileInfo(path).Length > most)
-                throw new FormatException($"it has more than {most} bytes");
+                throw new FormatException($"the file has more than {most} bytes, the limit");
             return Of(TextFormat.Read(File.ReadAllText(path)));
         }
         catch (Exception error) when (error is FormatException or IOException or UnauthorizedAccessException)
@@ -95,16 +99,16 @@ internal sealed record ModelConfig
         }
     }
 
-    /// <summary>Compares the configuration with the file that it belongs to.</summary>
-    /// <param name="signature">What the file's model takes and gives.</param>
-    /// <param name="path">What to call the configuration in an error.</param>
-    /// <exception cref="ModelLoadException">They contradict each other.</exception>
+    /// <summary>Checks the configuration against the model.</summary>
+    /// <param name="signature">The model's inputs and outputs.</param>
+    /// <param name="path">Path of the configuration, for error messages.</param>
+    /// <exception cref="ModelLoadException">The configuration contradicts the model.</exception>
     public void Check(ModelSignature signature, string path)
     {
         if (MaxBatchSize > 0 && !signature.MayBatch)
             throw new ModelLoadException(
                 $"{path}: max_batch_size is {MaxBatchSize}, but axis 0 of the model's inputs and outputs "
-                    + "is not free everywhere; 0 is right for it"
+                    + "is not dynamic everywhere; set it to 0"
             );
         foreach (var declared in Tensors)
         {
@@ -116,7 +120,7 @@ internal sealed record ModelConfig
                 );
             if (declared.Type is { } type && type != spec.Type.TritonNameOf())
                 throw new ModelLoadException(
-                    $"{path}: '{declared.Name}' is {spec.Type.TritonNameOf()} in the model, and {type} here"
+                    $"{path}: '{declared.Name}' is {spec.Type.TritonNameOf()} in the model, but {type} here"
                 );
             long[] dims = [.. MaxBatchSize > 0 ? spec.Shape.Skip(1) : spec.Shape];
             var differs = declared
@@ -124,12 +128,14 @@ internal sealed record ModelConfig
                 .Any(pair => pair.First != pair.Second && pair.First >= 0 && pair.Second >= 0);
             if (declared.Dims.Count > 0 && (declared.Dims.Count != dims.Length || differs))
                 throw new ModelLoadException(
-                    $"{path}: '{declared.Name}' is {ShapeRules.Text(dims)} in the model, and {ShapeRules.Text(declared.Dims)} here"
+                    $"{path}: '{declared.Name}' is {ShapeRules.Text(dims)} in the model, but {ShapeRules.Text(declared.Dims)} here"
                 );
         }
     }
 
-    /// <summary>Takes a message apart; refuses fields and values that this server cannot honour.</summary>
+    /// <summary>
+    /// Reads the settings from the file's fields; refuses fields and values that this server does not support.
+    /// </summary>
     /// <param name="text">The file's fields.</param>
     private static ModelConfig Of(TextMessage text)
     {
@@ -138,9 +144,9 @@ internal sealed record ModelConfig
                 $"`{unknown}` is not supported by this server; supported are {string.Join(", ", Used)}"
             );
         if (text.Text("backend") is not (null or "onnxruntime"))
-            throw new FormatException($"the backend is '{text.Text("backend")}'; only onnxruntime is there");
+            throw new FormatException($"the backend is '{text.Text("backend")}'; only onnxruntime is supported");
         if (text.Text("platform") is not (null or "" or "onnxruntime_onnx" or "onnx_onnxv1"))
-            throw new FormatException($"the platform is '{text.Text("platform")}'; only onnxruntime_onnx is there");
+            throw new FormatException($"the platform is '{text.Text("platform")}'; only onnxruntime_onnx is supported");
         var batching = text.Message("dynamic_batching");
         var queue = batching?.Message("default_queue_policy");
         var policy = text.Message("version_policy");
@@ -184,18 +190,18 @@ internal sealed record ModelConfig
     }
 
     /// <summary>
-    /// Instances of all groups together; null where there is no group. A group on a GPU is refused.
+    /// The total number of instances of all groups; null if there is no group. A group on a GPU is refused.
     /// </summary>
     /// <param name="text">The file's fields.</param>
     private static int? SessionsOf(TextMessage text)
     {
         if (text.Messages("instance_group").FirstOrDefault(group => group.Text("kind") is "KIND_GPU") is not null)
-            throw new FormatException("an instance_group is on a GPU; this server has the CPU");
+            throw new FormatException("an instance_group asks for a GPU; this server runs on the CPU only");
         var count = text.Messages("instance_group").Sum(group => group.Number("count") ?? 1);
         return count == 0 ? null : Limited(count, "instance_group's count", 1, 64);
     }
 
-    /// <summary>The parameter that sets threads; null where it is not there.</summary>
+    /// <summary>The parameter that sets the number of threads; null if it is absent.</summary>
     /// <param name="text">The file's fields.</param>
     private static int? ThreadsOf(TextMessage text) =>
         text.Messages("parameters")
@@ -206,16 +212,16 @@ internal sealed record ModelConfig
             ? int.TryParse(threads, System.Globalization.CultureInfo.InvariantCulture, out var count)
             && count is >= 0 and <= 1024
                 ? count
-                : throw new FormatException($"intra_op_thread_count is '{threads}'")
+                : throw new FormatException($"intra_op_thread_count is '{threads}'; allowed are 0 to 1024")
             : null;
 
-    /// <summary>A number in its range, or null; else a refusal that names the range.</summary>
-    /// <param name="value">As the file has it; null where it is not there.</param>
-    /// <param name="name">Of the field, for an error.</param>
-    /// <param name="least">The least that is allowed.</param>
-    /// <param name="most">The most that is allowed.</param>
+    /// <summary>Checks that a number is in its range; null is passed through.</summary>
+    /// <param name="value">The number in the file; null if it is absent.</param>
+    /// <param name="name">Name of the field, for error messages.</param>
+    /// <param name="least">The smallest allowed number.</param>
+    /// <param name="most">The largest allowed number.</param>
     private static int? Limited(long? value, string name, int least, int most) =>
         value is null || (value >= least && value <= most)
             ? (int?)value
-            : throw new FormatException($"{name} is {value}; {least} to {most} may be");
+            : throw new FormatException($"{name} is {value}; allowed are {least} to {most}");
 }

@@ -1,9 +1,9 @@
 namespace TorchBridge.Serving.Models;
 
-/// <summary>A version of a model as it lies in the folder.</summary>
+/// <summary>The files of one version of a model in the models' folder.</summary>
 /// <param name="Model">The model's name.</param>
-/// <param name="Version">Its version; null for a plain file, whose versions are counted as they come.</param>
-/// <param name="Path">The ONNX file.</param>
-/// <param name="ConfigPath">Its configuration; null where it has none.</param>
-/// <param name="Stamp">What the files look like: another text means another content.</param>
+/// <param name="Version">The version number; null for a plain file, whose versions the server counts itself.</param>
+/// <param name="Path">Path of the ONNX file.</param>
+/// <param name="ConfigPath">Path of the configuration; null if there is none.</param>
+/// <param name="Stamp">A text that changes whenever the files change.</param>
 internal sealed record ModelFileEntry(string Model, long? Version, string Path, string? ConfigPath, string Stamp);

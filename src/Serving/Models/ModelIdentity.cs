@@ -3,13 +3,13 @@ using TorchBridge.Serving.Runtime;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>What a loaded version is. It does not change as long as the version lives.</summary>
+/// <summary>Describes a loaded model version; it never changes while the version is loaded.</summary>
 /// <param name="Model">The model's name.</param>
-/// <param name="Version">Its version, 1 and up.</param>
-/// <param name="Digest">Hash of its file, hexadecimal.</param>
-/// <param name="IsBatched">Whether axis 0 is a batch.</param>
-/// <param name="WhyAlone">Why its requests do not run together; null where they do.</param>
-/// <param name="Labels">Names of the classes by output.</param>
+/// <param name="Version">The version number, at least 1.</param>
+/// <param name="Digest">First half of the file's SHA-256, in hexadecimal digits.</param>
+/// <param name="IsBatched">Whether axis 0 is the batch axis, so that requests may run together.</param>
+/// <param name="WhyAlone">Why requests do not run together in batches; null if they do.</param>
+/// <param name="Labels">Names of the classes, by name of the output.</param>
 internal sealed record ModelIdentity(
     string Model,
     long Version,
@@ -19,15 +19,15 @@ internal sealed record ModelIdentity(
     IReadOnlyDictionary<string, IReadOnlyList<string>> Labels
 )
 {
-    /// <summary>What a classifier of ours says of itself; null for any other model.</summary>
+    /// <summary>The description inside a TorchBridge classifier; null for any other model.</summary>
     public ModelCard? Card { get; init; }
 
-    /// <summary>The pictures that a classifier of ours carries.</summary>
+    /// <summary>The self-check pictures inside a TorchBridge classifier; null if there are none.</summary>
     public SelfCheckPictures? Pictures { get; init; }
 
-    /// <summary>How long a request may wait; null where the server's own limit holds.</summary>
+    /// <summary>How long a request may take; null if only the server's own limit applies.</summary>
     public TimeSpan? Timeout { get; init; }
 
-    /// <summary>The version as the protocol writes it.</summary>
+    /// <summary>The version number as text, as the protocol requires.</summary>
     public string VersionText => Version.ToString(System.Globalization.CultureInfo.InvariantCulture);
 }

@@ -3,17 +3,17 @@ using TorchBridge.Serving.Runtime;
 namespace TorchBridge.Serving.Models;
 
 /// <summary>
-/// Names of the classes: of a classifier of ours from its file, of others from the label files that their
-/// configuration names.
+/// Finds the names of a model's classes: for TorchBridge classifiers in the model's file, for other models in the
+/// label files that their configuration names.
 /// </summary>
 internal static class ModelLabels
 {
-    /// <summary>Labels by output.</summary>
-    /// <param name="source">The file, which carries the names where it is a classifier of ours.</param>
-    /// <param name="config">Its configuration, which may name label files.</param>
-    /// <param name="signature">Its outputs.</param>
-    /// <param name="entry">Where the label files are.</param>
-    /// <returns>By name of the output; outputs without names of classes are not in it.</returns>
+    /// <summary>The labels of each output.</summary>
+    /// <param name="source">The model's file, which holds the names if it is a TorchBridge classifier.</param>
+    /// <param name="config">The model's configuration, which may name label files.</param>
+    /// <param name="signature">The model's inputs and outputs.</param>
+    /// <param name="entry">The model's files; label files are in the folder of its configuration.</param>
+    /// <returns>Labels by name of the output; outputs without labels are left out.</returns>
     /// <exception cref="ModelLoadException">A label file cannot be read.</exception>
     public static IReadOnlyDictionary<string, IReadOnlyList<string>> Of(
         ModelSource source,

@@ -1,13 +1,13 @@
 namespace TorchBridge.Serving.Models;
 
-/// <summary>A version kept for one request.</summary>
-/// <param name="version">It has been acquired already.</param>
+/// <summary>Keeps a model version loaded for the duration of one request; disposing the lease releases it.</summary>
+/// <param name="version">A version that has been acquired already.</param>
 internal sealed class ModelLease(ModelVersion version) : IDisposable
 {
-    /// <summary>1 once it has been given back: a second time counts nothing.</summary>
+    /// <summary>1 after the version was released, so that it is released only once.</summary>
     private int isReturned;
 
-    /// <summary>The version.</summary>
+    /// <summary>The model version.</summary>
     public ModelVersion Version => version;
 
     /// <inheritdoc/>

@@ -6,8 +6,10 @@ using TorchBridge.Serving.Runtime;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>Loads a version: reads, tries in a child process where it is foreign, opens, checks, warms. Only then it
-/// may answer.</summary>
+/// <summary>
+/// Loads a model version: reads it, tries it out in a child process if necessary, opens, checks and warms it up. Only
+/// then may it answer requests.
+/// </summary>
 internal sealed partial class ModelLoader(
     ModelServerOptions options,
     IModelProbe probe,
@@ -16,14 +18,14 @@ internal sealed partial class ModelLoader(
     ILogger<ModelLoader> log
 )
 {
-    /// <summary>Decides the random rows that a model is tried with.</summary>
+    /// <summary>Seed of the random rows with which the independence of rows is tested.</summary>
     private const int IndependenceSeed = 1;
 
     /// <summary>Loads a version.</summary>
-    /// <param name="entry">The files.</param>
-    /// <param name="version">The number to give it.</param>
-    /// <returns>A version that may answer at once.</returns>
-    /// <exception cref="ModelLoadException">It is not taken; the message says why.</exception>
+    /// <param name="entry">The files of the version.</param>
+    /// <param name="version">The version number to give it.</param>
+    /// <returns>A version that is ready to answer requests.</returns>
+    /// <exception cref="ModelLoadException">The version cannot be served; the message says why.</exception>
     public ModelVersion Load(ModelFileEntry entry, long version)
     {
         var source = ModelSource.Read(entry.Path);
@@ -47,15 +49,16 @@ internal sealed partial class ModelLoader(
     }
 
     /// <summary>
-    /// Checks an opened model, finds out how it is batched, warms it, and starts its workers.
+    /// Checks an opened model, determines whether its requests can run in batches, warms it up, and starts its
+    /// workers.
     /// </summary>
-    /// <param name="entry">Where it lies.</param>
-    /// <param name="version">Its number.</param>
-    /// <param name="source">The file as it was read.</param>
-    /// <param name="config">What its folder says.</param>
-    /// <param name="sessions">Go over to the version, which disposes them.</param>
-    /// <exception cref="ModelLoadException">It does not fit its configuration, or does not compute what it
-    /// should.</exception>
+    /// <param name="entry">The files of the version.</param>
+    /// <param name="version">The version number.</param>
+    /// <param name="source">The file that was read.</param>
+    /// <param name="config">The model's configuration.</param>
+    /// <param name="sessions">The opened sessions; the returned version disposes them.</param>
+    /// <exception cref="ModelLoadException">The model contradicts its configuration, or computes different results
+    /// than in training.</exception>
     private ModelVersion Start(
         ModelFileEntry entry,
         long version,
@@ -100,12 +103,15 @@ internal sealed partial class ModelLoader(
         return new ModelVersion(identity, sessions, settings, clock, loaded => metrics.ObserverOf(loaded));
     }
 
-    /// <summary>A classifier of ours must compute here what it computed in training.</summary>
+    /// <summary>
+    /// Checks that a TorchBridge classifier has the expected inputs and outputs and computes the same results as in
+    /// training.
+    /// </summary>
     /// <param name="session">The opened model.</param>
-    /// <param name="card">What training wrote of it.</param>
-    /// <param name="pictures">Pictures with what training computed for them; null for none.</param>
-    /// <param name="path">The file, for the message.</param>
-    /// <exception cref="ModelLoadException">Its input is not the card's, or it computes something else.</exception>
+    /// <param name="card">The description that training wrote into the file.</param>
+    /// <param name="pictures">Pictures with the logits that training computed for them; null for none.</param>
+    /// <param name="path">Path of the file, for error messages.</param>
+    /// <exception cref="ModelLoadException">The inputs, outputs or results differ.</exception>
     private static void CheckClassifier(
         RuntimeSession session,
         ModelCard card,
@@ -120,7 +126,7 @@ internal sealed partial class ModelLoader(
             || width != card.Width
         )
             throw new ModelLoadException(
-                $"{path} says it takes pictures of {card.Width} x {card.Height}, and its inputs are "
+                $"{path} says it takes pictures of {card.Width} x {card.Height}, but its inputs are "
                     + $"{string.Join(", ", signature.Inputs.Select(input => input.ShapeText))}"
             );
         foreach (var output in (string[])["logits", "probabilities"])
@@ -132,7 +138,7 @@ internal sealed partial class ModelLoader(
             )
                 continue;
             throw new ModelLoadException(
-                $"{path} has {card.ClassNames.Count} classes, and no output '{output}' of as many"
+                $"{path} has {card.ClassNames.Count} classes, but no output '{output}' with as many columns"
             );
         }
 
@@ -163,10 +169,10 @@ internal sealed partial class ModelLoader(
             throw new ModelLoadException($"{path} does not compute here what it computed in training: {difference}");
     }
 
-    /// <summary>Says that a foreign model's requests run one by one, and why.</summary>
-    /// <param name="model">Its name.</param>
-    /// <param name="version">Its number.</param>
-    /// <param name="reason">What speaks against batches.</param>
-    [LoggerMessage(LogLevel.Warning, "{Model} version {Version}: requests run one by one, for {Reason}")]
+    /// <summary>Logs that the requests of a model run one by one, and why.</summary>
+    /// <param name="model">Name of the model.</param>
+    /// <param name="version">The version number.</param>
+    /// <param name="reason">Why they cannot run in batches.</param>
+    [LoggerMessage(LogLevel.Warning, "{Model} version {Version}: requests run one by one, because {Reason}")]
     private partial void LogAlone(string model, long version, string reason);
 }

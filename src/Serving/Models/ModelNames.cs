@@ -1,27 +1,26 @@
 namespace TorchBridge.Serving.Models;
 
 /// <summary>
-/// What a model may be called. A name in a request is only ever looked up in the table of loaded models; it never
-/// becomes a path.
+/// Rules for the names and versions of models. A name in a request is only looked up in the table of loaded models
+/// and never becomes part of a path.
 /// </summary>
 internal static class ModelNames
 {
-    /// <summary>Characters of the longest name.</summary>
+    /// <summary>Maximum length of a name, in characters.</summary>
     private const int MostCharacters = 128;
 
     /// <summary>
-    /// Whether a file or folder name is a model's name: letters, digits, dot, underscore and hyphen, and none of the
-    /// dots alone.
+    /// Whether a name is allowed for a model: letters, digits, dots, underscores and hyphens, and not only dots.
     /// </summary>
-    /// <param name="name">A file's name without its ending, or a folder's.</param>
+    /// <param name="name">The name of a file without its extension, or of a folder.</param>
     public static bool IsValid(string name) =>
         name.Length is > 0 and <= MostCharacters
         && name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '_' or '-')
         && name.Any(letter => letter != '.');
 
-    /// <summary>Whether a folder's name is a version: a whole number that does not begin with 0.</summary>
-    /// <param name="name">A folder's name.</param>
-    /// <param name="version">The number; 0 where it is none.</param>
+    /// <summary>Whether a text is a version number: an integer that does not begin with 0.</summary>
+    /// <param name="name">The name of a folder, or the version in a request.</param>
+    /// <param name="version">The version number; 0 if there is none.</param>
     public static bool TryVersion(string name, out long version)
     {
         version = 0;

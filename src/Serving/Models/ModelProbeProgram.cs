@@ -4,19 +4,19 @@ using TorchBridge.Serving.Runtime;
 namespace TorchBridge.Serving.Models;
 
 /// <summary>
-/// What the child process of <see cref="ChildProcessProbe"/> does: all that the server will do with the model before
-/// it answers.
+/// The program that the child process of <see cref="ChildProcessProbe"/> runs: it does everything that the server
+/// does with a model before its first request.
 /// </summary>
 internal static class ModelProbeProgram
 {
-    /// <summary>Exit code of a model that was refused in good order.</summary>
+    /// <summary>Exit code for a model that was refused with an error message.</summary>
     public const int Refused = 3;
 
     /// <summary>Loads and runs a model.</summary>
     /// <param name="path">The model's file.</param>
-    /// <param name="digest">Its hash as the server read it.</param>
-    /// <returns>0 where it loads and runs, <see cref="Refused"/> where it does not; whatever the system says where it
-    /// crashes.</returns>
+    /// <param name="digest">The hash of the file that the server read.</param>
+    /// <returns>0 if the model loads and runs, <see cref="Refused"/> if not. If it crashes, the system sets the exit
+    /// code.</returns>
     public static int Run(string path, string digest)
     {
         try

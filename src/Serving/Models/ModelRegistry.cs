@@ -5,15 +5,15 @@ using TorchBridge.Serving.Protocol;
 namespace TorchBridge.Serving.Models;
 
 /// <summary>
-/// The table of loaded models, and the only place where a request's model name is looked up. Readers take no lock:
-/// each change puts a new table in place of the old one.
+/// The table of loaded models, and the only place where a request's model name is looked up. Readers need no lock,
+/// because each change replaces the whole table.
 /// </summary>
 internal sealed class ModelRegistry
 {
-    /// <summary>Held by whoever changes the table, one at a time; readers do without.</summary>
+    /// <summary>Serializes changes to the table.</summary>
     private readonly Lock gate = new();
 
-    /// <summary>What is served, replaced as a whole: a request reads it without a lock.</summary>
+    /// <summary>The immutable table, which is replaced as a whole.</summary>
     private ImmutableSortedDictionary<string, ServedModel> table = ImmutableSortedDictionary.Create<
         string,
         ServedModel
@@ -22,37 +22,36 @@ internal sealed class ModelRegistry
     /// <summary>All models, by name.</summary>
     public IEnumerable<ServedModel> Models => Volatile.Read(ref table).Values;
 
-    /// <summary>Whether the folder has been looked at, and all models in it.</summary>
+    /// <summary>Whether the folder has been scanned once and loading of all its models has been attempted.</summary>
     public bool IsFirstLoadDone { get; set; }
 
-    /// <summary>Whether every model answers, and there is one.</summary>
+    /// <summary>Whether the first load is done, there is at least one model, and every model is ready.</summary>
     public bool IsReady =>
         IsFirstLoadDone && Volatile.Read(ref table) is { IsEmpty: false } all && all.Values.All(model => model.IsReady);
 
-    /// <summary>Keeps a version for a request.</summary>
+    /// <summary>Acquires a model version for a request.</summary>
     /// <param name="name">The model's name.</param>
-    /// <param name="version">Its version; empty for the latest.</param>
-    /// <returns>The version; disposing of it gives it back.</returns>
+    /// <param name="version">The version; null or empty for the latest.</param>
+    /// <returns>A lease of the version; disposing it releases the version.</returns>
     /// <exception cref="RequestRefusedException">There is no such model or version, or it is not ready.</exception>
     public ModelLease Acquire(string name, string? version)
     {
         while (true)
         {
             var found = Find(name, version);
-            // Replaced at this very moment: the table has the next one.
+            // If the version has just been retired, the table already has its successor.
             if (found.TryAcquire())
                 return new ModelLease(found);
         }
     }
 
-    /// <summary>The model of a name; null where there is none.</summary>
+    /// <summary>The model of a given name; null if there is none.</summary>
     /// <param name="name">The model's name.</param>
     public ServedModel? Find(string name) => Volatile.Read(ref table).TryGetValue(name, out var model) ? model : null;
 
-    /// <summary>Puts a new state of a model in the place of the old one. Versions that are not in it any more are
-    /// retired.</summary>
+    /// <summary>Replaces the state of a model. Versions that are not part of the new state are retired.</summary>
     /// <param name="name">The model's name.</param>
-    /// <param name="change">Makes the new state of the old one; null removes the model.</param>
+    /// <param name="change">Computes the new state from the old one; a result of null removes the model.</param>
     public void Change(string name, Func<ServedModel, ServedModel?> change)
     {
         ServedModel before,
@@ -69,7 +68,7 @@ internal sealed class ModelRegistry
             version.Release();
     }
 
-    /// <summary>Retires all versions, and waits until their memory is free.</summary>
+    /// <summary>Retires all versions, and waits until their memory has been freed.</summary>
     public async Task CloseAsync()
     {
         var versions = Models.SelectMany(model => model.Versions.Values).ToArray();
@@ -78,10 +77,11 @@ internal sealed class ModelRegistry
         await Task.WhenAll(versions.Select(version => version.Closed)).ConfigureAwait(false);
     }
 
-    /// <summary>The version of a name and number; the latest where no number is given.</summary>
-    /// <param name="name">The model.</param>
-    /// <param name="version">As the request has it; null or empty for the newest.</param>
-    /// <exception cref="RequestRefusedException">There is none.</exception>
+    /// <summary>The version with a given number, or the latest one if no number is given.</summary>
+    /// <param name="name">The model's name.</param>
+    /// <param name="version">The version in the request; null or empty for the latest.</param>
+    /// <exception cref="RequestRefusedException">There is no such model or version, or the model is not
+    /// ready.</exception>
     private ModelVersion Find(string name, string? version)
     {
         var model = Find(name)
@@ -99,7 +99,7 @@ internal sealed class ModelRegistry
                 RefusalKind.NotFound,
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"model '{name}' has no such version; there is {string.Join(", ", model.Versions.Keys)}"
+                    $"model '{name}' has no such version; available are {string.Join(", ", model.Versions.Keys)}"
                 )
             );
     }

@@ -1,11 +1,11 @@
-// What it does: brings the table of loaded models to what lies in the folder. A change is acted on when two looks in
-// a row have seen the same, so that a file that is being written is not loaded by halves. The new version is loaded,
-// checked and warm before it takes the old one's place; where it is broken, the old one stays.
+// Keeps the table of loaded models in step with the folder. A change takes effect only when two scans in a row have
+// seen the same files, so that a file that is still being written is not loaded. A new version is loaded, checked and
+// warmed up before it replaces the old one; if it is faulty, the old one stays.
 using TorchBridge.Serving.Runtime;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>Keeps the loaded models in step with the folder. Of one thread at a time.</summary>
+/// <summary>Loads, replaces and retires models when the folder changes. Not thread-safe.</summary>
 internal sealed partial class ModelRepository(
     string folder,
     ModelLoader loader,
@@ -13,37 +13,39 @@ internal sealed partial class ModelRepository(
     ILogger<ModelRepository> log
 )
 {
-    /// <summary>Stamp of the files that each served version was loaded from: another stamp is a change.</summary>
+    /// <summary>
+    /// Stamp of the files from which each served version was loaded; a different stamp means a change.
+    /// </summary>
     private readonly Dictionary<(string Model, long Version), string> loadedStamps = [];
 
     /// <summary>
-    /// What was wrong with files that did not load, with their stamp: they are tried again when it changes.
+    /// Files that could not be loaded, with their stamp and the error; they are tried again when the stamp changes.
     /// </summary>
     private readonly Dictionary<string, (string Stamp, string Problem)> failures = new(StringComparer.Ordinal);
 
-    /// <summary>Problems of the folder that were logged, so that each is said once and not at every look.</summary>
-    private readonly HashSet<string> told = new(StringComparer.Ordinal);
+    /// <summary>Problems that were logged already, so that each is logged once and not at every scan.</summary>
+    private readonly HashSet<string> loggedProblems = new(StringComparer.Ordinal);
 
-    /// <summary>Last version number of each model that is a plain file: its versions are counted here.</summary>
+    /// <summary>Current version number of each model that is a plain file, whose versions are counted here.</summary>
     private readonly Dictionary<string, long> plainVersions = new(StringComparer.Ordinal);
 
     /// <summary>
-    /// Stamps of the files at the last look: a file that still changes is left for the next one.
+    /// Stamps of the files at the last scan; a file that has changed since then is left for the next scan.
     /// </summary>
     private Dictionary<string, string> lastLook = new(StringComparer.Ordinal);
 
-    /// <summary>
-    /// Models that were not there at the last look; a second time they are retired.
-    /// </summary>
+    /// <summary>Models that were missing at the last scan; they are retired if they are missing again.</summary>
     private HashSet<string> missing = new(StringComparer.Ordinal);
 
-    /// <summary>At the start nobody is still copying: files are taken as they are.</summary>
+    /// <summary>
+    /// Whether no scan has been made yet: at startup, files are loaded at once instead of at the second scan.
+    /// </summary>
     private bool isFirstLook = true;
 
-    /// <summary>What was last said of the folder itself, so that it is said once.</summary>
+    /// <summary>The last problem of the folder itself, so that it is logged once.</summary>
     private string? folderProblem;
 
-    /// <summary>Looks into the folder, and acts on what has changed.</summary>
+    /// <summary>Scans the folder and applies the changes.</summary>
     public void Look()
     {
         RepositoryScan scan;
@@ -54,7 +56,7 @@ internal sealed partial class ModelRepository(
         }
         catch (ModelLoadException error)
         {
-            // A folder that is away for a moment unloads nothing.
+            // If the folder cannot be read for a moment, nothing is unloaded.
             if (folderProblem != error.Message)
                 LogFolder(error.Message);
             folderProblem = error.Message;
@@ -79,10 +81,10 @@ internal sealed partial class ModelRepository(
         registry.IsFirstLoadDone = true;
     }
 
-    /// <summary>Loads what is new or changed of one model, and retires versions that have gone.</summary>
-    /// <param name="model">Its name.</param>
-    /// <param name="entries">Its versions as they are now.</param>
-    /// <param name="problem">What is wrong with its folder; null for nothing.</param>
+    /// <summary>Loads the new or changed versions of one model, and retires versions that were removed.</summary>
+    /// <param name="model">The model's name.</param>
+    /// <param name="entries">The versions found by this scan.</param>
+    /// <param name="problem">What is wrong with the model's folder; null if nothing is.</param>
     private void Update(string model, ModelFileEntry[] entries, string? problem)
     {
         var wanted = new HashSet<long>();
@@ -92,7 +94,8 @@ internal sealed partial class ModelRepository(
             var isLoaded = loadedStamps.TryGetValue((model, version), out var stamp);
             if (stamp != entry.Stamp && IsSettled(entry))
             {
-                // A plain file's versions are counted, so that a reply names what computed it.
+                // Each content of a plain file gets a version number, so that a reply names the version that computed
+                // it.
                 var next = entry.Version is null && isLoaded ? version + 1 : version;
                 if (TryLoad(entry, next, ref problem))
                     version = next;
@@ -101,26 +104,28 @@ internal sealed partial class ModelRepository(
             wanted.Add(version);
         }
 
-        // A version that has gone from the folder goes when those that are wanted answer.
+        // Versions that were removed from the folder are retired only when all remaining ones are loaded.
         if (registry.Find(model) is { } now && entries.Length > 0 && wanted.All(now.Versions.ContainsKey))
             Retire(model, now.Versions.Keys.Where(version => !wanted.Contains(version)));
         registry.Change(model, before => before with { Problem = problem ?? (before.IsReady ? null : before.Problem) });
     }
 
-    /// <summary>Whether a file is as it was at the last look: it is not being written.</summary>
+    /// <summary>Whether a file is unchanged since the last scan, that is, not being written.</summary>
     /// <param name="entry">A version's file.</param>
     private bool IsSettled(ModelFileEntry entry) =>
         isFirstLook || lastLook.GetValueOrDefault(entry.Path) == entry.Stamp;
 
-    /// <summary>Loads one file; a failure is remembered by the file's stamp, and not repeated every second.</summary>
+    /// <summary>
+    /// Loads one version; a failure is remembered with the file's stamp and not repeated at every scan.
+    /// </summary>
     /// <param name="entry">A version's file.</param>
-    /// <param name="version">Its number.</param>
-    /// <param name="problem">Receives why it cannot be loaded.</param>
+    /// <param name="version">The version number.</param>
+    /// <param name="problem">Receives the error if the version cannot be loaded.</param>
     private bool TryLoad(ModelFileEntry entry, long version, ref string? problem)
     {
         if (failures.TryGetValue(entry.Path, out var failure) && failure.Stamp == entry.Stamp)
         {
-            problem = failure.Problem; // as it was: it is not tried again
+            problem = failure.Problem; // unchanged since it failed
             return false;
         }
 
@@ -131,7 +136,7 @@ internal sealed partial class ModelRepository(
             loadedStamps[(entry.Model, version)] = entry.Stamp;
             if (entry.Version is null)
                 plainVersions[entry.Model] = version;
-            // The old version of the same number goes now, in one step; others when all that are wanted answer.
+            // This replaces a version of the same number; Update retires other old versions.
             registry.Change(entry.Model, before => before with { Versions = before.Versions.SetItem(version, loaded) });
             LogLoaded(entry.Model, version, loaded.Settings.MaxRows, loaded.Identity.Digest);
             return true;
@@ -143,24 +148,24 @@ internal sealed partial class ModelRepository(
             LogRefused(
                 error.Message,
                 registry.Find(entry.Model)?.IsReady == true
-                    ? "the version that was loaded before goes on serving"
+                    ? "the version loaded before stays in use"
                     : "it is not served"
             );
             return false;
         }
     }
 
-    /// <summary>Logs a problem of the folder the first time that it is seen.</summary>
+    /// <summary>Logs a problem the first time that it occurs.</summary>
     /// <param name="problem">What is wrong.</param>
     private void LogOnce(string problem)
     {
-        if (told.Add(problem))
-            LogRefused(problem, "what was loaded before goes on serving");
+        if (loggedProblems.Add(problem))
+            LogRefused(problem, "what was loaded before stays in use");
     }
 
-    /// <summary>Takes versions out of the table; requests that have them finish.</summary>
-    /// <param name="model">Its name.</param>
-    /// <param name="versions">Those that are not there any more.</param>
+    /// <summary>Removes versions from the table; requests that use them are still completed.</summary>
+    /// <param name="model">The model's name.</param>
+    /// <param name="versions">The versions to remove.</param>
     private void Retire(string model, IEnumerable<long> versions)
     {
         long[] gone = [.. versions];
@@ -173,8 +178,8 @@ internal sealed partial class ModelRepository(
             LogRetired(model, version);
     }
 
-    /// <summary>Removes models that two looks in a row have not found.</summary>
-    /// <param name="models">Those whose folders are not there any more.</param>
+    /// <summary>Removes models that two scans in a row have not found.</summary>
+    /// <param name="models">The models that this scan has found.</param>
     private void Remove(HashSet<string> models)
     {
         var gone = registry
@@ -190,30 +195,30 @@ internal sealed partial class ModelRepository(
         missing = gone;
     }
 
-    /// <summary>Says that a version is served.</summary>
-    /// <param name="model">Its name.</param>
-    /// <param name="version">Its number.</param>
-    /// <param name="maxRows">Rows that one run takes.</param>
-    /// <param name="digest">Of the file, so that logs tell one content from another.</param>
+    /// <summary>Logs that a version is served.</summary>
+    /// <param name="model">The model's name.</param>
+    /// <param name="version">The version number.</param>
+    /// <param name="maxRows">Maximum number of rows in a batch.</param>
+    /// <param name="digest">Hash of the file, which identifies its content in the log.</param>
     [LoggerMessage(
         LogLevel.Information,
-        "{Model} version {Version} answers, in batches of up to {MaxRows} (sha256 {Digest}…)"
+        "{Model} version {Version} is ready, in batches of up to {MaxRows} (sha256 {Digest}…)"
     )]
     private partial void LogLoaded(string model, long version, int maxRows, string digest);
 
-    /// <summary>A version takes no more requests.</summary>
-    /// <param name="model">Its name.</param>
-    /// <param name="version">Its number.</param>
-    [LoggerMessage(LogLevel.Information, "{Model} version {Version} takes no more requests")]
+    /// <summary>Logs that a version was retired.</summary>
+    /// <param name="model">The model's name.</param>
+    /// <param name="version">The version number.</param>
+    [LoggerMessage(LogLevel.Information, "{Model} version {Version} is retired and takes no more requests")]
     private partial void LogRetired(string model, long version);
 
-    /// <summary>A file is not taken, and what that means for who asks.</summary>
-    /// <param name="problem">Why it is not served.</param>
-    /// <param name="consequence">What is served in its place.</param>
+    /// <summary>Logs that a model cannot be loaded, and what is served instead.</summary>
+    /// <param name="problem">Why the model cannot be loaded.</param>
+    /// <param name="consequence">What is served instead.</param>
     [LoggerMessage(LogLevel.Error, "{Problem}; {Consequence}")]
     private partial void LogRefused(string problem, string consequence);
 
-    /// <summary>The folder itself cannot be read.</summary>
+    /// <summary>Logs that the folder itself cannot be read.</summary>
     /// <param name="problem">What is wrong with the folder.</param>
     [LoggerMessage(LogLevel.Error, "{Problem}")]
     private partial void LogFolder(string problem);

@@ -6,31 +6,31 @@ using TorchBridge.Serving.Runtime;
 namespace TorchBridge.Serving.Models;
 
 /// <summary>
-/// A loaded version of a model with its queue and workers. It lives until it is retired and the last request that has
-/// it is done.
+/// A loaded version of a model with its queue and workers. It stays open until it has been retired and the last
+/// request that uses it has ended.
 /// </summary>
 internal sealed class ModelVersion
 {
-    /// <summary>The opened model; disposed with the version.</summary>
+    /// <summary>The sessions that run the model; disposed with the version.</summary>
     private readonly ModelSessions sessions;
 
-    /// <summary>One for each batch that may run at the same time.</summary>
+    /// <summary>The workers, one for each batch that may run at the same time.</summary>
     private readonly BatchWorker[] workers;
 
     /// <summary>Completed when the version has been disposed.</summary>
     private readonly TaskCompletionSource closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>
-    /// Who holds it: itself, and each request. The last one to let go disposes it.
+    /// Number of users: the table of models, and each request. The version is closed when it drops to 0.
     /// </summary>
-    private int users = 1; // itself
+    private int users = 1; // the table of models
 
-    /// <summary>Starts the workers of a model's sessions, which are disposed with the version.</summary>
-    /// <param name="identity">What it is.</param>
-    /// <param name="sessions">The opened model.</param>
-    /// <param name="settings">How its requests are put together.</param>
-    /// <param name="clock">Measures waits and runs.</param>
-    /// <param name="observer">Makes what is told of runs.</param>
+    /// <summary>Creates a version and starts its workers.</summary>
+    /// <param name="identity">Name, version number and properties of the model.</param>
+    /// <param name="sessions">The sessions that run the model; disposed with the version.</param>
+    /// <param name="settings">How requests are combined into batches.</param>
+    /// <param name="clock">Clock for waiting and run times.</param>
+    /// <param name="observer">Creates the object that is notified of runs.</param>
     public ModelVersion(
         ModelIdentity identity,
         ModelSessions sessions,
@@ -43,7 +43,7 @@ internal sealed class ModelVersion
         Identity = identity;
         Settings = settings;
         Queue = new BatchQueue(settings, clock);
-        var told = observer(this);
+        var batchObserver = observer(this);
         workers =
         [
             .. Enumerable
@@ -52,36 +52,36 @@ internal sealed class ModelVersion
                     sessions,
                     Queue,
                     clock,
-                    told,
+                    batchObserver,
                     $"{Identity.Model} {Identity.Version} worker {i}"
                 )),
         ];
     }
 
-    /// <summary>What it is.</summary>
+    /// <summary>Name, version number and properties of the model.</summary>
     public ModelIdentity Identity { get; }
 
-    /// <summary>Its inputs and outputs.</summary>
+    /// <summary>The model's inputs and outputs.</summary>
     public ModelSignature Signature => sessions.Signature;
 
-    /// <summary>How its requests are put together.</summary>
+    /// <summary>How requests are combined into batches.</summary>
     public BatchSettings Settings { get; }
 
-    /// <summary>The requests that wait for it.</summary>
+    /// <summary>The requests that wait for this version.</summary>
     public BatchQueue Queue { get; }
 
-    /// <summary>What it has computed.</summary>
+    /// <summary>Statistics of the runs.</summary>
     public BatchStatistics Statistics { get; } = new();
 
-    /// <summary>Whether axis 0 is a batch.</summary>
+    /// <summary>Whether axis 0 is the batch axis.</summary>
     public bool IsBatched => Identity.IsBatched;
 
-    /// <summary>Ends when it has been retired and its memory is free.</summary>
+    /// <summary>Completes when the version has been retired and its memory has been freed.</summary>
     public Task Closed => closed.Task;
 
     /// <summary>
-    /// Keeps it for a request; false where it is gone already. Every success must be followed by one <see
-    /// cref="Release"/>.
+    /// Acquires the version for a request; returns false if it is already closed. Every success must be followed by
+    /// one call of <see cref="Release"/>.
     /// </summary>
     public bool TryAcquire()
     {
@@ -97,13 +97,13 @@ internal sealed class ModelVersion
         return false;
     }
 
-    /// <summary>Gives it back; the last to do so, after it was retired, closes it.</summary>
+    /// <summary>Releases the version; the last release closes it.</summary>
     public void Release()
     {
         if (Interlocked.Decrement(ref users) > 0)
             return;
         Queue.Close();
-        // Not by the request that happens to be the last: its client waits.
+        // In the background, because the client of the last request is waiting.
         _ = Task.Run(() =>
         {
             foreach (var worker in workers)
@@ -113,10 +113,12 @@ internal sealed class ModelVersion
         });
     }
 
-    /// <summary>The input of pictures' pixels; null where it is no classifier of ours.</summary>
+    /// <summary>
+    /// The input that takes the pixels of pictures; null if the model is not a TorchBridge classifier.
+    /// </summary>
     public TensorSpec? PixelInput => Identity.Card is null ? null : Signature.Inputs[0];
 
-    /// <summary>Names of the classes of an output; none where it has none.</summary>
+    /// <summary>The class labels of an output; empty if it has none.</summary>
     /// <param name="output">Name of the output.</param>
     public IReadOnlyList<string> LabelsOf(string output) =>
         Identity.Labels.TryGetValue(output, out var labels) ? labels : [];

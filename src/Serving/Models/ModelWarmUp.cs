@@ -3,20 +3,20 @@ using TorchBridge.Serving.Runtime;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>Runs a model before its first request: the first run of every batch size is slower.</summary>
+/// <summary>Runs a model before its first request, because the first run of each batch size is slower.</summary>
 internal static class ModelWarmUp
 {
-    /// <summary>Decides the random inputs, so that each load warms with the same.</summary>
+    /// <summary>Seed of the random inputs, so that they are the same at each load.</summary>
     private const int Seed = 2;
 
-    /// <summary>What is tried for a free axis, one after another, until the model runs.</summary>
+    /// <summary>Sizes tried for dynamic axes, one after another, until the model runs.</summary>
     private static readonly int[] FreeSizes = [8, 32, 224, 1];
 
     /// <summary>
-    /// Runs batches of 1, 2, 4 … up to the largest. A model that does not run over random inputs is left cold.
+    /// Runs batches of 1, 2, 4 … rows up to the largest. A model that does not run on random inputs is not warmed up.
     /// </summary>
     /// <param name="session">The opened model.</param>
-    /// <param name="maxRows">Rows of its largest batch.</param>
+    /// <param name="maxRows">Number of rows of the largest batch.</param>
     public static void Run(RuntimeSession session, int maxRows)
     {
         using var memory = new RunMemory();
@@ -36,7 +36,7 @@ internal static class ModelWarmUp
             }
             catch (ModelRunException)
             {
-                // The next size of the free axes may do.
+                // The model may run with the next size.
             }
         }
     }

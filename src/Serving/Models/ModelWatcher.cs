@@ -1,6 +1,9 @@
 namespace TorchBridge.Serving.Models;
 
-/// <summary>Looks into the models' folder at start and again and again; retires all models at the end.</summary>
+/// <summary>
+/// Background service that scans the models' folder at startup and at regular intervals, and retires all models at
+/// shutdown.
+/// </summary>
 internal sealed partial class ModelWatcher(
     ModelRepository repository,
     ModelRegistry registry,
@@ -12,7 +15,7 @@ internal sealed partial class ModelWatcher(
     /// <inheritdoc/>
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        await Task.Yield(); // the server listens while models are loaded
+        await Task.Yield(); // so that the server already listens while models are loaded
         await LookAsync(stoppingToken).ConfigureAwait(false);
         if (options.ReloadMilliseconds == 0)
             return;
@@ -24,7 +27,7 @@ internal sealed partial class ModelWatcher(
         }
         catch (OperationCanceledException)
         {
-            // The server stops.
+            // The server is stopping.
         }
     }
 
@@ -32,12 +35,12 @@ internal sealed partial class ModelWatcher(
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         await base.StopAsync(cancellationToken).ConfigureAwait(false);
-        // The web server has stopped before: nobody has a version any more, but for requests that were cut off.
+        // The web server has stopped already, so only requests that were cut off may still use a version.
         await registry.CloseAsync().WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    /// <summary>One look, on the pool; whatever goes wrong is logged, and what serves goes on serving.</summary>
-    /// <param name="stop">Where the server ends.</param>
+    /// <summary>Makes one scan on the thread pool and logs any error.</summary>
+    /// <param name="stop">Cancelled when the server stops.</param>
     private async Task LookAsync(CancellationToken stop)
     {
         try
@@ -46,14 +49,14 @@ internal sealed partial class ModelWatcher(
         }
         catch (Exception error) when (error is not OperationCanceledException)
         {
-            // Whatever a folder may hold: what serves goes on serving.
+            // Whatever the folder contains, the loaded models stay in use.
             registry.IsFirstLoadDone = true;
             LogFailed(error);
         }
     }
 
-    /// <summary>A look failed in a way that nobody expected.</summary>
-    /// <param name="error">What a look threw; the next one is made all the same.</param>
-    [LoggerMessage(LogLevel.Error, "the models' folder could not be looked at; what was loaded goes on serving")]
+    /// <summary>Logs an unexpected error during a scan.</summary>
+    /// <param name="error">The exception; the next scan is made all the same.</param>
+    [LoggerMessage(LogLevel.Error, "the models' folder could not be scanned; what was loaded before stays in use")]
     private partial void LogFailed(Exception error);
 }

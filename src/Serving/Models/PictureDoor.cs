@@ -8,27 +8,29 @@ using TorchBridge.Serving.Runtime;
 namespace TorchBridge.Serving.Models;
 
 /// <summary>
-/// Where pictures come in: the first bytes must be of a format that is read, the size in the header within the limit,
-/// before anything is decoded; and no more are decoded at once than there are cores.
+/// Decodes the pictures that clients send. Before decoding, the format is checked by the first bytes, and the size in
+/// the header against the limit. At most one picture per core is decoded at a time.
 /// </summary>
 internal sealed class PictureDoor(ModelServerOptions options) : IDisposable
 {
-    /// <summary>One place for each core: decoding is all computation, and each picture takes memory.</summary>
+    /// <summary>Limits decoding to one picture per core, because decoding needs CPU time and memory.</summary>
     private readonly SemaphoreSlim decoders = new(Environment.ProcessorCount);
 
-    /// <summary>Decodes pictures to the pixels that a classifier of ours takes.</summary>
-    /// <param name="pictures">A BYTES tensor, one picture an element; base64 where it came as JSON text.</param>
+    /// <summary>Decodes pictures to the pixels that a TorchBridge classifier expects.</summary>
+    /// <param name="pictures">A BYTES tensor with one encoded picture per element, in base64 if it came as
+    /// JSON.</param>
     /// <param name="model">The classifier.</param>
-    /// <param name="stop">Ends the wait for a free core.</param>
-    /// <returns>A tensor FP32 [pictures, 3, height, width], 0 to 255.</returns>
-    /// <exception cref="RequestRefusedException">An element is no picture, is too large, or is damaged.</exception>
+    /// <param name="stop">Cancels waiting for a free core.</param>
+    /// <returns>An FP32 tensor [pictures, 3, height, width] with values from 0 to 255.</returns>
+    /// <exception cref="RequestRefusedException">An element is not a picture, is too large, or is
+    /// damaged.</exception>
     public async Task<Tensor> ReadAsync(Tensor pictures, ModelVersion model, CancellationToken stop)
     {
         var card = model.Identity.Card!;
         if (pictures.Strings.Count > model.Settings.MaxRows)
             throw new RequestRefusedException(
                 RefusalKind.Invalid,
-                $"there are {pictures.Strings.Count} pictures; at most {model.Settings.MaxRows} are read at once"
+                $"there are {pictures.Strings.Count} pictures; at most {model.Settings.MaxRows} are accepted per request"
             );
         var size = 3 * card.Width * card.Height;
         var planes = new byte[pictures.Strings.Count * size];
@@ -54,15 +56,15 @@ internal sealed class PictureDoor(ModelServerOptions options) : IDisposable
     /// <inheritdoc/>
     public void Dispose() => decoders.Dispose();
 
-    /// <summary>Checks format and size by the first bytes, then decodes as in training.</summary>
-    /// <param name="encoded">JPEG, PNG, BMP or WebP.</param>
-    /// <param name="name">What to call it.</param>
-    /// <param name="card">Size and reading.</param>
+    /// <summary>Checks format and size of a picture, then decodes it in the same way as in training.</summary>
+    /// <param name="encoded">The encoded picture: JPEG, PNG, BMP or WebP.</param>
+    /// <param name="name">Name of the picture, for error messages.</param>
+    /// <param name="card">The model's description, with the size and the decoding settings.</param>
     /// <param name="planes">Receives 3 x height x width bytes.</param>
     private void Read(ReadOnlyMemory<byte> encoded, string name, ModelCard card, Span<byte> planes)
     {
         if (!IsKnown(encoded.Span))
-            throw RequestRefusedException.Invalid($"{name} is no JPEG, PNG, BMP or WebP file ({encoded.Length} bytes)");
+            throw RequestRefusedException.Invalid($"{name} is not a JPEG, PNG, BMP or WebP file ({encoded.Length} bytes)");
         try
         {
             using (var data = SKData.CreateCopy(encoded.Span))
@@ -75,7 +77,7 @@ internal sealed class PictureDoor(ModelServerOptions options) : IDisposable
                 if ((long)width * height > options.MaxPicturePixels)
                     throw new RequestRefusedException(
                         RefusalKind.TooLarge,
-                        $"{name} has {width} x {height} pixels; read are up to {options.MaxPicturePixels}"
+                        $"{name} has {width} x {height} pixels; at most {options.MaxPicturePixels} are allowed"
                     );
             }
 
@@ -87,9 +89,9 @@ internal sealed class PictureDoor(ModelServerOptions options) : IDisposable
         }
     }
 
-    /// <summary>The bytes of a picture that came as JSON text.</summary>
-    /// <param name="text">Characters of base64.</param>
-    /// <param name="index">Of the picture, for an error.</param>
+    /// <summary>The bytes of a picture that was sent in JSON.</summary>
+    /// <param name="text">The picture in base64.</param>
+    /// <param name="index">Index of the picture, for error messages.</param>
     private static ReadOnlyMemory<byte> FromBase64(ReadOnlyMemory<byte> text, int index)
     {
         var bytes = new byte[Base64.GetMaxDecodedFromUtf8Length(text.Length)];
@@ -101,8 +103,8 @@ internal sealed class PictureDoor(ModelServerOptions options) : IDisposable
             : throw RequestRefusedException.Invalid($"picture {index} is not base64, which a picture in JSON must be");
     }
 
-    /// <summary>Whether the first bytes are of JPEG, PNG, BMP or WebP.</summary>
-    /// <param name="bytes">The beginning of a picture.</param>
+    /// <summary>Whether a file begins like a JPEG, PNG, BMP or WebP file.</summary>
+    /// <param name="bytes">The bytes of the file.</param>
     private static bool IsKnown(ReadOnlySpan<byte> bytes) =>
         bytes.StartsWith<byte>([0xFF, 0xD8, 0xFF])
         || bytes.StartsWith<byte>([0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A])

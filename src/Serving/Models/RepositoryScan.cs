@@ -2,18 +2,16 @@ using TorchBridge.Serving.Runtime;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>What lies in the folder of the models.</summary>
+/// <summary>The result of scanning the models' folder.</summary>
 /// <param name="Entries">The versions to serve.</param>
-/// <param name="Problems">Models that cannot be served, and why.</param>
+/// <param name="Problems">Models that cannot be served, with the reason, by name.</param>
 internal sealed record RepositoryScan(
     IReadOnlyList<ModelFileEntry> Entries,
     IReadOnlyDictionary<string, string> Problems
 )
 {
-    /// <summary>
-    /// Looks into the folder: NAME.onnx, and NAME/VERSION/model.onnx. Everything else is left alone.
-    /// </summary>
-    /// <param name="folder">The folder of the models.</param>
+    /// <summary>Scans the folder for NAME.onnx and NAME/VERSION/model.onnx. Everything else is ignored.</summary>
+    /// <param name="folder">The models' folder.</param>
     /// <exception cref="ModelLoadException">The folder cannot be read.</exception>
     public static RepositoryScan Of(string folder)
     {
@@ -34,23 +32,25 @@ internal sealed record RepositoryScan(
         return new RepositoryScan(entries, problems);
     }
 
-    /// <summary>Adds NAME.onnx.</summary>
-    /// <param name="path">A file that ends in .onnx.</param>
-    /// <param name="entries">Receives what is found.</param>
-    /// <param name="problems">Receives what is wrong, by model.</param>
+    /// <summary>Adds a model of the form NAME.onnx.</summary>
+    /// <param name="path">A file with the extension .onnx.</param>
+    /// <param name="entries">Receives the versions found.</param>
+    /// <param name="problems">Receives the problems, by model.</param>
     private static void AddPlain(string path, List<ModelFileEntry> entries, Dictionary<string, string> problems)
     {
         var name = Path.GetFileNameWithoutExtension(path);
         if (!ModelNames.IsValid(name))
-            problems[name] = $"{path}: a model's name has only letters, digits, '.', '_' and '-'";
+            problems[name] = $"{path}: a model's name may contain only letters, digits, '.', '_' and '-'";
         else if (FileStamp.Of(path) is { } stamp)
             entries.Add(new ModelFileEntry(name, null, path, null, stamp.ToString()));
     }
 
-    /// <summary>Adds the versions of NAME/, where it has any; its configuration says which.</summary>
-    /// <param name="folder">A folder of a model.</param>
-    /// <param name="entries">Receives what is found.</param>
-    /// <param name="problems">Receives what is wrong, by model.</param>
+    /// <summary>
+    /// Adds the versions in a folder NAME/, if there are any; the model's configuration selects them.
+    /// </summary>
+    /// <param name="folder">A folder that may belong to a model.</param>
+    /// <param name="entries">Receives the versions found.</param>
+    /// <param name="problems">Receives the problems, by model.</param>
     private static void AddFolder(string folder, List<ModelFileEntry> entries, Dictionary<string, string> problems)
     {
         var name = Path.GetFileName(folder);
@@ -59,16 +59,16 @@ internal sealed record RepositoryScan(
             .Where(path => ModelNames.TryVersion(Path.GetFileName(path), out _))
             .ToArray();
         if (versions.Length == 0)
-            return; // no model: pictures, reports, a staging folder
+            return; // not a model: pictures, reports, a staging folder
         if (!ModelNames.IsValid(name))
         {
-            problems[name] = $"{folder}: a model's name has only letters, digits, '.', '_' and '-'";
+            problems[name] = $"{folder}: a model's name may contain only letters, digits, '.', '_' and '-'";
             return;
         }
 
         if (entries.Exists(entry => entry.Model == name))
         {
-            problems[name] = $"{folder}: there is a file {name}.onnx, too, and a model has one name";
+            problems[name] = $"{folder}: there is also a file {name}.onnx; rename or remove one of them";
             return;
         }
 
@@ -78,7 +78,7 @@ internal sealed record RepositoryScan(
             var configStamp = FileStamp.Of(configPath);
             var config = configStamp is null ? new ModelConfig() : ModelConfig.Read(configPath);
             if (config.Name is { Length: > 0 } said && said != name)
-                throw new ModelLoadException($"{configPath}: the name is '{said}', and the folder's is '{name}'");
+                throw new ModelLoadException($"{configPath}: the name is '{said}', but the folder's is '{name}'");
             entries.AddRange(
                 Served(versions, config)
                     .Select(version =>
@@ -93,9 +93,9 @@ internal sealed record RepositoryScan(
         }
     }
 
-    /// <summary>The versions' folders that are served, the latest first.</summary>
-    /// <param name="versions">Folders named by numbers.</param>
-    /// <param name="config">What its version policy says.</param>
+    /// <summary>The folders of the versions to serve, the latest first.</summary>
+    /// <param name="versions">All folders whose names are version numbers.</param>
+    /// <param name="config">The model's configuration, which may hold a version policy.</param>
     private static IEnumerable<string> Served(string[] versions, ModelConfig config)
     {
         static long Number(string path) => ModelNames.TryVersion(Path.GetFileName(path), out var version) ? version : 0;
@@ -105,12 +105,13 @@ internal sealed record RepositoryScan(
         return config.LatestVersions is { } count ? latestFirst.Take(count) : latestFirst;
     }
 
-    /// <summary>A version as it lies in its folder; null where its file is not there.</summary>
-    /// <param name="name">Of the model.</param>
-    /// <param name="folder">Of the version; its name is the number.</param>
-    /// <param name="config">What the model's folder says.</param>
-    /// <param name="configPath">The file that says it; null where there is none.</param>
-    /// <param name="configStamp">That file's stamp: a change of it is a change of the version.</param>
+    /// <summary>The files of one version; null if there is no model file.</summary>
+    /// <param name="name">The model's name.</param>
+    /// <param name="folder">The version's folder, whose name is the version number.</param>
+    /// <param name="config">The model's configuration.</param>
+    /// <param name="configPath">Path of the configuration; null if there is none.</param>
+    /// <param name="configStamp">Stamp of the configuration; a change of it counts as a change of the
+    /// version.</param>
     private static ModelFileEntry? Entry(
         string name,
         string folder,
@@ -121,7 +122,7 @@ internal sealed record RepositoryScan(
     {
         ModelNames.TryVersion(Path.GetFileName(folder), out var version);
         var path = Path.Combine(folder, config.ModelFile);
-        // With tensors in other files the model is a folder of its own name.
+        // A model with external tensors is a folder with the name of the model file.
         if (Directory.Exists(path))
             path = Path.Combine(path, config.ModelFile);
         return FileStamp.Of(path) is { } stamp

@@ -4,19 +4,21 @@ using static TorchBridge.Serving.Protocol.RequestRefusedException;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>Fits a request to a model: every input once, of the right datatype and shape; outputs that there are,
-/// each once.</summary>
+/// <summary>
+/// Matches a request to a model: every input must be given once, with the right datatype and shape, and every
+/// requested output must exist and be requested once.
+/// </summary>
 internal static class RequestBinder
 {
-    /// <summary>Name under which a classifier of ours takes encoded pictures.</summary>
+    /// <summary>Name of the input under which TorchBridge classifiers accept encoded pictures.</summary>
     public const string PictureInput = "image";
 
-    /// <summary>Makes what the queue takes.</summary>
-    /// <param name="request">What the client sent.</param>
-    /// <param name="model">The version that answers.</param>
-    /// <param name="deadline">Timestamp after which nobody waits for it.</param>
-    /// <returns>What the queue takes: tensors in the model's order, positions of the outputs, rows.</returns>
-    /// <exception cref="RequestRefusedException">Request and model do not fit.</exception>
+    /// <summary>Converts a request to an entry for the model's queue.</summary>
+    /// <param name="request">The client's request.</param>
+    /// <param name="model">The model version to run.</param>
+    /// <param name="deadline">Timestamp after which the request is not run any more.</param>
+    /// <returns>The entry: tensors in the model's order, indices of the outputs, and the number of rows.</returns>
+    /// <exception cref="RequestRefusedException">The request does not fit the model.</exception>
     public static PendingRequest Bind(InferenceRequest request, ModelVersion model, long deadline)
     {
         var signature = model.Signature;
@@ -26,7 +28,7 @@ internal static class RequestBinder
             var index = signature.InputIndex(tensor.Name);
             if (index < 0)
                 throw Invalid(
-                    $"the model has no input '{JsonText.Short(tensor.Name)}'; it takes {Names(signature.Inputs)}"
+                    $"the model has no input '{JsonText.Short(tensor.Name)}'; its inputs are {Names(signature.Inputs)}"
                 );
             if (inputs[index] is not null)
                 throw Invalid($"input '{tensor.Name}' is given twice");
@@ -36,15 +38,15 @@ internal static class RequestBinder
 
         if (Array.IndexOf(inputs, null) is >= 0 and var missing)
             throw Invalid(
-                $"input '{signature.Inputs[missing].Name}' is missing; the model takes {Names(signature.Inputs)}"
+                $"input '{signature.Inputs[missing].Name}' is missing; the model's inputs are {Names(signature.Inputs)}"
             );
         return new PendingRequest(inputs, OutputsOf(request, model), RowsOf(inputs, model), deadline);
     }
 
-    /// <summary>Positions of the outputs that a request wants; all where it names none.</summary>
-    /// <param name="request">May name outputs.</param>
-    /// <param name="model">The model.</param>
-    /// <returns>Places in the model's own order, in the order that was asked for.</returns>
+    /// <summary>The indices of the outputs that a request asks for; all outputs if it names none.</summary>
+    /// <param name="request">The request, which may name outputs.</param>
+    /// <param name="model">The model version.</param>
+    /// <returns>Indices into the model's outputs, in the order of the request.</returns>
     private static int[] OutputsOf(InferenceRequest request, ModelVersion model)
     {
         var signature = model.Signature;
@@ -56,7 +58,7 @@ internal static class RequestBinder
             var index = signature.OutputIndex(output.Name);
             if (index < 0)
                 throw Invalid(
-                    $"the model has no output '{JsonText.Short(output.Name)}'; it gives {Names(signature.Outputs)}"
+                    $"the model has no output '{JsonText.Short(output.Name)}'; its outputs are {Names(signature.Outputs)}"
                 );
             if (outputs.Contains(index))
                 throw Invalid($"output '{output.Name}' is requested twice");
@@ -66,26 +68,26 @@ internal static class RequestBinder
         return [.. outputs];
     }
 
-    /// <summary>Rows that all inputs agree on; 1 where axis 0 is no batch.</summary>
-    /// <param name="inputs">In the model's order.</param>
-    /// <param name="model">The model.</param>
+    /// <summary>The number of rows, on which all inputs must agree; 1 if axis 0 is not the batch axis.</summary>
+    /// <param name="inputs">The inputs in the model's order.</param>
+    /// <param name="model">The model version.</param>
     private static int RowsOf(Tensor[] inputs, ModelVersion model)
     {
         if (!model.IsBatched)
             return 1;
         var rows = inputs[0].Shape[0];
         if (Array.Find(inputs, input => input.Shape[0] != rows) is { } other)
-            throw Invalid($"input '{inputs[0].Name}' has {rows} rows and input '{other.Name}' has {other.Shape[0]}");
+            throw Invalid($"input '{inputs[0].Name}' has {rows} rows, but input '{other.Name}' has {other.Shape[0]}");
         if (rows == 0)
-            throw Invalid($"input '{inputs[0].Name}' has no row");
+            throw Invalid($"input '{inputs[0].Name}' has no rows; at least one is needed");
         return rows <= model.Settings.MaxRows
             ? (int)rows
             : throw Invalid($"the request has {rows} rows; the model takes up to {model.Settings.MaxRows} at once");
     }
 
-    /// <summary>Refuses a tensor of another datatype or shape than the model takes.</summary>
-    /// <param name="tensor">What was sent.</param>
-    /// <param name="spec">What the model takes.</param>
+    /// <summary>Refuses a tensor whose datatype or shape does not fit the model.</summary>
+    /// <param name="tensor">The tensor of the request.</param>
+    /// <param name="spec">The model's input.</param>
     private static void Check(Tensor tensor, TensorSpec spec)
     {
         if (tensor.Type != spec.Type)
@@ -95,11 +97,12 @@ internal static class RequestBinder
             fits = spec.Shape[axis] == TensorSpec.Free || spec.Shape[axis] == tensor.Shape[axis];
         if (!fits)
             throw Invalid(
-                $"input '{spec.Name}' is {ShapeRules.Text(tensor.Shape)}; the model takes {spec.ShapeText} ({TensorSpec.Free} is any size)"
+                $"input '{spec.Name}' is {ShapeRules.Text(tensor.Shape)}; the model takes {spec.ShapeText} "
+                    + $"({TensorSpec.Free} means any size)"
             );
     }
 
-    /// <summary>Names for an error.</summary>
+    /// <summary>The names of inputs or outputs, for error messages.</summary>
     /// <param name="specs">Inputs or outputs.</param>
     private static string Names(IEnumerable<TensorSpec> specs) =>
         string.Join(", ", specs.Select(spec => $"'{spec.Name}'"));

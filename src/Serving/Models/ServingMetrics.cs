@@ -6,39 +6,39 @@ using TorchBridge.Serving.Operation;
 namespace TorchBridge.Serving.Models;
 
 /// <summary>
-/// What the server measures, under the meter and the activity source <c>TorchBridge.Serving</c>. Labels come from the
-/// table of models, never from requests.
+/// The server's metrics and traces, with <c>TorchBridge.Serving</c> as the name of the meter and the activity source.
+/// Labels come from the table of models, never from requests.
 /// </summary>
 internal sealed class ServingMetrics : IDisposable
 {
     /// <summary>Name of the meter and of the activity source.</summary>
     public const string Name = "TorchBridge.Serving";
 
-    /// <summary>Owns the instruments; disposed with this.</summary>
+    /// <summary>The meter, which owns the instruments.</summary>
     private readonly Meter meter;
 
-    /// <summary>Seconds from a request's first byte to its answer.</summary>
+    /// <summary>Time from a request's first byte to its reply, in seconds.</summary>
     private readonly Histogram<double> requestTime;
 
-    /// <summary>Seconds that a request waited for its run.</summary>
+    /// <summary>Time that a request waited in the queue, in seconds.</summary>
     private readonly Histogram<double> queueTime;
 
-    /// <summary>Seconds of a run.</summary>
+    /// <summary>Duration of a run, in seconds.</summary>
     private readonly Histogram<double> runTime;
 
-    /// <summary>Rows of a run.</summary>
+    /// <summary>Number of rows of a run.</summary>
     private readonly Histogram<int> batchRows;
 
-    /// <summary>Runs that failed.</summary>
+    /// <summary>Number of failed runs.</summary>
     private readonly Counter<long> failures;
 
-    /// <summary>Gets the failures, with what ONNX Runtime says.</summary>
+    /// <summary>Log for failed runs.</summary>
     private readonly ILogger<ServingMetrics> log;
 
-    /// <summary>Makes the instruments.</summary>
-    /// <param name="meters">Makes the meter, of this application only.</param>
-    /// <param name="registry">Models whose queues and states are observed.</param>
-    /// <param name="log">Gets the failures.</param>
+    /// <summary>Creates the instruments.</summary>
+    /// <param name="meters">Creates the meter, which belongs to this application only.</param>
+    /// <param name="registry">The models whose queues and states are observed.</param>
+    /// <param name="log">Log for failed runs.</param>
     public ServingMetrics(IMeterFactory meters, ModelRegistry registry, ILogger<ServingMetrics> log)
     {
         this.log = log;
@@ -46,21 +46,21 @@ internal sealed class ServingMetrics : IDisposable
         requestTime = meter.CreateHistogram<double>(
             "torchbridge_request_seconds",
             "s",
-            "Time from a request's first byte to its answer, by what became of it."
+            "Time from a request's first byte to its reply, by outcome."
         );
         queueTime = meter.CreateHistogram<double>(
             "torchbridge_queue_seconds",
             "s",
-            "Time that a request waited for its run."
+            "Time that a request waited in the queue."
         );
-        runTime = meter.CreateHistogram<double>("torchbridge_run_seconds", "s", "Time of a run of a batch.");
-        batchRows = meter.CreateHistogram<int>("torchbridge_batch_rows", "{row}", "Rows of a batch that was run.");
-        failures = meter.CreateCounter<long>("torchbridge_run_failures", "{run}", "Runs that failed.");
+        runTime = meter.CreateHistogram<double>("torchbridge_run_seconds", "s", "Duration of the run of a batch.");
+        batchRows = meter.CreateHistogram<int>("torchbridge_batch_rows", "{row}", "Number of rows per batch.");
+        failures = meter.CreateCounter<long>("torchbridge_run_failures", "{run}", "Number of failed runs.");
         meter.CreateObservableGauge(
             "torchbridge_queue_length",
             () => Versions(registry).Select(version => new Measurement<int>(version.Queue.Count, Labels(version))),
             "{request}",
-            "Requests that wait."
+            "Number of waiting requests."
         );
         meter.CreateObservableGauge(
             "torchbridge_model_ready",
@@ -70,7 +70,7 @@ internal sealed class ServingMetrics : IDisposable
                     new TagList { { "model", model.Name } }
                 )),
             null,
-            "1 where a model answers."
+            "1 if a version of the model is loaded, otherwise 0."
         );
         meter.CreateObservableGauge(
             "torchbridge_model_problem",
@@ -80,24 +80,24 @@ internal sealed class ServingMetrics : IDisposable
                     new TagList { { "model", model.Name } }
                 )),
             null,
-            "1 where something of a model is not served."
+            "1 if a version of the model cannot be served, otherwise 0."
         );
     }
 
-    /// <summary>Where activities come from.</summary>
+    /// <summary>The source of trace activities.</summary>
     public static ActivitySource Activities { get; } = new(Name);
 
     /// <summary>Counts a request.</summary>
-    /// <param name="model">A model of the table; null where the request named none.</param>
-    /// <param name="outcome">One of a few words.</param>
-    /// <param name="elapsed">How long it took.</param>
+    /// <param name="model">The model version; null if the request named none that exists.</param>
+    /// <param name="outcome">The outcome, one of a few fixed words.</param>
+    /// <param name="elapsed">Duration of the request.</param>
     public void AddRequest(ModelVersion? model, string outcome, TimeSpan elapsed) =>
         requestTime.Record(
             elapsed.TotalSeconds,
             new TagList { { "model", model?.Identity.Model ?? "" }, { "outcome", outcome } }
         );
 
-    /// <summary>What a version's workers tell their runs to.</summary>
+    /// <summary>The observer that the workers of a version notify of their runs.</summary>
     /// <param name="version">A loaded version.</param>
     public IBatchObserver ObserverOf(ModelVersion version) => new Observer(this, version);
 
@@ -105,24 +105,24 @@ internal sealed class ServingMetrics : IDisposable
     public void Dispose() => meter.Dispose();
 
     /// <summary>All loaded versions.</summary>
-    /// <param name="registry">What is served.</param>
+    /// <param name="registry">The table of models.</param>
     private static IEnumerable<ModelVersion> Versions(ModelRegistry registry) =>
         registry.Models.SelectMany(model => model.Versions.Values);
 
-    /// <summary>A version's labels.</summary>
-    /// <param name="version">Whose series it is.</param>
+    /// <summary>The metric labels of a version.</summary>
+    /// <param name="version">A loaded version.</param>
     private static TagList Labels(ModelVersion version) =>
         new() { { "model", version.Identity.Model }, { "version", version.Identity.VersionText } };
 
-    /// <summary>Takes the runs of one version to statistics, metrics and the log.</summary>
+    /// <summary>Records the runs of one version in statistics, metrics and the log.</summary>
     private sealed class Observer(ServingMetrics metrics, ModelVersion version) : IBatchObserver
     {
         private readonly TagList labels = Labels(version);
 
-        /// <summary>Counts a run, its rows and its times.</summary>
-        /// <param name="rows">Of the batch.</param>
-        /// <param name="run">How long it took.</param>
-        /// <param name="queued">How long each request waited.</param>
+        /// <summary>Records a successful run.</summary>
+        /// <param name="rows">Number of rows of the batch.</param>
+        /// <param name="run">Duration of the run.</param>
+        /// <param name="queued">Time that each request waited.</param>
         public void Ran(int rows, TimeSpan run, IReadOnlyList<TimeSpan> queued)
         {
             version.Statistics.Add(rows, run, queued.Aggregate(TimeSpan.Zero, (sum, item) => sum + item));
@@ -132,8 +132,8 @@ internal sealed class ServingMetrics : IDisposable
                 metrics.queueTime.Record(item.TotalSeconds, labels);
         }
 
-        /// <summary>Counts a run that failed.</summary>
-        /// <param name="error">What was thrown.</param>
+        /// <summary>Records a failed run.</summary>
+        /// <param name="error">The exception that the run threw.</param>
         public void Failed(Exception error)
         {
             version.Statistics.AddFailure();

@@ -1,47 +1,47 @@
-// What it does: reads protobuf's text format, in which Triton's config.pbtxt is written: `field: value`, `field { …
-// }`, `field [ … ]`, separated by nothing, commas or semicolons; strings in either quotes, with C's escapes, pieces
-// side by side; # begins a comment. The .NET library of protobuf reads JSON and the wire format, but not this.
+// Triton's config.pbtxt is written in protobuf's text format, which the .NET library of protobuf cannot read (only
+// JSON and the wire format). The rules of the text format:
+//   fields are `name: value`, `name { ... }` or `name: [ ... ]`, separated by nothing, commas or semicolons;
+//   strings have single or double quotes and C's escapes, and adjacent strings are joined;
+//   # begins a comment.
 using System.Text;
 
 namespace TorchBridge.Serving.Models;
 
-/// <summary>
-/// Reads a message in protobuf's text format: field names with their values, texts and messages, in their order.
-/// </summary>
+/// <summary>Parser for messages in protobuf's text format.</summary>
 internal sealed class TextFormat
 {
     /// <summary>
-    /// Most messages inside each other: a file of nothing but brackets must not overflow the stack.
+    /// Maximum nesting depth of messages, so that a file full of brackets cannot overflow the stack.
     /// </summary>
     private const int MostLevels = 32;
 
     /// <summary>The whole file.</summary>
     private readonly string text;
 
-    /// <summary>The character that is read next.</summary>
+    /// <summary>Position of the next character to read.</summary>
     private int at;
 
-    /// <summary>Begins at the start of a text.</summary>
-    /// <param name="text">All of the file.</param>
+    /// <summary>Creates a parser at the start of a text.</summary>
+    /// <param name="text">The whole file.</param>
     private TextFormat(string text) => this.text = text;
 
     /// <summary>Reads a message.</summary>
     /// <param name="text">The whole file.</param>
-    /// <exception cref="FormatException">It is none; the message says at which line.</exception>
+    /// <exception cref="FormatException">The text is not a message; the error names the line.</exception>
     public static TextMessage Read(string text)
     {
         var reader = new TextFormat(text);
         var message = reader.ReadFields('\0', 0);
-        return reader.at == text.Length ? message : throw reader.Error("something that is no field");
+        return reader.at == text.Length ? message : throw reader.Error("a field was expected here");
     }
 
-    /// <summary>Fields up to the closing bracket, or to the end of the text.</summary>
-    /// <param name="end">What ends the message: a brace, or the text's end.</param>
-    /// <param name="level">How deep it lies.</param>
+    /// <summary>Reads fields up to the closing bracket, or to the end of the text.</summary>
+    /// <param name="end">The closing bracket, or '\0' for the end of the text.</param>
+    /// <param name="level">Nesting depth.</param>
     private TextMessage ReadFields(char end, int level)
     {
         if (level > MostLevels)
-            throw Error("messages nested too deep");
+            throw Error($"messages are nested more than {MostLevels} levels deep");
         var message = new TextMessage();
         while (true)
         {
@@ -49,7 +49,7 @@ internal sealed class TextFormat
             while (at < text.Length && text[at] is ',' or ';')
                 Advance();
             if (at == text.Length)
-                return end == '\0' ? message : throw Error($"no '{end}' at its end");
+                return end == '\0' ? message : throw Error($"a message does not end with '{end}'");
             if (text[at] == end)
             {
                 Advance();
@@ -67,10 +67,10 @@ internal sealed class TextFormat
         }
     }
 
-    /// <summary>A field's values in square brackets.</summary>
-    /// <param name="message">Receives each of its values.</param>
-    /// <param name="name">The field.</param>
-    /// <param name="level">How deep it lies.</param>
+    /// <summary>Reads a field's values in square brackets.</summary>
+    /// <param name="message">Receives the values.</param>
+    /// <param name="name">Name of the field.</param>
+    /// <param name="level">Nesting depth.</param>
     private void ReadList(TextMessage message, string name, int level)
     {
         Advance();
@@ -82,17 +82,17 @@ internal sealed class TextFormat
         }
 
         if (at == text.Length)
-            throw Error("no ']' at a list's end");
+            throw Error("a list does not end with ']'");
         Advance();
     }
 
-    /// <summary>A text, a word or number, or a message.</summary>
-    /// <param name="level">How deep it lies.</param>
-    /// <param name="hasColon">Whether a colon stood before it; only a message may do without.</param>
+    /// <summary>Reads a string, a word or number, or a message.</summary>
+    /// <param name="level">Nesting depth.</param>
+    /// <param name="hasColon">Whether a colon precedes the value; only a message may go without.</param>
     private object ReadValue(int level, bool hasColon)
     {
         if (at == text.Length)
-            throw Error("no value");
+            throw Error("a value is missing");
         switch (text[at])
         {
             case '{':
@@ -107,25 +107,25 @@ internal sealed class TextFormat
                     ReadString(pieces);
                 return pieces.ToString();
             default:
-                return hasColon ? ReadWord("a value") : throw Error("no ':' before a value");
+                return hasColon ? ReadWord("a value") : throw Error("':' is missing before a value");
         }
     }
 
-    /// <summary>A name, number or word.</summary>
-    /// <param name="what">What is expected, for an error.</param>
+    /// <summary>Reads a name, number or word.</summary>
+    /// <param name="what">What is expected here, for error messages.</param>
     private string ReadWord(string what)
     {
         var start = at;
         while (at < text.Length && (char.IsAsciiLetterOrDigit(text[at]) || text[at] is '_' or '.' or '-' or '+'))
             at++;
         if (at == start)
-            throw Error($"'{text[at]}' where {what} should be");
+            throw Error($"found '{text[at]}' where {what} should be");
         var word = text[start..at];
         SkipSpace();
         return word;
     }
 
-    /// <summary>A quoted piece of a string.</summary>
+    /// <summary>Reads a quoted piece of a string.</summary>
     /// <param name="target">Receives the text between the quotes.</param>
     private void ReadString(StringBuilder target)
     {
@@ -133,7 +133,7 @@ internal sealed class TextFormat
         while (at < text.Length && text[at] != quote)
         {
             if (text[at] == '\n')
-                throw Error("a string that ends with its line");
+                throw Error("a string does not end on its line");
             if (text[at] != '\\')
             {
                 target.Append(text[at++]);
@@ -146,13 +146,11 @@ internal sealed class TextFormat
         }
 
         if (at == text.Length)
-            throw Error("a string that does not end");
+            throw Error("a string does not end");
         Advance();
     }
 
-    /// <summary>
-    /// A character behind a backslash: a letter of C's, or an octal or hexadecimal number.
-    /// </summary>
+    /// <summary>Reads an escape after its backslash: a letter as in C, or an octal or hexadecimal number.</summary>
     private char ReadEscape()
     {
         var letter = text[at++];
@@ -171,21 +169,21 @@ internal sealed class TextFormat
             count++, at++
         )
             value = (value * radix) + digit;
-        return count > 0 ? (char)value : throw Error($"the escape '\\{letter}'");
+        return count > 0 ? (char)value : throw Error($"the escape '\\{letter}' is not known");
     }
 
-    /// <summary>A hexadecimal digit's value; -1 for what is none.</summary>
-    /// <param name="letter">Any.</param>
+    /// <summary>The value of a hexadecimal digit; -1 for any other character.</summary>
+    /// <param name="letter">Any character.</param>
     private static int Digit(char letter) => char.IsAsciiHexDigit(letter) ? Convert.ToInt32(letter.ToString(), 16) : -1;
 
-    /// <summary>Goes over one character, and the space behind it.</summary>
+    /// <summary>Skips one character and the space after it.</summary>
     private void Advance()
     {
         at++;
         SkipSpace();
     }
 
-    /// <summary>Goes over space and comments.</summary>
+    /// <summary>Skips space and comments.</summary>
     private void SkipSpace()
     {
         while (at < text.Length)
@@ -200,8 +198,8 @@ internal sealed class TextFormat
         }
     }
 
-    /// <summary>A refusal that names the line.</summary>
-    /// <param name="what">What is wrong, at the place where reading stands.</param>
+    /// <summary>An exception that names the current line.</summary>
+    /// <param name="what">What is wrong at the current position.</param>
     private FormatException Error(string what) =>
         new($"line {text.AsSpan(0, Math.Min(at, text.Length)).Count('\n') + 1}: {what}");
 }

@@ -1,30 +1,30 @@
 namespace TorchBridge.Serving.Models;
 
 /// <summary>
-/// Fields of a message in text format, in their order; a field may be there several times.
+/// A message read from protobuf's text format: its fields in their order. A field may occur several times.
 /// </summary>
 internal sealed class TextMessage
 {
-    /// <summary>Each a text or a message, in the file's order.</summary>
+    /// <summary>The fields in the file's order; each value is a string or a <see cref="TextMessage"/>.</summary>
     private readonly List<(string Name, object Value)> fields = [];
 
-    /// <summary>Names of the fields that are there.</summary>
+    /// <summary>Names of the fields that occur.</summary>
     public IEnumerable<string> Names => fields.Select(item => item.Name).Distinct(StringComparer.Ordinal);
 
     /// <summary>Adds a field.</summary>
-    /// <param name="name">The field.</param>
-    /// <param name="value">A text, or a message.</param>
+    /// <param name="name">Name of the field.</param>
+    /// <param name="value">A string or a <see cref="TextMessage"/>.</param>
     public void Add(string name, object value) => fields.Add((name, value));
 
-    /// <summary>Messages of a repeated field.</summary>
-    /// <param name="name">The field.</param>
-    /// <exception cref="FormatException">It holds something else.</exception>
+    /// <summary>All messages of a repeated field.</summary>
+    /// <param name="name">Name of the field.</param>
+    /// <exception cref="FormatException">The field holds something else.</exception>
     public IEnumerable<TextMessage> Messages(string name) =>
         All(name).Select(value => value as TextMessage ?? throw new FormatException($"`{name}` is not a message"));
 
-    /// <summary>The message of a field that is there once; null where it is not.</summary>
-    /// <param name="name">The field.</param>
-    /// <exception cref="FormatException">It is given more than once, or is a text.</exception>
+    /// <summary>The message of a field that may occur once; null if it is absent.</summary>
+    /// <param name="name">Name of the field.</param>
+    /// <exception cref="FormatException">The field is given more than once, or is not a message.</exception>
     public TextMessage? Message(string name) =>
         One(name) switch
         {
@@ -33,9 +33,9 @@ internal sealed class TextMessage
             _ => throw new FormatException($"`{name}` is not a message"),
         };
 
-    /// <summary>The text of a field that is there once; null where it is not.</summary>
-    /// <param name="name">The field.</param>
-    /// <exception cref="FormatException">It is given more than once, or is a message.</exception>
+    /// <summary>The text of a field that may occur once; null if it is absent.</summary>
+    /// <param name="name">Name of the field.</param>
+    /// <exception cref="FormatException">The field is given more than once, or is a message.</exception>
     public string? Text(string name) =>
         One(name) switch
         {
@@ -44,24 +44,24 @@ internal sealed class TextMessage
             _ => throw new FormatException($"`{name}` is a message"),
         };
 
-    /// <summary>The number of a field that is there once; null where it is not.</summary>
-    /// <param name="name">The field.</param>
-    /// <exception cref="FormatException">It is given more than once, or is no whole number.</exception>
+    /// <summary>The integer of a field that may occur once; null if it is absent.</summary>
+    /// <param name="name">Name of the field.</param>
+    /// <exception cref="FormatException">The field is given more than once, or is not a 64-bit integer.</exception>
     public long? Number(string name) => Text(name) is { } text ? ToNumber(name, text) : null;
 
-    /// <summary>Numbers of a repeated field.</summary>
-    /// <param name="name">The field.</param>
-    /// <exception cref="FormatException">One of them is no whole number.</exception>
+    /// <summary>All integers of a repeated field.</summary>
+    /// <param name="name">Name of the field.</param>
+    /// <exception cref="FormatException">A value is not a 64-bit integer.</exception>
     public IEnumerable<long> Numbers(string name) =>
         All(name)
             .Select(value => ToNumber(name, value as string ?? throw new FormatException($"`{name}` is a message")));
 
-    /// <summary>Every value of a field, in order.</summary>
-    /// <param name="name">The field.</param>
+    /// <summary>All values of a field, in order.</summary>
+    /// <param name="name">Name of the field.</param>
     private IEnumerable<object> All(string name) => fields.Where(item => item.Name == name).Select(item => item.Value);
 
-    /// <summary>The value of a field that is there once at most.</summary>
-    /// <param name="name">A field that may stand once.</param>
+    /// <summary>The value of a field that may occur once; null if it is absent.</summary>
+    /// <param name="name">Name of the field.</param>
     private object? One(string name) =>
         All(name).ToArray() switch
         {
@@ -70,9 +70,9 @@ internal sealed class TextMessage
             _ => throw new FormatException($"`{name}` is given more than once"),
         };
 
-    /// <summary>A whole number of 64 bits.</summary>
-    /// <param name="name">The field, for an error.</param>
-    /// <param name="text">Digits.</param>
+    /// <summary>Converts a text to a 64-bit integer.</summary>
+    /// <param name="name">Name of the field, for error messages.</param>
+    /// <param name="text">The text in the file.</param>
     private static long ToNumber(string name, string text) =>
         long.TryParse(
             text,
@@ -81,5 +81,5 @@ internal sealed class TextMessage
             out var number
         )
             ? number
-            : throw new FormatException($"`{name}` is '{text}', and should be a whole number");
+            : throw new FormatException($"`{name}` is '{text}'; a whole number is required");
 }

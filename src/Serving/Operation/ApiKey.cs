@@ -4,21 +4,26 @@ using System.Text;
 namespace TorchBridge.Serving.Operation;
 
 /// <summary>
-/// Compares keys in a time that does not depend on them: both sides are hashed first.
+/// Checks the key of a request. Both keys are hashed before they are compared, so that the time taken reveals nothing
+/// about them.
 /// </summary>
 internal sealed class ApiKey(ModelServerOptions options)
 {
+    /// <summary>Error message for a request without the right key.</summary>
+    public const string Missing =
+        "this server requires a key: send it as Authorization: Bearer KEY, or as X-Api-Key: KEY";
+
     private readonly byte[]? expected = string.IsNullOrEmpty(options.ApiKey)
         ? null
         : SHA256.HashData(Encoding.UTF8.GetBytes(options.ApiKey));
 
-    /// <summary>Whether requests must carry one.</summary>
+    /// <summary>Whether requests must present a key.</summary>
     public bool IsRequired => expected is not null;
 
-    /// <summary>Whether a request may come in.</summary>
-    /// <param name="authorization">Its header Authorization: <c>Bearer KEY</c>, or <c>Basic</c> with the key as
-    /// password, as browsers ask for it.</param>
-    /// <param name="apiKey">Its header X-Api-Key.</param>
+    /// <summary>Whether a request presents the right key, or none is required.</summary>
+    /// <param name="authorization">The request's Authorization header: <c>Bearer KEY</c>, or <c>Basic</c> with the
+    /// key as password, which is what browsers send.</param>
+    /// <param name="apiKey">The request's X-Api-Key header.</param>
     public bool Allows(string? authorization, string? apiKey)
     {
         if (expected is null)
@@ -28,8 +33,8 @@ internal sealed class ApiKey(ModelServerOptions options)
             && CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(given)), expected);
     }
 
-    /// <summary>The key in a header Authorization; null where it holds none.</summary>
-    /// <param name="header">The value of Authorization.</param>
+    /// <summary>The key in an Authorization header; null if it holds none.</summary>
+    /// <param name="header">The header's value.</param>
     private static string? FromAuthorization(string header)
     {
         const string bearer = "Bearer ",

@@ -3,9 +3,9 @@ using TorchBridge.Serving.Models;
 namespace TorchBridge.Serving.Operation;
 
 /// <summary>
-/// Between the order to stop and the end of listening: the server says that it is not ready and closes connections
-/// after their answers, so that whoever balances load goes elsewhere, and no request arrives on a connection that is
-/// being closed.
+/// Delays shutdown after the signal to stop: the server keeps listening for a while, but its readiness check fails
+/// and it closes each connection after its response. Load balancers thus send their requests elsewhere, and no
+/// request arrives on a connection that is being closed.
 /// </summary>
 internal sealed class DrainService(
     ServerState state,

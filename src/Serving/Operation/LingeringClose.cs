@@ -5,58 +5,58 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 namespace TorchBridge.Serving.Operation;
 
 /// <summary>
-/// At the end the web server closes every connection that has no request at hand. One whose request has just been
-/// sent looks the same, and its client would see a failure: so connections are told to close a little later than the
-/// listeners, and answer what comes until then.
+/// At shutdown, Kestrel closes every connection without a request in progress. A connection on which the client has
+/// just sent a request looks the same, and that client would see a failure. Connections are therefore closed a little
+/// later than the listeners, and still answer requests until then.
 /// </summary>
 internal static class LingeringClose
 {
-    /// <summary>How long a connection that waits for its next request outlives the listeners.</summary>
+    /// <summary>How much longer than the listeners an idle connection stays open.</summary>
     public static readonly TimeSpan Time = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>Adds it to an endpoint's connections.</summary>
+    /// <summary>Adds the delay to the connections of an endpoint.</summary>
     /// <param name="listen">The endpoint.</param>
     public static void UseLingeringClose(this ListenOptions listen) =>
         listen.Use(next =>
             async connection =>
             {
-                if (connection.Features.Get<IConnectionLifetimeNotificationFeature>() is not { } told)
+                if (connection.Features.Get<IConnectionLifetimeNotificationFeature>() is not { } original)
                 {
                     await next(connection).ConfigureAwait(false);
                     return;
                 }
 
-                using var later = new LateNotification(told);
+                using var later = new LateNotification(original);
                 connection.Features.Set<IConnectionLifetimeNotificationFeature>(later);
                 await next(connection).ConfigureAwait(false);
             }
         );
 
-    /// <summary>Passes the order to close on a little later than it comes.</summary>
+    /// <summary>Passes Kestrel's request to close a connection on with a delay.</summary>
     private sealed class LateNotification : IConnectionLifetimeNotificationFeature, IDisposable
     {
-        private readonly IConnectionLifetimeNotificationFeature told;
+        private readonly IConnectionLifetimeNotificationFeature original;
         private readonly CancellationTokenSource later = new();
         private readonly CancellationTokenRegistration registration;
 
-        /// <summary>Stands in front of Kestrel's own notification.</summary>
-        /// <param name="told">What Kestrel tells of.</param>
-        public LateNotification(IConnectionLifetimeNotificationFeature told)
+        /// <summary>Wraps Kestrel's own notification.</summary>
+        /// <param name="original">Kestrel's notification.</param>
+        public LateNotification(IConnectionLifetimeNotificationFeature original)
         {
-            this.told = told;
+            this.original = original;
             ConnectionClosedRequested = later.Token;
-            registration = told.ConnectionClosedRequested.Register(() => later.CancelAfter(Time));
+            registration = original.ConnectionClosedRequested.Register(() => later.CancelAfter(Time));
         }
 
         /// <summary>
-        /// What the connection's requests listen to: cancelled a while after Kestrel asked for it.
+        /// The token that the connection's requests observe; it is cancelled a while after Kestrel's own.
         /// </summary>
         public CancellationToken ConnectionClosedRequested { get; set; }
 
-        /// <summary>Passes the wish on.</summary>
-        public void RequestClose() => told.RequestClose();
+        /// <inheritdoc/>
+        public void RequestClose() => original.RequestClose();
 
-        /// <summary>Stops listening to Kestrel's notification.</summary>
+        /// <summary>Stops observing Kestrel's notification.</summary>
         public void Dispose()
         {
             registration.Dispose();

@@ -4,12 +4,12 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 namespace TorchBridge.Serving.Operation;
 
 /// <summary>
-/// Where the program listens: REST and page, gRPC, metrics, each at an address of its own. Loopback unless told
-/// otherwise.
+/// The addresses at which the program listens: REST with the page, gRPC, and metrics, each at its own. The defaults
+/// are loopback addresses.
 /// </summary>
-/// <param name="Rest">REST and the page: HTTP/1.1.</param>
-/// <param name="Grpc">gRPC: HTTP/2 without TLS; null for none.</param>
-/// <param name="Metrics">Metrics; null for none.</param>
+/// <param name="Rest">Addresses of REST and the page, over HTTP/1.1.</param>
+/// <param name="Grpc">Address of gRPC, over HTTP/2 without TLS; null for none.</param>
+/// <param name="Metrics">Address of the metrics; null for none.</param>
 internal sealed record ListenAddresses(
     IReadOnlyList<BindingAddress> Rest,
     BindingAddress? Grpc,
@@ -20,7 +20,7 @@ internal sealed record ListenAddresses(
         DefaultGrpc = "http://127.0.0.1:9000",
         None = "none";
 
-    /// <summary>All of them, in the order in which they are opened.</summary>
+    /// <summary>All addresses, in the order in which they are opened.</summary>
     public IEnumerable<BindingAddress> All =>
         [
             .. Rest,
@@ -29,11 +29,11 @@ internal sealed record ListenAddresses(
         ];
 
     /// <summary>
-    /// Reads them from the configuration; null where its section Kestrel:Endpoints says where to listen, certificates
-    /// and all.
+    /// Reads the addresses from the configuration; null if its section Kestrel:Endpoints sets addresses and
+    /// certificates instead.
     /// </summary>
-    /// <param name="configuration">Arguments, environment and appsettings.json together.</param>
-    /// <exception cref="UsageException">One is no address.</exception>
+    /// <param name="configuration">The combined arguments, environment and appsettings.json.</param>
+    /// <exception cref="UsageException">A value is not an address.</exception>
     public static ListenAddresses? Read(IConfiguration configuration)
     {
         if (configuration.GetSection("Kestrel:Endpoints").Exists())
@@ -49,7 +49,7 @@ internal sealed record ListenAddresses(
         );
     }
 
-    /// <summary>Opens them.</summary>
+    /// <summary>Makes Kestrel listen at all addresses.</summary>
     /// <param name="kestrel">The web server's options.</param>
     public void Listen(KestrelServerOptions kestrel)
     {
@@ -61,8 +61,8 @@ internal sealed record ListenAddresses(
             Listen(kestrel, Metrics, HttpProtocols.Http1);
     }
 
-    /// <summary>Whether only this machine reaches an address.</summary>
-    /// <param name="address">An address that is listened at.</param>
+    /// <summary>Whether an address can be reached from this machine only.</summary>
+    /// <param name="address">The address.</param>
     public static bool IsLoopback(BindingAddress address) =>
         address.Host == "localhost"
         || (IPAddress.TryParse(address.Host.Trim('[', ']'), out var ip) && IPAddress.IsLoopback(ip));
@@ -71,9 +71,11 @@ internal sealed record ListenAddresses(
     /// <param name="text">An address, or <c>none</c>.</param>
     private static BindingAddress? Optional(string text) => text is None or "" ? null : Parse(text);
 
-    /// <summary>An address of http; TLS and names of hosts are refused with a way out.</summary>
-    /// <param name="text">An address.</param>
-    /// <exception cref="UsageException">It is none that can be listened at.</exception>
+    /// <summary>
+    /// Parses an http address. TLS and host names are refused, with an error that says what to use instead.
+    /// </summary>
+    /// <param name="text">The text to parse.</param>
+    /// <exception cref="UsageException">The program cannot listen at this address.</exception>
     private static BindingAddress Parse(string text)
     {
         BindingAddress address;
@@ -84,24 +86,25 @@ internal sealed record ListenAddresses(
         catch (FormatException error)
         {
             throw new UsageException(
-                $"'{text}' is not an address to listen at ({error.Message}); http://127.0.0.1:8080 is one."
+                $"'{text}' is not an address to listen at ({error.Message}); an example is http://127.0.0.1:8080."
             );
         }
 
         if (address.Scheme != "http")
             throw new UsageException(
-                $"'{text}': for TLS, set the configuration's section Kestrel:Endpoints, with a certificate."
+                $"'{text}': only http is supported here; for TLS, set the configuration section Kestrel:Endpoints, "
+                    + "with a certificate."
             );
         if (!IPAddress.TryParse(address.Host.Trim('[', ']'), out _) && address.Host is not ("localhost" or "*" or "+"))
             throw new UsageException(
-                $"'{text}': the host is an IP address, `localhost`, or `*` for all of this machine's."
+                $"'{text}': the host must be an IP address, `localhost`, or `*` for all addresses of this machine."
             );
         return address;
     }
 
-    /// <summary>Opens one address for one protocol.</summary>
-    /// <param name="kestrel">The web server.</param>
-    /// <param name="address">Where.</param>
+    /// <summary>Makes Kestrel listen at one address for one protocol.</summary>
+    /// <param name="kestrel">The web server's options.</param>
+    /// <param name="address">The address.</param>
     /// <param name="protocols">HTTP/1.1 or HTTP/2.</param>
     private static void Listen(KestrelServerOptions kestrel, BindingAddress address, HttpProtocols protocols)
     {

@@ -5,26 +5,26 @@ using TorchBridge.Serving.Models;
 namespace TorchBridge.Serving.Operation;
 
 /// <summary>
-/// Turns the instruments of <see cref="ServingMetrics"/> into Prometheus metrics, and adds the process's own (memory,
-/// time of the processor).
+/// Exports the instruments of <see cref="ServingMetrics"/> as Prometheus metrics, together with metrics of the
+/// process (memory, CPU time).
 /// </summary>
 internal sealed class MetricsExporter : IDisposable
 {
     // csharpier-ignore
-    /// <summary>Bounds of the histograms of times, in seconds.</summary>
+    /// <summary>Bucket bounds of histograms of times, in seconds.</summary>
     private static readonly double[] Seconds =
     [
         0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10
     ];
 
-    /// <summary>Bounds of the histogram of batch sizes.</summary>
+    /// <summary>Bucket bounds of the histogram of batch sizes, in rows.</summary>
     private static readonly double[] Rows = [1, 2, 4, 8, 16, 32, 64, 128, 256];
     private readonly CollectorRegistry registry = Metrics.NewCustomRegistry();
     private readonly MetricFactory factory;
     private readonly MeterListener listener = new();
 
-    /// <summary>Starts to listen.</summary>
-    /// <param name="meters">The application's: another application in the same process has its own.</param>
+    /// <summary>Starts to collect measurements.</summary>
+    /// <param name="meters">The application's meter factory; each application in a process has its own.</param>
     public MetricsExporter(IMeterFactory meters)
     {
         factory = Metrics.WithCustomRegistry(registry);
@@ -42,9 +42,9 @@ internal sealed class MetricsExporter : IDisposable
         listener.Start();
     }
 
-    /// <summary>Writes what was measured, in Prometheus' text format.</summary>
-    /// <param name="target">Where to write.</param>
-    /// <param name="stop">Ends the writing.</param>
+    /// <summary>Writes all metrics in the Prometheus text format.</summary>
+    /// <param name="target">The stream to write to.</param>
+    /// <param name="stop">Cancels writing.</param>
     public async Task WriteAsync(Stream target, CancellationToken stop)
     {
         listener.RecordObservableInstruments();
@@ -54,10 +54,10 @@ internal sealed class MetricsExporter : IDisposable
     /// <inheritdoc/>
     public void Dispose() => listener.Dispose();
 
-    /// <summary>Takes one measurement to the metric of its instrument's kind.</summary>
-    /// <param name="instrument">What was measured.</param>
-    /// <param name="value">The measurement.</param>
-    /// <param name="labels">Of the series.</param>
+    /// <summary>Adds one measurement to the Prometheus metric that corresponds to its instrument.</summary>
+    /// <param name="instrument">The instrument that measured.</param>
+    /// <param name="value">The measured value.</param>
+    /// <param name="labels">The measurement's labels.</param>
     private void Record(Instrument instrument, double value, ReadOnlySpan<KeyValuePair<string, object?>> labels)
     {
         string[] names = new string[labels.Length],
@@ -68,7 +68,7 @@ internal sealed class MetricsExporter : IDisposable
             values[index] = $"{labels[index].Value}";
         }
 
-        // The factory gives back what it has made before.
+        // The factory returns an existing metric of the same name.
         var help = instrument.Description ?? "";
         switch (instrument)
         {

@@ -2,10 +2,13 @@ using Microsoft.Extensions.Options;
 
 namespace TorchBridge.Serving.Operation;
 
-/// <summary>Checks options against each other and the machine, beyond the range of each.</summary>
+/// <summary>
+/// Checks what the attributes of the options cannot: combinations of options, existing folders, and the form of keys
+/// and origins.
+/// </summary>
 internal sealed class ModelServerOptionsCheck : IValidateOptions<ModelServerOptions>
 {
-    /// <summary>Characters of the shortest key: shorter ones can be found by trying.</summary>
+    /// <summary>Minimum length of a key in characters; shorter keys could be guessed.</summary>
     private const int LeastKeyLength = 16;
 
     /// <inheritdoc/>
@@ -14,14 +17,16 @@ internal sealed class ModelServerOptionsCheck : IValidateOptions<ModelServerOpti
         var errors = new List<string>();
         if (!Directory.Exists(options.Models))
             errors.Add(
-                $"Models: there is no folder {Path.GetFullPath(options.Models)}. Train a model first, or name its folder."
+                $"Models: there is no folder {Path.GetFullPath(options.Models)}. "
+                    + "Train a model first, or set --models to its folder."
             );
         if (options.MaxRequestBytes > options.MaxBytesInFlight)
             errors.Add(
-                $"MaxRequestBytes is {options.MaxRequestBytes}, and MaxBytesInFlight, {options.MaxBytesInFlight}, has no room for it."
+                $"MaxRequestBytes ({options.MaxRequestBytes}) must not be larger than "
+                    + $"MaxBytesInFlight ({options.MaxBytesInFlight})."
             );
         if (options.ApiKey is { Length: < LeastKeyLength })
-            errors.Add($"ApiKey has {options.ApiKey.Length} characters; at least {LeastKeyLength} are safe.");
+            errors.Add($"ApiKey has {options.ApiKey.Length} characters; at least {LeastKeyLength} are required.");
         foreach (var origin in OriginsOf(options))
         {
             if (
@@ -37,7 +42,7 @@ internal sealed class ModelServerOptionsCheck : IValidateOptions<ModelServerOpti
         return errors.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(errors);
     }
 
-    /// <summary>The origins that are named.</summary>
+    /// <summary>The origins listed in the options.</summary>
     /// <param name="options">The server's options.</param>
     public static string[] OriginsOf(ModelServerOptions options) =>
         options.AllowedOrigins?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)

@@ -5,33 +5,35 @@ using System.Text;
 
 namespace TorchBridge.Serving.Operation;
 
-/// <summary>The program's arguments: every option of the server in kebab case, and where it listens.</summary>
+/// <summary>
+/// The program's command line: every option of <see cref="ModelServerOptions"/> in kebab case, and the addresses.
+/// </summary>
 internal static class ProgramArguments
 {
-    /// <summary>Configuration key of the address of REST and the page.</summary>
+    /// <summary>Configuration key of the addresses of REST and the page.</summary>
     public const string Urls = "urls";
 
-    /// <summary>Configuration key of gRPC's address.</summary>
+    /// <summary>Configuration key of the gRPC address.</summary>
     public const string GrpcUrl = "grpc-url";
 
-    /// <summary>Configuration key of the metrics' address.</summary>
+    /// <summary>Configuration key of the metrics address.</summary>
     public const string MetricsUrl = "metrics-url";
 
     private static readonly (string Name, string Help)[] Listening =
     [
         (Urls, "Addresses of REST and the page, separated by ';'. Default: http://127.0.0.1:8080."),
-        (GrpcUrl, "Address of gRPC (HTTP/2 without TLS); `none` for no gRPC. Default: http://127.0.0.1:9000."),
-        (MetricsUrl, "Address of GET /metrics for Prometheus. Default: none."),
-        ("environment", "Name of the environment: which appsettings.NAME.json is read. Default: Production."),
+        (GrpcUrl, "Address of gRPC (HTTP/2 without TLS), or `none`. Default: http://127.0.0.1:9000."),
+        (MetricsUrl, "Address of GET /metrics for Prometheus, or `none`. Default: none."),
+        ("environment", "Name of the environment; it selects the file appsettings.NAME.json. Default: Production."),
     ];
 
-    /// <summary>What <c>--help</c> prints.</summary>
+    /// <summary>The text that <c>--help</c> prints.</summary>
     public static string Help
     {
         get
         {
             var text = new StringBuilder(
-                "Serves ONNX models over the Open Inference Protocol (REST and gRPC), in batches, with a page to try them on.\n"
+                "Serves ONNX models over the Open Inference Protocol (REST and gRPC), in batches, with a web page.\n"
             ).Append(
                 "Example: dotnet run --project src/Serving -c Release -- --models models --urls http://127.0.0.1:8080\n\n"
             );
@@ -45,23 +47,23 @@ internal static class ProgramArguments
                         + $"Default: {property.GetValue(defaults) ?? "none"}.\n"
                 );
             return text.Append(
-                    "\nEach may stand in appsettings.json (\"Server\": { \"MaxBatchSize\": 16 }) or the "
-                        + "environment (Server__MaxBatchSize=16), too."
+                    "\nOptions can also be set in appsettings.json (\"Server\": { \"MaxBatchSize\": 16 }) or in the "
+                        + "environment (Server__MaxBatchSize=16)."
                 )
                 .ToString();
         }
     }
 
-    /// <summary>The server's options by their names on the command line.</summary>
+    /// <summary>The server's options with their names on the command line.</summary>
     private static IEnumerable<(string Name, PropertyInfo Property)> Options =>
         typeof(ModelServerOptions)
             .GetProperties()
             .Where(property => property.GetCustomAttribute<DescriptionAttribute>() is not null)
             .Select(property => (KebabCase(property.Name), property));
 
-    /// <summary>Reads arguments to configuration keys and values; null where help is asked for.</summary>
+    /// <summary>Converts arguments to configuration keys and values; null if help is asked for.</summary>
     /// <param name="args">The arguments: <c>--name value</c> or <c>--name=value</c>.</param>
-    /// <exception cref="UsageException">An argument is unknown, there twice, or has no value.</exception>
+    /// <exception cref="UsageException">An argument is unknown, is given twice, or has no value.</exception>
     public static Dictionary<string, string?>? Read(string[] args)
     {
         var keys = Listening.ToDictionary(item => item.Name, item => item.Name, StringComparer.Ordinal);
@@ -76,18 +78,18 @@ internal static class ProgramArguments
                 ? (args[index][..equals], args[index][(equals + 1)..])
                 : (args[index], null);
             if (!name.StartsWith("--", StringComparison.Ordinal) || !keys.TryGetValue(name[2..], out var key))
-                throw new UsageException($"{name} is not an option; `--help` lists what there is.");
+                throw new UsageException($"{name} is not an option; `--help` lists all options.");
             if (value is null && ++index == args.Length)
                 throw new UsageException($"{name} needs a value.");
             if (!settings.TryAdd(key, value ?? args[index]))
-                throw new UsageException($"{name} is there twice.");
+                throw new UsageException($"{name} is given twice.");
         }
 
         return settings;
     }
 
-    /// <summary><c>max-batch-size</c> of MaxBatchSize.</summary>
-    /// <param name="name">Of a property.</param>
+    /// <summary>Converts a name to kebab case: MaxBatchSize to <c>max-batch-size</c>.</summary>
+    /// <param name="name">The name of a property.</param>
     private static string KebabCase(string name) =>
         string.Concat(
             name.Select(

@@ -3,25 +3,24 @@ using TorchBridge.Serving.Protocol;
 namespace TorchBridge.Serving.Operation;
 
 /// <summary>
-/// Counts the requests in progress and the bytes of their bodies, and lets no more in than there is room for. From
-/// any thread, without a lock.
+/// Limits the number of requests in progress and the total size of their bodies. Thread-safe, without a lock.
 /// </summary>
 internal sealed class RequestGate(ModelServerOptions options)
 {
-    /// <summary>Requests inside.</summary>
     private int requests;
 
-    /// <summary>Bytes of requests inside.</summary>
     private long bytes;
 
-    /// <summary>Requests in progress.</summary>
+    /// <summary>Number of requests in progress.</summary>
     public int Requests => Volatile.Read(ref requests);
 
-    /// <summary>Bytes of their bodies.</summary>
+    /// <summary>Total size of their bodies, in bytes.</summary>
     public long Bytes => Interlocked.Read(ref bytes);
 
-    /// <summary>Lets a request in; a success must be followed by one <see cref="Leave"/>.</summary>
-    /// <exception cref="RequestRefusedException">The house is full.</exception>
+    /// <summary>
+    /// Admits a request; every successful call must be followed by one call of <see cref="Leave"/>.
+    /// </summary>
+    /// <exception cref="RequestRefusedException">The maximum number of requests is in progress.</exception>
     public void Enter()
     {
         if (Interlocked.Increment(ref requests) <= options.MaxConcurrentRequests)
@@ -29,16 +28,16 @@ internal sealed class RequestGate(ModelServerOptions options)
         Leave();
         throw new RequestRefusedException(
             RefusalKind.Unavailable,
-            $"the server has {options.MaxConcurrentRequests} requests at hand; try again"
+            $"the server is handling {options.MaxConcurrentRequests} requests, its maximum; try again later"
         );
     }
 
-    /// <summary>A request has gone.</summary>
+    /// <summary>Ends a request that was admitted.</summary>
     public void Leave() => Interlocked.Decrement(ref requests);
 
-    /// <summary>Takes room for bytes, before they are in memory.</summary>
-    /// <param name="count">Bytes.</param>
-    /// <exception cref="RequestRefusedException">There is no room.</exception>
+    /// <summary>Reserves bytes before memory is allocated for them.</summary>
+    /// <param name="count">Number of bytes.</param>
+    /// <exception cref="RequestRefusedException">The maximum number of bytes would be exceeded.</exception>
     public void Take(long count)
     {
         if (Interlocked.Add(ref bytes, count) <= options.MaxBytesInFlight)
@@ -46,11 +45,11 @@ internal sealed class RequestGate(ModelServerOptions options)
         Give(count);
         throw new RequestRefusedException(
             RefusalKind.Unavailable,
-            "the server has no memory left for this request; try again"
+            "the server has no memory left for this request; try again later"
         );
     }
 
-    /// <summary>Gives room back.</summary>
-    /// <param name="count">Bytes that were taken before.</param>
+    /// <summary>Releases reserved bytes.</summary>
+    /// <param name="count">Number of bytes that were reserved before.</param>
     public void Give(long count) => Interlocked.Add(ref bytes, -count);
 }

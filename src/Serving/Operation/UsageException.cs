@@ -1,4 +1,4 @@
 namespace TorchBridge.Serving.Operation;
 
-/// <summary>The program was started in a way that it does not understand.</summary>
+/// <summary>An invalid command line; the message is shown to the user.</summary>
 internal sealed class UsageException(string message) : Exception(message);

@@ -6,18 +6,20 @@ using TorchBridge.Serving.Protocol;
 namespace TorchBridge.Serving.Page;
 
 /// <summary>
-/// GET /: the page. POST /: the page with a result, for browsers without script. GET /examples/M/I: a picture that a
-/// model carries.
+/// GET /: the page. POST /: the page with a result, for browsers without JavaScript. GET /examples/M/I: a test
+/// picture of a model.
 /// </summary>
 internal sealed class PageEndpoint(ModelRegistry registry, ClassifyEndpoint classify, ModelServerOptions options)
 {
     private readonly PageTemplate template = new(options.MaxRequestBytes);
 
-    /// <summary>The page with the models and their example pictures.</summary>
+    /// <summary>Sends the page with the models and their test pictures.</summary>
     /// <param name="context">The request.</param>
     public Task Get(HttpContext context) => SendAsync(context, "", "", "");
 
-    /// <summary>The page with the result of a form: a file, or the number of an example.</summary>
+    /// <summary>
+    /// Sends the page with the result of a submitted form, which holds a file or the number of a test picture.
+    /// </summary>
     /// <param name="context">The request, with a form.</param>
     public async Task Post(HttpContext context)
     {
@@ -35,8 +37,8 @@ internal sealed class PageEndpoint(ModelRegistry registry, ClassifyEndpoint clas
         }
     }
 
-    /// <summary>A picture that a model carries, as PNG.</summary>
-    /// <param name="context">The request; its route names model and number.</param>
+    /// <summary>Sends a test picture of a model as PNG.</summary>
+    /// <param name="context">The request; its route names the model and the picture's number.</param>
     public Task Example(HttpContext context)
     {
         using var lease = registry.Acquire(MetadataEndpoints.RouteOf(context, "model"), null);
@@ -46,18 +48,18 @@ internal sealed class PageEndpoint(ModelRegistry registry, ClassifyEndpoint clas
             || index < 0
             || index >= pictures.Count
         )
-            throw new RequestRefusedException(RefusalKind.NotFound, "the model has no such picture");
+            throw new RequestRefusedException(RefusalKind.NotFound, "the model has no such test picture");
         var png = SeenPicture.ToPng(pictures.Plane(index, card), card.Width, card.Height);
         context.Response.ContentType = "image/png";
         context.Response.ContentLength = png.Length;
         return context.Response.Body.WriteAsync(png, context.RequestAborted).AsTask();
     }
 
-    /// <summary>Renders the page, with headers that let nothing foreign run in it.</summary>
+    /// <summary>Sends the page, with headers that keep other scripts from running in it.</summary>
     /// <param name="context">The request.</param>
-    /// <param name="selected">The chosen model.</param>
-    /// <param name="result">HTML of the answer; empty for none.</param>
-    /// <param name="problem">What was wrong; empty for nothing.</param>
+    /// <param name="selected">Name of the selected model; empty for the first one.</param>
+    /// <param name="result">HTML of the result; empty for none.</param>
+    /// <param name="problem">Error message; empty for none.</param>
     private Task SendAsync(HttpContext context, string selected, string result, string problem)
     {
         ModelVersion[] classifiers =

@@ -6,15 +6,17 @@ using static TorchBridge.Serving.Page.PageTemplate;
 
 namespace TorchBridge.Serving.Page;
 
-/// <summary>The parts of the page that depend on the models, and the result for browsers without script.</summary>
+/// <summary>
+/// Creates the parts of the page that depend on the models, and the result for browsers without JavaScript.
+/// </summary>
 internal static class PageHtml
 {
-    /// <summary>How many of a model's own pictures are offered.</summary>
+    /// <summary>Maximum number of test pictures shown per model.</summary>
     public const int Examples = 8;
 
-    /// <summary>The choice of models, as options of a select element.</summary>
-    /// <param name="classifiers">Versions that take pictures.</param>
-    /// <param name="selected">Name of the chosen one.</param>
+    /// <summary>The models as options of a select element.</summary>
+    /// <param name="classifiers">The models that accept pictures.</param>
+    /// <param name="selected">Name of the selected model.</param>
     public static string Models(IReadOnlyList<ModelVersion> classifiers, string selected)
     {
         if (classifiers.Count == 0)
@@ -28,10 +30,10 @@ internal static class PageHtml
         return text.ToString();
     }
 
-    /// <summary>The models' own pictures as buttons.</summary>
-    /// <param name="classifiers">Versions that take pictures.</param>
-    /// <param name="selected">Name of the chosen model; the others' pictures are hidden.</param>
-    /// <param name="pathBase">Where the application is mounted.</param>
+    /// <summary>The models' test pictures as buttons.</summary>
+    /// <param name="classifiers">The models that accept pictures.</param>
+    /// <param name="selected">Name of the selected model; the pictures of others are hidden.</param>
+    /// <param name="pathBase">Base path of the application.</param>
     public static string ExamplesOf(IReadOnlyList<ModelVersion> classifiers, string selected, string pathBase)
     {
         var text = new StringBuilder();
@@ -69,8 +71,8 @@ internal static class PageHtml
         return text.ToString();
     }
 
-    /// <summary>A result, for browsers without script: the same table as the script makes.</summary>
-    /// <param name="answer">What the model said, with details.</param>
+    /// <summary>A result for browsers without JavaScript: the same table as the script creates.</summary>
+    /// <param name="answer">The classification, with details.</param>
     public static string Result(ClassifyAnswer answer)
     {
         var text = new StringBuilder()
@@ -80,7 +82,7 @@ internal static class PageHtml
             )
             .Append(CultureInfo.InvariantCulture, $"<p>By {Encode(answer.Model)} version {Encode(answer.Version)}</p>");
         if (answer.Probability < 0.5)
-            text.Append("<p>The network is not sure: no class has half of the probability.</p>");
+            text.Append("<p>The network is not sure: no class reaches a probability of 50 %.</p>");
         text.Append(
                 "<div class=\"columns\"><table><caption>Most probable classes</caption><thead><tr><th "
                     + "scope=\"col\" class=\"number\">Rank</th>"
@@ -114,8 +116,8 @@ internal static class PageHtml
             .ToString();
     }
 
-    /// <summary>A probability with one decimal.</summary>
-    /// <param name="probability">0 to 1.</param>
+    /// <summary>A probability in percent, with one decimal.</summary>
+    /// <param name="probability">Probability, 0 to 1.</param>
     private static string Percent(double probability) =>
         string.Create(CultureInfo.InvariantCulture, $"{100 * probability:F1} %");
 }

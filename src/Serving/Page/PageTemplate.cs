@@ -5,14 +5,15 @@ using System.Text;
 
 namespace TorchBridge.Serving.Page;
 
-/// <summary>The page's parts, from the assembly: one HTML with its style and script in it, and nothing from anywhere
-/// else.</summary>
+/// <summary>
+/// The page's template: one HTML document that contains its style and script and loads nothing from elsewhere.
+/// </summary>
 internal sealed class PageTemplate
 {
     private readonly string html;
 
-    /// <summary>Puts the parts together.</summary>
-    /// <param name="mostBytes">Bytes of the largest picture.</param>
+    /// <summary>Assembles the template from the assembly's resources.</summary>
+    /// <param name="mostBytes">Maximum size of a picture in bytes.</param>
     public PageTemplate(long mostBytes)
     {
         var style = Resource("page.css");
@@ -26,8 +27,8 @@ internal sealed class PageTemplate
                 (mostBytes >> 20).ToString(CultureInfo.InvariantCulture),
                 StringComparison.Ordinal
             );
-        // Only this very style and this very script may run: whatever else a page may be made to hold, a class named
-        // <script> say, does not.
+        // Only this style and this script may run. Anything else that gets into the page, such as a class named
+        // <script>, does not run.
         ContentSecurityPolicy =
             $"default-src 'none'; script-src '{HashOf(script)}'; style-src '{HashOf(style)}'; img-src "
             + "'self' blob: data:; connect-src 'self'; "
@@ -35,12 +36,13 @@ internal sealed class PageTemplate
     }
 
     /// <summary>
-    /// The header of that name: it names the hashes of this style and this script, and nothing else may run.
+    /// Value of the Content-Security-Policy header. It contains the hashes of the style and the script, so that
+    /// nothing else can run.
     /// </summary>
     public string ContentSecurityPolicy { get; }
 
-    /// <summary>The page.</summary>
-    /// <param name="parts">What stands where <c>{{name}}</c> does; HTML already.</param>
+    /// <summary>Fills the template.</summary>
+    /// <param name="parts">The HTML that replaces each <c>{{name}}</c>, by name.</param>
     public string Render(IReadOnlyDictionary<string, string> parts)
     {
         var text = new StringBuilder(html.Length);
@@ -50,7 +52,7 @@ internal sealed class PageTemplate
             && rest[open..].IndexOf("}}", StringComparison.Ordinal) is > 0 and var close
         )
         {
-            // One pass: what is filled in is not looked at again.
+            // A single pass, so that {{name}} inside a filled-in part is not replaced.
             text.Append(rest[..open]);
             var name = rest[(open + 2)..(open + close)].ToString();
             text.Append(parts.TryGetValue(name, out var part) ? part : $"{{{{{name}}}}}");
@@ -60,17 +62,17 @@ internal sealed class PageTemplate
         return text.Append(rest).ToString();
     }
 
-    /// <summary>A text as HTML.</summary>
+    /// <summary>Encodes a text for HTML.</summary>
     /// <param name="text">Any text.</param>
     public static string Encode(string text) => WebUtility.HtmlEncode(text);
 
-    /// <summary>A hash as the header names it.</summary>
-    /// <param name="text">A script or a style, as it stands between its tags.</param>
+    /// <summary>The hash of a script or style in the form that the header requires.</summary>
+    /// <param name="text">A script or style exactly as it stands between its tags.</param>
     private static string HashOf(string text) =>
         $"sha256-{Convert.ToBase64String(SHA256.HashData(Encoding.UTF8.GetBytes(text)))}";
 
-    /// <summary>A part of the page from the assembly.</summary>
-    /// <param name="name">Of a file in the assembly.</param>
+    /// <summary>Reads a part of the page from the assembly's resources.</summary>
+    /// <param name="name">Name of the resource.</param>
     private static string Resource(string name)
     {
         using var stream = typeof(PageTemplate).Assembly.GetManifestResourceStream(name)!;

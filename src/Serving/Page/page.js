@@ -8,7 +8,7 @@
     let track = null;
     let work = 0;
 
-    // Names of classes and files are data: they only ever become text nodes.
+    // Names of classes and files are untrusted data, so they become text nodes and never HTML.
     const make = (tag, attributes = {}, ...children) => {
         const element =
             tag === 'svg' || tag === 'rect'
@@ -43,16 +43,18 @@
     const classify = async (blob, name) => {
         if (blob.size > mostBytes)
             throw new Error(
-                `${name} has ${(blob.size / 1048576).toFixed(1)} MB; at most ${(mostBytes / 1048576).toFixed(0)} MB are read.`,
+                `${name} has ${(blob.size / 1048576).toFixed(1)} MB; at most ${(mostBytes / 1048576).toFixed(0)} MB are allowed.`,
             );
         const response = await fetch(`${base}/classify?details=true&model=${encodeURIComponent($('model').value)}`, {
             method: 'POST',
             body: blob,
             headers: { 'Content-Type': 'application/octet-stream' },
         }).catch(() => {
-            throw new Error('The server does not answer.');
+            throw new Error('The server does not respond.');
         });
-        const answer = await response.json().catch(() => ({ error: `The server answered ${response.status}.` }));
+        const answer = await response
+            .json()
+            .catch(() => ({ error: `The server responded with status ${response.status}.` }));
         if (!response.ok) throw new Error(answer.error);
         return answer;
     };
@@ -71,9 +73,9 @@
         const times = answer.times;
         const phases = [
             ['Decode and resize', times.decode],
-            ['Wait for the network', times.queue],
+            ['Wait in the queue', times.queue],
             ['Run', times.run],
-            ['Server in all', times.total],
+            ['Total on the server', times.total],
         ];
         const result = make(
             'div',
@@ -81,7 +83,7 @@
             make('p', { class: 'answer' }, `${answer.label}, ${percent(answer.probability)}`),
             make('p', {}, `${name}, by ${answer.model} version ${answer.version}`),
             ...(answer.probability < 0.5
-                ? [make('p', {}, 'The network is not sure: no class has half of the probability.')]
+                ? [make('p', {}, 'The network is not sure: no class reaches a probability of 50 %.')]
                 : []),
             make(
                 'div',
@@ -107,7 +109,7 @@
             make(
                 'table',
                 { class: 'times' },
-                make('caption', {}, `In milliseconds; in a batch of ${times.batch_rows}`),
+                make('caption', {}, `In milliseconds, in a batch of ${times.batch_rows}`),
                 headings(['Phase'], ['ms', 'number']),
                 make(
                     'tbody',
@@ -144,7 +146,7 @@
         canvas.style.opacity = $('opacity').value / 100;
     };
 
-    // A spreadsheet would take a cell that begins like a formula for one.
+    // A spreadsheet would treat a cell that begins with one of these characters as a formula.
     const cell = text => `"${(/^[=+\-@\t\r]/.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
 
     const showMany = rows => {
@@ -186,7 +188,7 @@
 
     const run = async files => {
         if (files.length === 0) return;
-        const mine = ++work; // a later choice replaces an earlier one
+        const mine = ++work; // a newer selection replaces an older one
         problem('');
         last = { name: files[0].name || 'picture.jpg' };
         const rows = [];
@@ -225,7 +227,7 @@
                 .then(blob =>
                     run([new File([blob], `example-${Number(example.value) + 1}.png`, { type: 'image/png' })]),
                 )
-                .catch(() => problem('The server does not answer.'));
+                .catch(() => problem('The server does not respond.'));
         } else if ($('picture').files.length === 0) problem('Choose a picture first.');
         else run(pictures($('picture').files));
     });
@@ -249,7 +251,7 @@
         event.preventDefault();
         run(pictures(event.dataTransfer.files));
     });
-    // Beside the zone a dropped file would replace the page.
+    // Outside the drop zone, a dropped file would replace the page.
     for (const name of ['dragover', 'drop']) window.addEventListener(name, event => event.preventDefault());
     document.addEventListener('paste', event => {
         const files = pictures(event.clipboardData?.files ?? []);
@@ -276,8 +278,8 @@
         } catch (error) {
             problem(
                 error.name === 'NotAllowedError'
-                    ? 'The camera may not be used: the browser has refused it. Choose a file instead.'
-                    : 'There is no camera that can be used. Choose a file instead.',
+                    ? 'The browser does not allow access to the camera. Choose a file instead.'
+                    : 'No usable camera was found. Choose a file instead.',
             );
         }
     });

@@ -1,11 +1,11 @@
 namespace TorchBridge.Serving.Protocol;
 
-/// <summary>A bfloat16 number: the upper 16 bits of a float, rounded to nearest even.</summary>
+/// <summary>A bfloat16 number: the upper 16 bits of a float.</summary>
 /// <param name="Bits">The bits.</param>
 internal readonly record struct BFloat16Bits(ushort Bits)
 {
-    /// <summary>Rounds a float that is not NaN; the largest ones become infinite.</summary>
-    /// <param name="value">Any float but NaN.</param>
+    /// <summary>Rounds a float to the nearest bfloat16, ties to even. The largest floats become infinite.</summary>
+    /// <param name="value">Any float except NaN.</param>
     public static BFloat16Bits From(float value)
     {
         var bits = BitConverter.SingleToUInt32Bits(value);

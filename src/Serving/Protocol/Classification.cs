@@ -1,6 +1,6 @@
-// The classification extension: instead of values an output's k largest, as BYTES "value:index" or
-// "value:index:label", largest first, of every row where axis 0 is a batch. Values are written with six decimals, as
-// C's %f, integers as they are.
+// The protocol's classification extension: instead of all values of an output, the reply holds the k largest ones as
+// BYTES "value:index" or "value:index:label", largest first; for each row if axis 0 is the batch axis. Floats are
+// written with six decimals, as by C's %f; integers are written in full.
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -8,15 +8,15 @@ using static TorchBridge.Serving.Protocol.RequestRefusedException;
 
 namespace TorchBridge.Serving.Protocol;
 
-/// <summary>Turns scores into the classes that they are of.</summary>
+/// <summary>Converts scores to the classes with the highest scores.</summary>
 internal static class Classification
 {
-    /// <summary>The most probable classes of each row.</summary>
-    /// <param name="scores">An output of numbers.</param>
-    /// <param name="classes">How many are wanted; fewer where there are fewer.</param>
-    /// <param name="labels">Names of the classes; empty where the model has none.</param>
-    /// <param name="isBatched">Whether axis 0 is a batch.</param>
-    /// <returns>BYTES [rows, classes], or [classes] where axis 0 is no batch.</returns>
+    /// <summary>The classes with the highest scores of each row.</summary>
+    /// <param name="scores">An output that holds numbers.</param>
+    /// <param name="classes">How many classes to return per row; all of them if there are fewer.</param>
+    /// <param name="labels">Names of the classes; empty if the model has none.</param>
+    /// <param name="isBatched">Whether axis 0 is the batch axis.</param>
+    /// <returns>A BYTES tensor [rows, classes], or [classes] if axis 0 is not the batch axis.</returns>
     /// <exception cref="RequestRefusedException">The output holds no numbers.</exception>
     public static Tensor Of(Tensor scores, int classes, IReadOnlyList<string> labels, bool isBatched)
     {
@@ -28,7 +28,7 @@ internal static class Classification
         for (var row = 0; row < rows; row++)
         {
             var start = row * width;
-            // A stable sort: of equals the first. NaN is the least of all, as double's order has it.
+            // The sort is stable, so equal scores keep their order. double's ordering puts NaN last.
             foreach (var index in Enumerable.Range(0, width).OrderByDescending(i => values[start + i]).Take(count))
                 strings.Add(Encoding.UTF8.GetBytes(Text(values[start + index], index, labels, IsWhole(scores.Type))));
         }
@@ -37,7 +37,7 @@ internal static class Classification
     }
 
     /// <summary>The elements of a tensor as doubles.</summary>
-    /// <param name="tensor">Of any datatype but BYTES and BOOL.</param>
+    /// <param name="tensor">A tensor of any datatype except BYTES and BOOL.</param>
     public static double[] Numbers(Tensor tensor)
     {
         var data = tensor.Data.Span;
@@ -55,15 +55,16 @@ internal static class Classification
             TensorType.Int16 => Convert<short>(data, item => item),
             TensorType.Int32 => Convert<int>(data, item => item),
             TensorType.Int64 => Convert<long>(data, item => item),
-            _ => throw Invalid($"output '{tensor.Name}' is {tensor.Type.NameOf()}; classes are found in numbers"),
+            _ => throw Invalid($"output '{tensor.Name}' is {tensor.Type.NameOf()}; classification needs an output of numbers"),
         };
     }
 
     /// <summary>
-    /// Converts elements one by one; 64-bit integers beyond 2^53 lose their last digits, which a ranking bears.
+    /// Converts elements one by one. 64-bit integers beyond 2^53 lose their last digits, which is acceptable for a
+    /// ranking.
     /// </summary>
-    /// <param name="data">Elements of the type, one behind the other.</param>
-    /// <param name="convert">Makes a number of one.</param>
+    /// <param name="data">The elements' bytes.</param>
+    /// <param name="convert">Converts one element to a double.</param>
     private static double[] Convert<T>(ReadOnlySpan<byte> data, Func<T, double> convert)
         where T : unmanaged
     {
@@ -74,15 +75,17 @@ internal static class Classification
         return numbers;
     }
 
-    /// <summary>Whether a datatype has no fractions.</summary>
-    /// <param name="type">Of the output.</param>
+    /// <summary>Whether a datatype is an integer type.</summary>
+    /// <param name="type">The datatype of the output.</param>
     private static bool IsWhole(TensorType type) =>
         type is not (TensorType.FP16 or TensorType.BF16 or TensorType.FP32 or TensorType.FP64);
 
-    /// <summary><c>value:index</c>, with the label behind it where the class has one.</summary>
+    /// <summary>
+    /// Formats a class as <c>value:index</c>, or <c>value:index:label</c> if the class has a label.
+    /// </summary>
     /// <param name="value">The score.</param>
-    /// <param name="index">Of the class.</param>
-    /// <param name="labels">Names, perhaps fewer than classes.</param>
+    /// <param name="index">Index of the class.</param>
+    /// <param name="labels">Labels of the classes; there may be fewer labels than classes.</param>
     /// <param name="isWhole">Whether the score is an integer.</param>
     private static string Text(double value, int index, IReadOnlyList<string> labels, bool isWhole)
     {

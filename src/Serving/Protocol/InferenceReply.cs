@@ -1,11 +1,11 @@
 namespace TorchBridge.Serving.Protocol;
 
-/// <summary>What a model answered, before it becomes JSON, binary or gRPC.</summary>
+/// <summary>The reply to an inference request, independent of its encoding (JSON, binary or gRPC).</summary>
 /// <param name="ModelName">Name of the model.</param>
-/// <param name="Version">The version that computed it.</param>
-/// <param name="Id">The request's own name, given back.</param>
-/// <param name="Parameters">The request's parameters, given back.</param>
-/// <param name="Outputs">The tensors, each with whether it is sent as a binary tensor.</param>
+/// <param name="Version">Version of the model that computed the reply.</param>
+/// <param name="Id">The request's id, which is returned; null if it had none.</param>
+/// <param name="Parameters">The request's parameters, which are returned.</param>
+/// <param name="Outputs">The output tensors, and whether each is sent as binary data.</param>
 internal sealed record InferenceReply(
     string ModelName,
     string Version,

@@ -1,10 +1,11 @@
 namespace TorchBridge.Serving.Protocol;
 
-/// <summary>A request as every door reads it: JSON, binary and gRPC.</summary>
-/// <param name="Id">What the client calls it; null where it does not.</param>
-/// <param name="Parameters">Parameters of the whole request: string, bool, long or double.</param>
-/// <param name="Inputs">The tensors.</param>
-/// <param name="Outputs">The outputs asked for; none asks for all.</param>
+/// <summary>An inference request, independent of its encoding (JSON, binary or gRPC).</summary>
+/// <param name="Id">The client's id for the request; null if it gave none.</param>
+/// <param name="Parameters">Parameters of the request as a whole; each value is a string, bool, long or
+/// double.</param>
+/// <param name="Inputs">The input tensors.</param>
+/// <param name="Outputs">The requested outputs; empty to request all.</param>
 internal sealed record InferenceRequest(
     string? Id,
     IReadOnlyDictionary<string, object> Parameters,
@@ -12,10 +13,10 @@ internal sealed record InferenceRequest(
     IReadOnlyList<RequestedOutput> Outputs
 )
 {
-    /// <summary>No parameters.</summary>
+    /// <summary>An empty set of parameters.</summary>
     public static IReadOnlyDictionary<string, object> NoParameters { get; } =
         new Dictionary<string, object>(StringComparer.Ordinal);
 
-    /// <summary>Whether outputs that say nothing themselves are sent as binary tensors.</summary>
+    /// <summary>Whether outputs are sent as binary data unless they say otherwise themselves.</summary>
     public bool BinaryByDefault { get; init; }
 }

@@ -3,31 +3,33 @@ using static TorchBridge.Serving.Protocol.RequestRefusedException;
 
 namespace TorchBridge.Serving.Protocol;
 
-/// <summary>Goes through the elements of a flat or nested array, and checks the nesting against the shape.</summary>
-/// <param name="name">Name of the input, for an error.</param>
-/// <param name="shape">Its shape.</param>
-/// <param name="count">Its elements: the product of the shape.</param>
+/// <summary>
+/// Iterates over the elements of a flat or nested JSON array, and checks the nesting against the shape.
+/// </summary>
+/// <param name="name">Name of the input, for error messages.</param>
+/// <param name="shape">Shape of the input.</param>
+/// <param name="count">Number of elements: the product of the shape.</param>
 internal struct JsonArrayWalk(string name, long[] shape, long count)
 {
     private readonly long[] children = new long[shape.Length + 2];
 
-    /// <summary>How many brackets are open.</summary>
+    /// <summary>Number of open brackets.</summary>
     private int depth = 1;
 
     /// <summary>
-    /// How many brackets an element lies in, from the first element on: every other must lie as deep.
+    /// Nesting depth of the first element, which all other elements must have too; 0 before the first element.
     /// </summary>
     private int elementDepth;
     private long next;
 
-    /// <summary>Index of the element at which the reader stands.</summary>
+    /// <summary>Index of the element at which the reader is positioned.</summary>
     public readonly int Index => (int)next - 1;
 
-    /// <summary>Where that is, for a message.</summary>
+    /// <summary>Describes the current element, for error messages.</summary>
     public readonly string Place => $"input '{name}', element {next - 1} of its data";
 
-    /// <summary>Goes to the next element; false at the end of the outermost array.</summary>
-    /// <param name="reader">Stands behind the last element, or the opening bracket.</param>
+    /// <summary>Moves to the next element; returns false at the end of the outermost array.</summary>
+    /// <param name="reader">Positioned after the previous element, or after the opening bracket.</param>
     /// <exception cref="RequestRefusedException">The nesting or the number of elements contradicts the
     /// shape.</exception>
     public bool Next(ref Utf8JsonReader reader)
@@ -45,7 +47,7 @@ internal struct JsonArrayWalk(string name, long[] shape, long count)
                 case JsonTokenType.EndArray:
                     var isFlat = depth == 1 && (elementDepth == 1 || children[1] == 0);
                     if (!isFlat && children[depth] != shape[depth - 1])
-                        throw Contradiction($"has an array of {children[depth]} where the axis has {shape[depth - 1]}");
+                        throw Contradiction($"has an array of length {children[depth]} where the axis has {shape[depth - 1]}");
                     if (--depth > 0)
                         break;
                     return next == count ? false : throw Contradiction($"has {next} elements");
@@ -67,7 +69,7 @@ internal struct JsonArrayWalk(string name, long[] shape, long count)
         throw Invalid($"input '{name}': its data does not end");
     }
 
-    /// <summary>A refusal that names input, shape and what the data do otherwise.</summary>
+    /// <summary>An exception that names the input and its shape, and says how the data differ.</summary>
     private readonly RequestRefusedException Contradiction(string what) =>
-        Invalid($"input '{name}' has the shape {ShapeRules.Text(shape)}, and its data {what}");
+        Invalid($"input '{name}' has the shape {ShapeRules.Text(shape)}, but its data {what}");
 }

@@ -3,32 +3,34 @@ using static TorchBridge.Serving.Protocol.RequestRefusedException;
 
 namespace TorchBridge.Serving.Protocol;
 
-/// <summary>An input of a JSON request, before its data are read: they may stand before the datatype, or behind the
-/// JSON.</summary>
+/// <summary>
+/// An input of a JSON request whose data may not have been read yet: they may come before the datatype and shape, or
+/// as binary data after the JSON.
+/// </summary>
 internal sealed class JsonInput
 {
-    /// <summary>The input's datatype, once it was read.</summary>
+    /// <summary>The input's datatype.</summary>
     private TensorType type;
 
-    /// <summary>Its sizes, once they were read.</summary>
+    /// <summary>The input's shape.</summary>
     private long[] shape = [];
 
-    /// <summary>Its values, where they came after datatype and shape.</summary>
+    /// <summary>The tensor, if the data came after datatype and shape; otherwise null.</summary>
     private Tensor? tensor;
 
     /// <summary>
-    /// Where the values lie that came before datatype or shape: they are read when both are known.
+    /// Position of data that came before datatype or shape; they are read by <see cref="Resolve"/>.
     /// </summary>
     private (int Start, int Length)? skipped;
 
-    /// <summary>Its name.</summary>
+    /// <summary>The input's name.</summary>
     public string Name { get; private set; } = "";
 
-    /// <summary>Bytes of its binary data; null where the data are in the JSON.</summary>
+    /// <summary>Size of the input's binary data in bytes; null if the data are in the JSON.</summary>
     public long? BinarySize { get; private set; }
 
-    /// <summary>Reads the object at which the reader stands.</summary>
-    /// <param name="reader">Stands at the opening brace.</param>
+    /// <summary>Reads an input from its JSON object.</summary>
+    /// <param name="reader">Positioned at the opening brace.</param>
     /// <param name="json">The whole JSON.</param>
     /// <param name="limits">What is too large.</param>
     /// <returns>The input; <see cref="Resolve"/> gives its tensor.</returns>
@@ -52,7 +54,7 @@ internal sealed class JsonInput
                     break;
                 case "datatype":
                     datatype = TensorTypes.Find(JsonText.String(ref reader, "a datatype"))
-                        ?? throw Invalid($"input '{name}' has an unknown datatype; known are {TensorTypes.AllNames}");
+                        ?? throw Invalid($"input '{name}' has an unknown datatype; allowed are {TensorTypes.AllNames}");
                     break;
                 case "shape":
                     axes = ReadShape(ref reader, limits);
@@ -62,9 +64,12 @@ internal sealed class JsonInput
                     if (parameters.TryGetValue("binary_data_size", out var size))
                         input.BinarySize = size is long and >= 0
                             ? (long)size
-                            : throw Invalid($"input '{name}': binary_data_size is not a length");
+                            : throw Invalid($"input '{name}': binary_data_size must be a number of bytes, 0 or more");
                     if (parameters.ContainsKey("shared_memory_region"))
-                        throw Invalid($"input '{name}' is in shared memory, which this server does not read");
+                        throw Invalid(
+                            $"input '{name}' is in shared memory, which this server does not support; "
+                                + "send the data in the request"
+                        );
                     break;
                 case "data":
                     if (reader.TokenType != JsonTokenType.StartArray)
@@ -93,7 +98,7 @@ internal sealed class JsonInput
         return input;
     }
 
-    /// <summary>The tensor.</summary>
+    /// <summary>Returns the tensor, and reads its data if that has not been done yet.</summary>
     /// <param name="json">The whole JSON.</param>
     /// <param name="blob">The input's binary data.</param>
     /// <param name="limits">What is too large.</param>
@@ -110,10 +115,10 @@ internal sealed class JsonInput
     }
 
     /// <summary>
-    /// The axes, each a whole number of 64 bits; whether they are sizes is checked where they are multiplied.
+    /// Reads a shape as 64-bit integers; negative and too large sizes are refused later, in <see cref="ShapeRules"/>.
     /// </summary>
-    /// <param name="reader">At the array.</param>
-    /// <param name="limits">How many axes may be.</param>
+    /// <param name="reader">Positioned at the array.</param>
+    /// <param name="limits">Limits on the request, among them the number of axes.</param>
     private static long[] ReadShape(ref Utf8JsonReader reader, ProtocolLimits limits)
     {
         if (reader.TokenType != JsonTokenType.StartArray)

@@ -4,24 +4,26 @@ using static TorchBridge.Serving.Protocol.RequestRefusedException;
 namespace TorchBridge.Serving.Protocol;
 
 /// <summary>
-/// Goes through the keys of an object, each of which may stand there once: two readers could take different ones of
-/// two.
+/// Iterates over the keys of a JSON object and refuses repeated keys, because different programs would use different
+/// ones of them.
 /// </summary>
-/// <param name="owner">Whose keys, for an error.</param>
+/// <param name="owner">Description of the object, for error messages.</param>
 internal struct JsonKeys(string owner)
 {
-    /// <summary>Most keys of one object: each is remembered, to find it twice.</summary>
+    /// <summary>
+    /// Maximum number of keys per object; all of them are remembered in order to find repeated ones.
+    /// </summary>
     private const int MostKeys = 256;
 
-    /// <summary>Keys that the object has had.</summary>
+    /// <summary>The keys read so far.</summary>
     private readonly HashSet<string> seen = new(StringComparer.Ordinal);
 
-    /// <summary>The key; the reader stands at its value.</summary>
+    /// <summary>The current key; the reader is positioned at its value.</summary>
     public string Current { get; private set; } = "";
 
-    /// <summary>Goes to the next key; false at the object's end.</summary>
-    /// <param name="reader">Stands at the opening brace, or at the last value's end.</param>
-    /// <exception cref="RequestRefusedException">A key is there twice, or there are too many.</exception>
+    /// <summary>Moves to the next key; returns false at the end of the object.</summary>
+    /// <param name="reader">Positioned at the opening brace, or at the end of the previous value.</param>
+    /// <exception cref="RequestRefusedException">A key is repeated, or there are too many keys.</exception>
     public bool Next(ref Utf8JsonReader reader)
     {
         if (!reader.Read() || reader.TokenType == JsonTokenType.EndObject)

@@ -3,14 +3,14 @@ using static TorchBridge.Serving.Protocol.RequestRefusedException;
 
 namespace TorchBridge.Serving.Protocol;
 
-/// <summary>Reads <c>parameters</c>: names with strings, numbers or booleans.</summary>
+/// <summary>Reads a <c>parameters</c> object, whose values are strings, numbers or booleans.</summary>
 internal static class JsonParameters
 {
-    /// <summary>Reads the object at which the reader stands.</summary>
-    /// <param name="reader">Stands at the opening brace.</param>
-    /// <param name="owner">Whose parameters, for an error.</param>
+    /// <summary>Reads the object at which the reader is positioned.</summary>
+    /// <param name="reader">Positioned at the opening brace.</param>
+    /// <param name="owner">What the parameters belong to, for error messages.</param>
     /// <param name="limits">What is too large.</param>
-    /// <returns>Texts, booleans, longs and doubles by name.</returns>
+    /// <returns>Strings, booleans, longs and doubles by name.</returns>
     public static Dictionary<string, object> Read(ref Utf8JsonReader reader, string owner, ProtocolLimits limits)
     {
         if (reader.TokenType != JsonTokenType.StartObject)
@@ -31,10 +31,10 @@ internal static class JsonParameters
         return parameters;
     }
 
-    /// <summary>A parameter that is true or false; null where it is not there.</summary>
+    /// <summary>A boolean parameter; null if it is absent.</summary>
     /// <param name="parameters">The parameters.</param>
-    /// <param name="name">Which one.</param>
-    /// <param name="owner">Whose, for an error.</param>
+    /// <param name="name">Name of the parameter.</param>
+    /// <param name="owner">What the parameters belong to, for error messages.</param>
     public static bool? Flag(IReadOnlyDictionary<string, object> parameters, string name, string owner)
     {
         if (!parameters.TryGetValue(name, out var value))
@@ -42,10 +42,12 @@ internal static class JsonParameters
         return value as bool? ?? throw Invalid($"the parameter {name} of {owner} is neither true nor false");
     }
 
-    /// <summary>A parameter's value; numbers that fit are whole.</summary>
-    /// <param name="reader">At the value.</param>
-    /// <param name="name">The parameter.</param>
-    /// <param name="limits">How long a text may be.</param>
+    /// <summary>
+    /// A parameter's value; a number becomes a long if it is an integer that fits, otherwise a double.
+    /// </summary>
+    /// <param name="reader">Positioned at the value.</param>
+    /// <param name="name">Name of the parameter.</param>
+    /// <param name="limits">Limits on the request, among them the length of strings.</param>
     private static object Value(ref Utf8JsonReader reader, string name, ProtocolLimits limits) =>
         reader.TokenType switch
         {

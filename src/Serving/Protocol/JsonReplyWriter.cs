@@ -6,10 +6,10 @@ using static TorchBridge.Serving.Protocol.RequestRefusedException;
 
 namespace TorchBridge.Serving.Protocol;
 
-/// <summary>Writes a reply: JSON, with the binary tensors behind it.</summary>
+/// <summary>Writes a reply as JSON, followed by the binary tensors.</summary>
 internal static class JsonReplyWriter
 {
-    /// <summary>Compact; validation is skipped, because the nesting here is always right.</summary>
+    /// <summary>Compact output. Validation is skipped, because the code below always nests correctly.</summary>
     private static readonly JsonWriterOptions Options = new()
     {
         Encoder = JavaScriptEncoder.Default,
@@ -17,11 +17,11 @@ internal static class JsonReplyWriter
     };
 
     /// <summary>Writes a reply.</summary>
-    /// <param name="reply">What the model answered.</param>
-    /// <param name="target">Receives the JSON, and the binary tensors behind it.</param>
-    /// <returns>Bytes of the JSON part; null where there is nothing behind it.</returns>
-    /// <exception cref="RequestRefusedException">A value cannot be written as JSON: NaN, infinity, bytes that are no
-    /// text.</exception>
+    /// <param name="reply">The reply to write.</param>
+    /// <param name="target">Receives the JSON and then the binary tensors.</param>
+    /// <returns>Length of the JSON part in bytes; null if no binary data follow.</returns>
+    /// <exception cref="RequestRefusedException">A value cannot be written as JSON: NaN, an infinity, or bytes that
+    /// are not UTF-8 text.</exception>
     public static int? Write(InferenceReply reply, ArrayBufferWriter<byte> target)
     {
         using (var writer = new Utf8JsonWriter(target, Options))
@@ -36,9 +36,9 @@ internal static class JsonReplyWriter
         return reply.Outputs.Any(output => output.Binary) ? length : null;
     }
 
-    /// <summary>The JSON object.</summary>
-    /// <param name="writer">The JSON.</param>
-    /// <param name="reply">What was computed.</param>
+    /// <summary>Writes the JSON object.</summary>
+    /// <param name="writer">Writes the JSON.</param>
+    /// <param name="reply">The reply to write.</param>
     private static void WriteObject(Utf8JsonWriter writer, InferenceReply reply)
     {
         writer.WriteStartObject();
@@ -78,9 +78,9 @@ internal static class JsonReplyWriter
         writer.WriteEndObject();
     }
 
-    /// <summary>The parameters that are given back.</summary>
-    /// <param name="writer">The JSON.</param>
-    /// <param name="parameters">Nothing is written where there are none.</param>
+    /// <summary>Writes the request's parameters into the reply.</summary>
+    /// <param name="writer">Writes the JSON.</param>
+    /// <param name="parameters">At least one parameter.</param>
     private static void WriteParameters(Utf8JsonWriter writer, IReadOnlyDictionary<string, object> parameters)
     {
         writer.WriteStartObject("parameters"u8);
@@ -110,9 +110,9 @@ internal static class JsonReplyWriter
         writer.WriteEndObject();
     }
 
-    /// <summary>The elements of a tensor, as numbers, booleans or texts.</summary>
-    /// <param name="writer">The JSON.</param>
-    /// <param name="tensor">An output that is not sent as binary.</param>
+    /// <summary>Writes the elements of a tensor as numbers, booleans or strings.</summary>
+    /// <param name="writer">Writes the JSON.</param>
+    /// <param name="tensor">An output that is not sent as binary data.</param>
     private static void WriteData(Utf8JsonWriter writer, Tensor tensor)
     {
         var data = tensor.Data.Span;
@@ -177,38 +177,43 @@ internal static class JsonReplyWriter
         }
     }
 
-    /// <summary>A number that JSON can say, or a refusal that names the way out.</summary>
-    /// <param name="value">A number of the tensor.</param>
-    /// <param name="tensor">For an error.</param>
+    /// <summary>
+    /// Returns the number if JSON can represent it; otherwise throws an error that names the alternatives.
+    /// </summary>
+    /// <param name="value">An element of the tensor.</param>
+    /// <param name="tensor">The tensor, for error messages.</param>
     private static float Finite(float value, Tensor tensor) =>
         float.IsFinite(value)
             ? value
             : throw NoJson(tensor, value.ToString(System.Globalization.CultureInfo.InvariantCulture));
 
-    /// <summary>A number that JSON can say, or a refusal that names the way out.</summary>
-    /// <param name="value">A number of the tensor.</param>
-    /// <param name="tensor">For an error.</param>
+    /// <summary>
+    /// Returns the number if JSON can represent it; otherwise throws an error that names the alternatives.
+    /// </summary>
+    /// <param name="value">An element of the tensor.</param>
+    /// <param name="tensor">The tensor, for error messages.</param>
     private static double Finite(double value, Tensor tensor) =>
         double.IsFinite(value)
             ? value
             : throw NoJson(tensor, value.ToString(System.Globalization.CultureInfo.InvariantCulture));
 
-    /// <summary>A text, where the bytes are UTF-8.</summary>
-    /// <param name="writer">The JSON.</param>
-    /// <param name="text">Bytes that should be UTF-8.</param>
-    /// <param name="tensor">For an error.</param>
+    /// <summary>Writes an element of BYTES as a string, if it is valid UTF-8.</summary>
+    /// <param name="writer">Writes the JSON.</param>
+    /// <param name="text">The element's bytes.</param>
+    /// <param name="tensor">The tensor, for error messages.</param>
     private static void WriteText(Utf8JsonWriter writer, ReadOnlySpan<byte> text, Tensor tensor)
     {
         if (!System.Text.Unicode.Utf8.IsValid(text))
-            throw NoJson(tensor, "bytes that are no UTF-8 text");
+            throw NoJson(tensor, "bytes that are not UTF-8 text");
         writer.WriteStringValue(text);
     }
 
-    /// <summary>A refusal of a value that JSON has no word for.</summary>
-    /// <param name="tensor">An output.</param>
-    /// <param name="what">What of it JSON cannot say.</param>
+    /// <summary>The exception for a value that JSON cannot represent.</summary>
+    /// <param name="tensor">The output.</param>
+    /// <param name="what">The value that JSON cannot represent.</param>
     private static RequestRefusedException NoJson(Tensor tensor, string what) =>
         Invalid(
-            $"output '{tensor.Name}' holds {what}, which JSON cannot say; ask for it with the parameter binary_data, or over gRPC"
+            $"output '{tensor.Name}' holds {what}, which JSON cannot represent; "
+                + "request this output with the parameter binary_data, or use gRPC"
         );
 }

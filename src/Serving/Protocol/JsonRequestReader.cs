@@ -3,14 +3,14 @@ using static TorchBridge.Serving.Protocol.RequestRefusedException;
 
 namespace TorchBridge.Serving.Protocol;
 
-/// <summary>Reads an inference request: JSON, with binary tensors behind it or without.</summary>
+/// <summary>Reads an inference request from JSON, which binary tensors may follow.</summary>
 internal static class JsonRequestReader
 {
     /// <summary>Reads a request.</summary>
     /// <param name="json">The JSON object.</param>
-    /// <param name="blobs">What follows it: the binary tensors, in the order of the inputs.</param>
+    /// <param name="blobs">The bytes that follow the JSON: the binary tensors, in the order of the inputs.</param>
     /// <param name="limits">What is too large.</param>
-    /// <exception cref="RequestRefusedException">It is no request of the protocol.</exception>
+    /// <exception cref="RequestRefusedException">The body is not a valid request of the protocol.</exception>
     public static InferenceRequest Read(ReadOnlyMemory<byte> json, ReadOnlyMemory<byte> blobs, ProtocolLimits limits)
     {
         try
@@ -21,7 +21,7 @@ internal static class JsonRequestReader
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
-            // InvalidOperationException: a string that is no UTF-8, or half a surrogate pair.
+            // InvalidOperationException: a string that is not valid UTF-8, or half a surrogate pair.
             throw new RequestRefusedException(
                 RefusalKind.Invalid,
                 $"the request is not JSON: {JsonText.Reason(error)}",
@@ -30,15 +30,13 @@ internal static class JsonRequestReader
         }
     }
 
-    /// <summary>
-    /// The request's object; keys that the protocol does not name are passed over.
-    /// </summary>
-    /// <param name="reader">Before the first token.</param>
-    /// <param name="json">The text that the reader reads.</param>
-    /// <param name="blobs">The bytes behind it, which inputs with <c>binary_data_size</c> take their data
-    /// from.</param>
-    /// <param name="limits">Of everything that is counted.</param>
-    /// <exception cref="RequestRefusedException">It is not what the protocol allows.</exception>
+    /// <summary>Reads the request's object; keys that the protocol does not define are ignored.</summary>
+    /// <param name="reader">Positioned before the first token.</param>
+    /// <param name="json">The JSON that the reader reads.</param>
+    /// <param name="blobs">The bytes after the JSON, which hold the data of inputs with
+    /// <c>binary_data_size</c>.</param>
+    /// <param name="limits">Limits on the request.</param>
+    /// <exception cref="RequestRefusedException">The object is not a valid request of the protocol.</exception>
     private static InferenceRequest ReadObject(
         ref Utf8JsonReader reader,
         ReadOnlyMemory<byte> json,
@@ -96,13 +94,13 @@ internal static class JsonRequestReader
     /// <summary>Reads one object of a list.</summary>
     private delegate T ItemReader<T>(ref Utf8JsonReader reader, ReadOnlyMemory<byte> json, ProtocolLimits limits);
 
-    /// <summary>A list of objects, in number bounded.</summary>
-    /// <param name="reader">At the list.</param>
-    /// <param name="name">The list's key, for the refusal.</param>
-    /// <param name="limits">How many there may be.</param>
-    /// <param name="json">The text that the reader reads.</param>
-    /// <param name="read">Reads one object, at whose beginning the reader stands.</param>
-    /// <exception cref="RequestRefusedException">It is no list of objects, or too long.</exception>
+    /// <summary>Reads a list of objects of limited length.</summary>
+    /// <param name="reader">Positioned at the list.</param>
+    /// <param name="name">The list's key, for error messages.</param>
+    /// <param name="limits">Limits on the request, among them the length of the list.</param>
+    /// <param name="json">The JSON that the reader reads.</param>
+    /// <param name="read">Reads one object; the reader is positioned at its opening brace.</param>
+    /// <exception cref="RequestRefusedException">The value is not a list of objects, or it is too long.</exception>
     private static List<T> ReadList<T>(
         ref Utf8JsonReader reader,
         string name,
@@ -129,13 +127,13 @@ internal static class JsonRequestReader
         return items;
     }
 
-    /// <summary>Gives each input its data: from the JSON, or the next of the bytes behind it.</summary>
-    /// <param name="inputs">As they were read.</param>
-    /// <param name="json">The text, which <c>data</c> is read from.</param>
-    /// <param name="blobs">The bytes behind it; all of them must be taken.</param>
-    /// <param name="limits">Of the tensors' sizes.</param>
-    /// <exception cref="RequestRefusedException">Data is missing, there twice, left over, or does not fit datatype
-    /// and shape.</exception>
+    /// <summary>Gives each input its data, from the JSON or from the bytes that follow it.</summary>
+    /// <param name="inputs">The inputs as read from the JSON.</param>
+    /// <param name="json">The JSON, from which <c>data</c> is read.</param>
+    /// <param name="blobs">The bytes after the JSON; the inputs must use all of them.</param>
+    /// <param name="limits">Limits on the request, among them the size of the tensors.</param>
+    /// <exception cref="RequestRefusedException">Data are missing, left over, or do not fit datatype and
+    /// shape.</exception>
     private static Tensor[] Resolve(
         List<JsonInput> inputs,
         ReadOnlyMemory<byte> json,
@@ -152,7 +150,8 @@ internal static class JsonRequestReader
             var size = input.BinarySize ?? 0;
             if (size > blobs.Length - at)
                 throw Invalid(
-                    $"input '{input.Name}' claims {size} bytes of binary data, and {blobs.Length - at} follow the JSON"
+                    $"input '{input.Name}' claims {size} bytes of binary data, "
+                        + $"but only {blobs.Length - at} are left after the JSON"
                 );
             tensors[index] = input.Resolve(json, blobs.Slice(at, (int)size), limits);
             at += (int)size;
@@ -160,18 +159,18 @@ internal static class JsonRequestReader
             if (bytes > limits.Bytes)
                 throw new RequestRefusedException(
                     RefusalKind.TooLarge,
-                    $"the inputs are more than {limits.Bytes} bytes"
+                    $"the inputs have more than {limits.Bytes} bytes, the limit"
                 );
         }
 
         return at == blobs.Length
             ? tensors
-            : throw Invalid($"{blobs.Length - at} bytes behind the JSON belong to no input");
+            : throw Invalid($"{blobs.Length - at} bytes after the JSON belong to no input");
     }
 
-    /// <summary>An output that the request names, with its parameters.</summary>
-    /// <param name="reader">At the object.</param>
-    /// <param name="limits">How long names may be.</param>
+    /// <summary>Reads a requested output with its parameters.</summary>
+    /// <param name="reader">Positioned at the object.</param>
+    /// <param name="limits">Limits on the request, among them the length of names.</param>
     private static RequestedOutput ReadOutput(ref Utf8JsonReader reader, ProtocolLimits limits)
     {
         string? name = null;

@@ -1,5 +1,5 @@
-// JSON tensors: `data` is a flat row-major array, or arrays nested as the shape says. Flat and nested are told apart
-// by the level at which the first element stands; every nested array must then have the length of its axis.
+// The `data` of a JSON tensor are either a flat row-major array, or arrays nested according to the shape. The nesting
+// depth of the first element tells the two apart; in the nested form every array must have the length of its axis.
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using static TorchBridge.Serving.Protocol.RequestRefusedException;
@@ -9,9 +9,10 @@ namespace TorchBridge.Serving.Protocol;
 /// <summary>Reads the <c>data</c> of a JSON tensor.</summary>
 internal static class JsonTensorReader
 {
-    /// <summary>Reads the array at which the reader stands, to its end.</summary>
-    /// <param name="reader">Stands at the opening bracket.</param>
-    /// <param name="json">What the reader reads: strings without escapes are not copied.</param>
+    /// <summary>Reads the array at which the reader is positioned, to its end.</summary>
+    /// <param name="reader">Positioned at the opening bracket.</param>
+    /// <param name="json">The JSON that the reader reads; strings without escapes refer to it and are not
+    /// copied.</param>
     /// <param name="name">Name of the input.</param>
     /// <param name="type">Its datatype.</param>
     /// <param name="shape">Its shape.</param>
@@ -27,9 +28,9 @@ internal static class JsonTensorReader
     )
     {
         var count = ShapeRules.Count(shape, type, limits, $"input '{name}'");
-        // Two characters an element at least: a shape that claims more is refused before memory is taken.
+        // Each element takes at least one byte of JSON: a larger shape is refused before memory is allocated.
         if (count > json.Length)
-            throw Invalid($"input '{name}' has the shape {ShapeRules.Text(shape)}, and fewer elements in its data");
+            throw Invalid($"input '{name}' has the shape {ShapeRules.Text(shape)}, but fewer elements in its data");
         var walk = new JsonArrayWalk(name, shape, count);
         if (type == TensorType.Bytes)
         {
@@ -86,12 +87,12 @@ internal static class JsonTensorReader
         return new Tensor(name, type, shape) { Data = data };
     }
 
-    /// <summary>Reads all elements into bytes of one datatype.</summary>
-    /// <param name="reader">At the array.</param>
-    /// <param name="walk">Counts places, and refuses what does not fit the shape.</param>
-    /// <param name="type">The datatype, for the refusal.</param>
-    /// <param name="data">As many bytes as the shape takes.</param>
-    /// <exception cref="RequestRefusedException">An element is none of the datatype.</exception>
+    /// <summary>Reads all elements of one datatype.</summary>
+    /// <param name="reader">Positioned at the array.</param>
+    /// <param name="walk">Iterates over the elements, and refuses data that do not fit the shape.</param>
+    /// <param name="type">The datatype, for error messages.</param>
+    /// <param name="data">Receives the elements; its length fits the shape.</param>
+    /// <exception cref="RequestRefusedException">An element is not a value of the datatype.</exception>
     private static void Fill<T>(ref Utf8JsonReader reader, ref JsonArrayWalk walk, TensorType type, byte[] data)
         where T : unmanaged
     {
@@ -99,12 +100,12 @@ internal static class JsonTensorReader
         while (walk.Next(ref reader))
         {
             if (!TryRead(ref reader, out target[walk.Index]))
-                throw Invalid($"{walk.Place}: {Shown(ref reader)} is no {type.NameOf()}");
+                throw Invalid($"{walk.Place}: {Shown(ref reader)} is not a valid {type.NameOf()}");
         }
     }
 
     /// <summary>
-    /// Reads the element at which the reader stands; false where it is none of the datatype.
+    /// Reads the element at which the reader is positioned; returns false if it is not a value of the datatype.
     /// </summary>
     private static bool TryRead<T>(ref Utf8JsonReader reader, out T value)
         where T : unmanaged
@@ -132,7 +133,9 @@ internal static class JsonTensorReader
         return TryReadInteger(ref reader, out value);
     }
 
-    /// <summary>A number of a floating datatype that it does not overflow.</summary>
+    /// <summary>
+    /// Reads a number of a floating-point datatype; returns false if it is too large for the datatype.
+    /// </summary>
     private static bool TryReadFloating<T>(ref Utf8JsonReader reader, out T value)
         where T : unmanaged
     {
@@ -157,7 +160,7 @@ internal static class JsonTensorReader
         return float.IsFinite(bits.ToSingle());
     }
 
-    /// <summary>A whole number within the range of the datatype.</summary>
+    /// <summary>Reads an integer; returns false if it is outside the range of the datatype.</summary>
     private static bool TryReadInteger<T>(ref Utf8JsonReader reader, out T value)
         where T : unmanaged
     {
@@ -192,9 +195,11 @@ internal static class JsonTensorReader
         return true;
     }
 
-    /// <summary>A whole number that is written as <c>2.0</c> or <c>1e3</c>, exact up to 2^53.</summary>
-    /// <param name="reader">At the number.</param>
-    /// <param name="number">Receives it.</param>
+    /// <summary>
+    /// Reads an integer that is written as <c>2.0</c> or <c>1e3</c>, up to 2^53, where a double is exact.
+    /// </summary>
+    /// <param name="reader">Positioned at the number.</param>
+    /// <param name="number">Receives the integer.</param>
     private static bool TryGetWhole(ref Utf8JsonReader reader, out long number)
     {
         var read = reader.TryGetDouble(out var real) && Math.Floor(real) == real && Math.Abs(real) <= 1L << 53;
@@ -202,11 +207,11 @@ internal static class JsonTensorReader
         return read;
     }
 
-    /// <summary>The bytes of a string; a copy only where it has escapes.</summary>
-    /// <param name="reader">At the string.</param>
-    /// <param name="json">The text that the reader reads: the result is a part of it where it can be.</param>
-    /// <param name="walk">Says the place, for the refusal.</param>
-    /// <exception cref="RequestRefusedException">It is no string, or no valid UTF-8.</exception>
+    /// <summary>The bytes of a string, copied only if it contains escapes.</summary>
+    /// <param name="reader">Positioned at the string.</param>
+    /// <param name="json">The JSON that the reader reads; the result refers to it if it contains no escapes.</param>
+    /// <param name="walk">Describes the element, for error messages.</param>
+    /// <exception cref="RequestRefusedException">The element is not a string, or is not valid UTF-8.</exception>
     private static ReadOnlyMemory<byte> ReadString(
         ref Utf8JsonReader reader,
         ReadOnlyMemory<byte> json,
@@ -214,8 +219,8 @@ internal static class JsonTensorReader
     )
     {
         if (reader.TokenType != JsonTokenType.String)
-            throw Invalid($"{walk.Place}: {Shown(ref reader)} is no string");
-        // Invalid UTF-8 is found by decoding; most strings are short, and base64 is plain ASCII.
+            throw Invalid($"{walk.Place}: {Shown(ref reader)} is not a string");
+        // GetString below throws on invalid UTF-8.
         if (!reader.ValueIsEscaped)
         {
             var plain = json.Slice((int)reader.TokenStartIndex + 1, reader.ValueSpan.Length);
@@ -226,8 +231,8 @@ internal static class JsonTensorReader
         return System.Text.Encoding.UTF8.GetBytes(reader.GetString()!);
     }
 
-    /// <summary>A token in a message: short, and nothing but printable ASCII.</summary>
-    /// <param name="reader">At the value.</param>
+    /// <summary>A token for an error message: shortened, and only ASCII.</summary>
+    /// <param name="reader">Positioned at the value.</param>
     private static string Shown(ref Utf8JsonReader reader)
     {
         const int most = 24;

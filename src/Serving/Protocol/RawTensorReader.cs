@@ -1,20 +1,21 @@
-// Binary tensors: elements little-endian and row-major without padding; a BOOL is one byte, 0 or 1; an element of
-// BYTES is its length (unsigned, 32 bits) and its bytes. Source: the binary tensor data extension of the protocol.
+// A binary tensor holds its elements in little-endian, row-major order without padding. A BOOL is one byte, 0 or 1;
+// an element of BYTES is its length (unsigned, 32 bits) followed by its bytes. Source: the binary tensor data
+// extension of the protocol.
 using System.Buffers.Binary;
 using static TorchBridge.Serving.Protocol.RequestRefusedException;
 
 namespace TorchBridge.Serving.Protocol;
 
-/// <summary>Reads binary tensors. Nothing is copied: the tensor refers to the bytes given.</summary>
+/// <summary>Reads binary tensors without copying them.</summary>
 internal static class RawTensorReader
 {
     /// <summary>Reads a tensor.</summary>
     /// <param name="name">Name of the input.</param>
-    /// <param name="type">Its datatype.</param>
-    /// <param name="shape">Its shape.</param>
-    /// <param name="raw">Its bytes; the tensor refers to them.</param>
+    /// <param name="type">Datatype of the input.</param>
+    /// <param name="shape">Shape of the input.</param>
+    /// <param name="raw">The tensor's bytes; the result refers to them.</param>
     /// <param name="limits">What is too large.</param>
-    /// <exception cref="RequestRefusedException">The bytes are not what shape and datatype say.</exception>
+    /// <exception cref="RequestRefusedException">The bytes do not fit shape and datatype.</exception>
     public static Tensor Read(
         string name,
         TensorType type,
@@ -29,17 +30,17 @@ internal static class RawTensorReader
             return Tensor.OfStrings(name, shape, ReadStrings(raw, count, tensor));
         if (raw.Length != count * type.SizeOf())
             throw Invalid(
-                $"{tensor} has {raw.Length} bytes; {ShapeRules.Text(shape)} of {type.NameOf()} are {count * type.SizeOf()}"
+                $"{tensor} has {raw.Length} bytes; {ShapeRules.Text(shape)} of {type.NameOf()} needs {count * type.SizeOf()}"
             );
         if (type == TensorType.Bool && raw.Span.IndexOfAnyExceptInRange((byte)0, (byte)1) is >= 0 and var at)
             throw Invalid($"{tensor} holds {raw.Span[at]} at element {at}; a BOOL is 0 or 1");
         return new Tensor(name, type, shape) { Data = raw };
     }
 
-    /// <summary>Splits elements of BYTES.</summary>
-    /// <param name="raw">Lengths of four bytes, each before its text.</param>
-    /// <param name="count">Elements that the shape has.</param>
-    /// <param name="tensor">For an error.</param>
+    /// <summary>Splits the bytes into the elements of a BYTES tensor.</summary>
+    /// <param name="raw">The elements, each preceded by its length in four bytes.</param>
+    /// <param name="count">Number of elements according to the shape.</param>
+    /// <param name="tensor">Description of the tensor, for error messages.</param>
     private static ReadOnlyMemory<byte>[] ReadStrings(ReadOnlyMemory<byte> raw, long count, string tensor)
     {
         if (count > raw.Length / sizeof(uint))
@@ -53,7 +54,7 @@ internal static class RawTensorReader
             var length = BinaryPrimitives.ReadUInt32LittleEndian(raw.Span[at..]);
             at += sizeof(uint);
             if (length > raw.Length - at)
-                throw Invalid($"{tensor}: element {index} claims {length} bytes, and {raw.Length - at} are left");
+                throw Invalid($"{tensor}: element {index} claims {length} bytes, but only {raw.Length - at} are left");
             strings[index] = raw.Slice(at, (int)length);
             at += (int)length;
         }

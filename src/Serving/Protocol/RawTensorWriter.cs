@@ -3,10 +3,10 @@ using System.Buffers.Binary;
 
 namespace TorchBridge.Serving.Protocol;
 
-/// <summary>Writes binary tensors, as <see cref="RawTensorReader"/> reads them.</summary>
+/// <summary>Writes binary tensors in the format that <see cref="RawTensorReader"/> reads.</summary>
 internal static class RawTensorWriter
 {
-    /// <summary>Bytes that a tensor takes.</summary>
+    /// <summary>Size of a binary tensor in bytes.</summary>
     /// <param name="tensor">Any tensor.</param>
     public static long SizeOf(Tensor tensor) =>
         tensor.Type == TensorType.Bytes
@@ -32,8 +32,8 @@ internal static class RawTensorWriter
         }
     }
 
-    /// <summary>A tensor as bytes of its own.</summary>
-    /// <param name="tensor">Any tensor; but for BYTES its own memory is given back.</param>
+    /// <summary>The bytes of a binary tensor.</summary>
+    /// <param name="tensor">Any tensor; the result is a copy only for BYTES.</param>
     public static ReadOnlyMemory<byte> ToBytes(Tensor tensor)
     {
         if (tensor.Type != TensorType.Bytes)

@@ -1,6 +1,6 @@
 namespace TorchBridge.Serving.Protocol;
 
-/// <summary>Why a request is not answered. Every door has a status of its own for each.</summary>
+/// <summary>Reasons for refusing a request. Each corresponds to an HTTP status and a gRPC status.</summary>
 internal enum RefusalKind
 {
     /// <summary>The request contradicts itself, the protocol or the model: 400, INVALID_ARGUMENT.</summary>
@@ -9,21 +9,21 @@ internal enum RefusalKind
     /// <summary>There is no such model or version: 404, NOT_FOUND.</summary>
     NotFound,
 
-    /// <summary>It is larger than a limit of the server: 413, RESOURCE_EXHAUSTED.</summary>
+    /// <summary>The request exceeds a limit of the server: 413, RESOURCE_EXHAUSTED.</summary>
     TooLarge,
 
-    /// <summary>An encoding that is not read: 415, UNIMPLEMENTED.</summary>
+    /// <summary>The encoding of the body is not supported: 415, UNIMPLEMENTED.</summary>
     Unsupported,
 
-    /// <summary>The server has no room or is not ready: 503 with Retry-After, UNAVAILABLE.</summary>
+    /// <summary>The server is at a limit or is not ready: 503 with Retry-After, UNAVAILABLE.</summary>
     Unavailable,
 
-    /// <summary>It has waited longer than it was allowed to: 503 with Retry-After, DEADLINE_EXCEEDED.</summary>
+    /// <summary>The request has waited longer than its timeout: 503 with Retry-After, DEADLINE_EXCEEDED.</summary>
     Expired,
 
-    /// <summary>The client was too slow to send it: 408, DEADLINE_EXCEEDED.</summary>
+    /// <summary>The client sent the request too slowly: 408, DEADLINE_EXCEEDED.</summary>
     TooSlow,
 
-    /// <summary>The model failed for a reason of its own: 500, INTERNAL.</summary>
+    /// <summary>The model failed: 500, INTERNAL.</summary>
     Failed,
 }

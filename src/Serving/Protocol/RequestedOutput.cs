@@ -1,8 +1,9 @@
 namespace TorchBridge.Serving.Protocol;
 
-/// <summary>An output that a request names.</summary>
-/// <param name="Name">Its name.</param>
-/// <param name="Classes">How many of the most probable classes are wanted instead of the values; null for the
+/// <summary>An output that a request asks for.</summary>
+/// <param name="Name">Name of the output.</param>
+/// <param name="Classes">Number of highest-scoring classes to return instead of the values; null to return the
 /// values.</param>
-/// <param name="Binary">Whether it is sent as a binary tensor; null where the request as a whole decides.</param>
+/// <param name="Binary">Whether the output is sent as binary data; null if the setting of the whole request
+/// applies.</param>
 internal sealed record RequestedOutput(string Name, int? Classes = null, bool? Binary = null);

@@ -2,22 +2,22 @@ using static TorchBridge.Serving.Protocol.RequestRefusedException;
 
 namespace TorchBridge.Serving.Protocol;
 
-/// <summary>Checks of shapes that come from outside, before memory is taken for them.</summary>
+/// <summary>Checks the shapes of clients before memory is allocated for them.</summary>
 internal static class ShapeRules
 {
-    /// <summary>Elements of a shape, by checked multiplication.</summary>
+    /// <summary>The number of elements of a shape, computed without overflow.</summary>
     /// <param name="shape">Sizes of the axes.</param>
     /// <param name="type">Datatype of the elements.</param>
-    /// <param name="limits">Most axes and bytes.</param>
-    /// <param name="tensor">What to call it in an error.</param>
-    /// <returns>Elements; 0 where an axis is 0.</returns>
-    /// <exception cref="RequestRefusedException">An axis is negative, there are too many, or the tensor is larger
-    /// than the limit.</exception>
+    /// <param name="limits">Limits on the number of axes and bytes.</param>
+    /// <param name="tensor">Description of the tensor, for error messages.</param>
+    /// <returns>The number of elements; 0 if an axis is 0.</returns>
+    /// <exception cref="RequestRefusedException">An axis is negative, there are too many axes, or the tensor exceeds
+    /// the limit.</exception>
     public static long Count(IReadOnlyList<long> shape, TensorType type, ProtocolLimits limits, string tensor)
     {
         if (shape.Count > limits.Rank)
-            throw Invalid($"{tensor} has {shape.Count} axes; at most {limits.Rank} are read");
-        // An element of BYTES takes four bytes at least, its length.
+            throw Invalid($"{tensor} has {shape.Count} axes; at most {limits.Rank} are allowed");
+        // An element of BYTES takes at least the four bytes of its length.
         var size = Math.Max(type.SizeOf(), type == TensorType.Bytes ? sizeof(uint) : 1);
         var isEmpty = false;
         foreach (var axis in shape)
@@ -44,8 +44,8 @@ internal static class ShapeRules
         return (long)count;
     }
 
-    /// <summary>A shape as people read it.</summary>
+    /// <summary>A shape as text.</summary>
     /// <param name="shape">Sizes of the axes.</param>
-    /// <returns><c>[1, 3, 32, 32]</c>.</returns>
+    /// <returns>For example <c>[1, 3, 32, 32]</c>.</returns>
     public static string Text(IEnumerable<long> shape) => FormattableString.Invariant($"[{string.Join(", ", shape)}]");
 }

@@ -42,6 +42,6 @@ internal enum TensorType
     /// <summary>IEEE 754 double precision.</summary>
     FP64,
 
-    /// <summary>Strings of bytes, each of its own length.</summary>
+    /// <summary>Byte strings of any length.</summary>
     Bytes,
 }

@@ -7,19 +7,20 @@ internal static class TensorTypes
     private static readonly Dictionary<string, TensorType> ByName = Enum.GetValues<TensorType>()
         .ToDictionary(NameOf, StringComparer.Ordinal);
 
-    /// <summary>The protocol's name, <c>FP32</c> say.</summary>
+    /// <summary>The protocol's name of a datatype, for example <c>FP32</c>.</summary>
     public static string NameOf(this TensorType type) => type.ToString().ToUpperInvariant();
 
-    /// <summary>The name in Triton's <c>config.pbtxt</c>, <c>TYPE_FP32</c> say; BYTES is called TYPE_STRING
-    /// there.</summary>
+    /// <summary>
+    /// The name in Triton's <c>config.pbtxt</c>, for example <c>TYPE_FP32</c>; BYTES is called TYPE_STRING there.
+    /// </summary>
     public static string TritonNameOf(this TensorType type) =>
         type == TensorType.Bytes ? "TYPE_STRING" : $"TYPE_{type.NameOf()}";
 
-    /// <summary>Reads a name; null where there is no such datatype.</summary>
+    /// <summary>The datatype of a given name; null if there is none.</summary>
     /// <param name="name">The protocol's name.</param>
     public static TensorType? Find(string name) => ByName.TryGetValue(name, out var type) ? type : null;
 
-    /// <summary>Bytes of one element; 0 for BYTES, whose elements have lengths of their own.</summary>
+    /// <summary>Size of one element in bytes; 0 for BYTES, whose elements vary in length.</summary>
     public static int SizeOf(this TensorType type) =>
         type switch
         {
@@ -30,6 +31,6 @@ internal static class TensorTypes
             _ => 0,
         };
 
-    /// <summary>All names, for messages.</summary>
+    /// <summary>All datatype names, for messages.</summary>
     public static string AllNames => string.Join(", ", ByName.Keys);
 }

@@ -1,17 +1,19 @@
 namespace TorchBridge.Serving.Runtime;
 
-/// <summary>A model did not run over the inputs given. ONNX Runtime's text names places in its own sources: it is for
-/// the log.</summary>
+/// <summary>
+/// A model failed on the given inputs. ONNX Runtime's message contains paths of its source files, so it is meant for
+/// the log only.
+/// </summary>
 internal sealed class ModelRunException : Exception
 {
-    /// <summary>Makes an error.</summary>
-    /// <param name="message">What the runtime says.</param>
+    /// <summary>Creates the exception.</summary>
+    /// <param name="message">The message of ONNX Runtime.</param>
     public ModelRunException(string message)
         : base(message) { }
 
-    /// <summary>Makes an error with its cause.</summary>
-    /// <param name="message">What the runtime says.</param>
-    /// <param name="innerException">The runtime's own exception.</param>
+    /// <summary>Creates the exception with its cause.</summary>
+    /// <param name="message">The message of ONNX Runtime.</param>
+    /// <param name="innerException">The exception of ONNX Runtime.</param>
     public ModelRunException(string message, Exception innerException)
         : base(message, innerException) { }
 }

@@ -1,49 +1,55 @@
-// Why two: a batch on all cores waits at every layer for the slowest of them, and under load some core is always busy
-// with reading requests; one batch a core loses nothing to that. But a request that is alone is answered sooner by all
-// cores. Which of the two fits is known when a batch starts.
+// Why there may be two sessions: a batch that runs on all cores waits at every layer for the slowest core, and under
+// load some core is always busy reading requests. With one batch per core there is no such waiting. But a single
+// request is answered sooner if it runs on all cores. Which session is better is known only when a batch starts.
 namespace TorchBridge.Serving.Runtime;
 
-/// <summary>The sessions of one model version: one that runs a batch on all cores, and perhaps one that runs a batch on
-/// one core, several at a time. All members may be called from any thread.</summary>
+/// <summary>
+/// The ONNX Runtime sessions of one model version: one that runs a batch on all cores, and optionally one that runs
+/// several batches at a time on one core each. Thread-safe.
+/// </summary>
 internal sealed class ModelSessions : IDisposable
 {
-    /// <summary>Runs a batch on all cores; the only session where <see cref="narrow"/> is null.</summary>
-    /// <summary>Bytes of a file up to which its weights are held twice, in a session for one request and one for
-    /// load.</summary>
+    /// <summary>
+    /// Maximum size, in bytes, of a model that is held in memory twice: in a session for single requests and in one
+    /// for high load.
+    /// </summary>
     private const int LargestDoubled = 256 << 20;
 
+    /// <summary>Runs a batch on all cores; the only session if <see cref="narrow"/> is null.</summary>
     private readonly RuntimeSession wide;
 
-    /// <summary>Runs a batch on one core; null where one session does all.</summary>
+    /// <summary>Runs a batch on one core; null if one session runs all batches.</summary>
     private readonly RuntimeSession? narrow;
 
-    /// <summary>Batches that run now.</summary>
+    /// <summary>Number of batches that are running.</summary>
     private int running;
 
-    /// <summary>One session for all batches.</summary>
-    /// <param name="session">It is disposed with this.</param>
-    /// <param name="workers">Batches that run at the same time, at least 1.</param>
+    /// <summary>Uses one session for all batches.</summary>
+    /// <param name="session">The session; it is disposed with this object.</param>
+    /// <param name="workers">Number of batches that run at the same time, at least 1.</param>
     public ModelSessions(RuntimeSession session, int workers)
     {
         wide = session;
         Workers = workers;
     }
 
-    /// <summary>Two sessions of one model.</summary>
-    /// <param name="wide">Runs a batch on all cores; it is disposed with this.</param>
-    /// <param name="narrow">Runs a batch on one core; it is disposed with this.</param>
-    /// <param name="workers">Batches that run at the same time, at least 1.</param>
+    /// <summary>Uses two sessions of one model.</summary>
+    /// <param name="wide">Runs a batch on all cores; it is disposed with this object.</param>
+    /// <param name="narrow">Runs a batch on one core; it is disposed with this object.</param>
+    /// <param name="workers">Number of batches that run at the same time, at least 1.</param>
     public ModelSessions(RuntimeSession wide, RuntimeSession narrow, int workers)
         : this(wide, workers) => this.narrow = narrow;
 
-    /// <summary>Opens a model: as it is asked for, or with one session for a request that is alone and one for
-    /// load.</summary>
-    /// <param name="source">The file.</param>
-    /// <param name="workers">Batches that run at the same time; 0 to choose, where the settings choose no threads
-    /// either.</param>
-    /// <param name="settings">Threads, and what the caller sets: what is meant for one session gets one.</param>
-    /// <returns>Dispose it.</returns>
-    /// <exception cref="ModelLoadException">It cannot be loaded.</exception>
+    /// <summary>
+    /// Opens a model, either as requested, or with one session for single requests and one for high load.
+    /// </summary>
+    /// <param name="source">The model's file.</param>
+    /// <param name="workers">Number of batches that run at the same time; 0 to let this method choose, if the
+    /// settings are the defaults too.</param>
+    /// <param name="settings">Threads and further options; if they differ from the defaults, one session is
+    /// opened.</param>
+    /// <returns>The sessions, which the caller disposes.</returns>
+    /// <exception cref="ModelLoadException">The model cannot be loaded.</exception>
     public static ModelSessions Open(ModelSource source, int workers, RuntimeSettings settings)
     {
         if (
@@ -67,22 +73,24 @@ internal sealed class ModelSessions : IDisposable
         }
     }
 
-    /// <summary>Batches that run at the same time.</summary>
+    /// <summary>Number of batches that run at the same time.</summary>
     public int Workers { get; }
 
-    /// <summary>What the model takes and gives.</summary>
+    /// <summary>The model's inputs and outputs.</summary>
     public ModelSignature Signature => wide.Signature;
 
-    /// <summary>Each session, for checks and for warming.</summary>
+    /// <summary>All sessions, for checks and warm-up.</summary>
     public IReadOnlyList<RuntimeSession> All => narrow is null ? [wide] : [wide, narrow];
 
-    /// <summary>The session for a batch that starts now; <see cref="Leave"/> must follow.</summary>
-    /// <param name="othersWait">Whether more requests wait.</param>
-    /// <returns>The one on all cores where nothing else runs or waits.</returns>
+    /// <summary>
+    /// Chooses the session for a batch that starts now; one call of <see cref="Leave"/> must follow.
+    /// </summary>
+    /// <param name="othersWait">Whether more requests are waiting.</param>
+    /// <returns>The session that uses all cores if nothing else is running or waiting.</returns>
     public RuntimeSession Enter(bool othersWait) =>
         Interlocked.Increment(ref running) == 1 && !othersWait ? wide : narrow ?? wide;
 
-    /// <summary>A batch has run.</summary>
+    /// <summary>Ends a batch.</summary>
     public void Leave() => Interlocked.Decrement(ref running);
 
     /// <inheritdoc/>

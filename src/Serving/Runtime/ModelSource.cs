@@ -3,24 +3,25 @@ using TorchBridge.Inference;
 
 namespace TorchBridge.Serving.Runtime;
 
-/// <summary>A model file as it was read: all that follows is done with these bytes, not with what the file has become
-/// meanwhile.</summary>
-/// <param name="Path">Where it is.</param>
-/// <param name="Bytes">What it holds.</param>
-/// <param name="Scan">What it says before it is loaded.</param>
+/// <summary>
+/// A model file that was read into memory. All further steps use these bytes, even if the file changes meanwhile.
+/// </summary>
+/// <param name="Path">Path of the file.</param>
+/// <param name="Bytes">Content of the file.</param>
+/// <param name="Scan">The file's metadata and the names of its data files.</param>
 internal sealed record ModelSource(string Path, byte[] Bytes, OnnxScan Scan)
 {
-    /// <summary>The first half of the file's SHA-256, hexadecimal: names what was served.</summary>
+    /// <summary>The first half of the file's SHA-256, in hexadecimal digits; identifies the served content.</summary>
     public string Digest { get; } = Convert.ToHexStringLower(SHA256.HashData(Bytes).AsSpan(0, 16));
 
-    /// <summary>What a classifier of ours says of itself; null for any other model.</summary>
+    /// <summary>The description inside a TorchBridge classifier; null for any other model.</summary>
     public ModelCard? Card { get; } = ReadCard(Scan, Path);
 
     /// <summary>Reads a file.</summary>
     /// <param name="path">The ONNX file.</param>
-    /// <returns>Its bytes, and what they say before they are loaded.</returns>
-    /// <exception cref="ModelLoadException">It cannot be read, is no ONNX file, or keeps tensors where they are not
-    /// read.</exception>
+    /// <returns>The file's content and metadata.</returns>
+    /// <exception cref="ModelLoadException">The file cannot be read, is not an ONNX file, or stores tensors in a
+    /// place that is not allowed.</exception>
     public static ModelSource Read(string path)
     {
         try
@@ -38,9 +39,9 @@ internal sealed record ModelSource(string Path, byte[] Bytes, OnnxScan Scan)
         }
     }
 
-    /// <summary>The card of a classifier of ours; null where the metadata name no classes.</summary>
-    /// <param name="scan">What the file says of itself.</param>
-    /// <param name="path">For an error.</param>
+    /// <summary>Reads the description of a TorchBridge classifier; null if the metadata name no classes.</summary>
+    /// <param name="scan">The file's metadata.</param>
+    /// <param name="path">Path of the file, for error messages.</param>
     private static ModelCard? ReadCard(OnnxScan scan, string path)
     {
         if (!scan.Metadata.ContainsKey(ModelCard.ClassNamesKey))
@@ -51,7 +52,8 @@ internal sealed record ModelSource(string Path, byte[] Bytes, OnnxScan Scan)
             return card.ClassNames is { Count: > 0 } && card.Width is > 0 and <= 8192 && card.Height is > 0 and <= 8192
                 ? card
                 : throw new ModelLoadException(
-                    $"{path} says it takes pictures of {card.Width} x {card.Height} pixels and has no classes"
+                    $"{path} has no classes, or its picture size of {card.Width} x {card.Height} pixels is out of range; "
+                        + "1 to 8192 are allowed"
                 );
         }
         catch (Exception error) when (error is InvalidDataException or OverflowException)

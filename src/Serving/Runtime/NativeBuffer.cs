@@ -3,25 +3,25 @@ using System.Runtime.InteropServices;
 namespace TorchBridge.Serving.Runtime;
 
 /// <summary>
-/// Aligned memory outside of the collector's heap, which grows as it is needed: a tensor may lie over it without
-/// pinning.
+/// Aligned native memory that grows as needed. Since the garbage collector never moves it, tensors can refer to it
+/// without pinning.
 /// </summary>
 internal sealed unsafe class NativeBuffer : IDisposable
 {
-    /// <summary>Bytes of a cache line: what the widest vector instructions load at once.</summary>
+    /// <summary>Alignment in bytes: a cache line, which is also the widest vector register.</summary>
     private const nuint Alignment = 64;
 
-    /// <summary>The memory; null before the first use and after the last.</summary>
+    /// <summary>The memory; null before the first use and after disposal.</summary>
     private void* pointer;
 
-    /// <summary>Its bytes.</summary>
+    /// <summary>Size of the memory in bytes.</summary>
     private long capacity;
 
-    /// <summary>Where it is.</summary>
+    /// <summary>Address of the memory.</summary>
     public nint Pointer => (nint)pointer;
 
-    /// <summary>Memory of this many bytes; what it held is lost.</summary>
-    /// <param name="bytes">How many; 0 too gives a valid pointer.</param>
+    /// <summary>Returns memory of the given size; its previous content may be lost.</summary>
+    /// <param name="bytes">Number of bytes; for 0 the pointer is valid, too.</param>
     public Span<byte> Take(long bytes)
     {
         if (bytes > capacity || pointer is null)

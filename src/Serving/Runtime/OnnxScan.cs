@@ -1,23 +1,23 @@
-// What it does: walks the messages of an ONNX file that can hold tensors, without building them, and collects where
-// tensors lie outside of the file and what the metadata say. Field numbers: onnx.proto of the ONNX specification.
+// Walks through the messages of an ONNX file without building them, and collects the metadata and the names of files
+// that hold external tensors. The field numbers are those of onnx.proto in the ONNX specification.
 using System.Text;
 
 namespace TorchBridge.Serving.Runtime;
 
-/// <summary>What an ONNX file says before anything is loaded.</summary>
-/// <param name="Metadata">Its metadata; of a key that is there twice the last value, as protobuf maps have it.</param>
-/// <param name="ExternalFiles">Names of the files that hold tensors beside it.</param>
-/// <param name="Opset">Version of ONNX's own operators.</param>
+/// <summary>Metadata and external files of an ONNX model, read before the model is loaded.</summary>
+/// <param name="Metadata">The metadata; the last value of a repeated key counts, as in protobuf maps.</param>
+/// <param name="ExternalFiles">Names of other files that hold the model's tensors.</param>
+/// <param name="Opset">Version of the standard operators.</param>
 internal sealed record OnnxScan(
     IReadOnlyDictionary<string, string> Metadata,
     IReadOnlySet<string> ExternalFiles,
     long Opset
 )
 {
-    /// <summary>Levels of graphs in graphs that are walked.</summary>
+    /// <summary>Maximum nesting depth of messages.</summary>
     private const int MostLevels = 64;
 
-    /// <summary>Which fields of a message lead on to others.</summary>
+    /// <summary>For each kind of message, the fields that hold other messages.</summary>
     private static readonly Dictionary<Message, Dictionary<int, Message>> Fields = new()
     {
         [Message.Model] = new()
@@ -65,10 +65,10 @@ internal sealed record OnnxScan(
         ExternalEntry,
     }
 
-    /// <summary>Reads a file's bytes.</summary>
+    /// <summary>Scans a model.</summary>
     /// <param name="onnx">The file's bytes.</param>
-    /// <param name="name">What to call it in an error.</param>
-    /// <exception cref="ModelLoadException">They are no ONNX file.</exception>
+    /// <param name="name">The model's name in error messages.</param>
+    /// <exception cref="ModelLoadException">The bytes are not an ONNX file.</exception>
     public static OnnxScan Of(byte[] onnx, string name)
     {
         var found = new Found();
@@ -85,11 +85,11 @@ internal sealed record OnnxScan(
     }
 
     /// <summary>
-    /// Refuses tensors in other files unless those are plain siblings: a name without a folder, no link, in the
-    /// model's own folder.
+    /// Refuses external tensors unless their files are in the model's own folder: the name must not contain a path,
+    /// and a link must not lead to another folder.
     /// </summary>
     /// <param name="path">The model's file.</param>
-    /// <exception cref="ModelLoadException">A tensor lies elsewhere, or its file is missing.</exception>
+    /// <exception cref="ModelLoadException">A file is missing or is in another folder.</exception>
     public void CheckExternalFiles(string path)
     {
         var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
@@ -97,11 +97,11 @@ internal sealed record OnnxScan(
         {
             if (file.Length == 0 || file is "." or ".." || file.AsSpan().IndexOfAny("/\\:\0") >= 0)
                 throw new ModelLoadException(
-                    $"{path} keeps tensors in '{file}'; only a file in the model's own folder is read"
+                    $"{path} keeps tensors in '{file}'; only a file in the model's own folder is allowed"
                 );
             var info = new FileInfo(Path.Combine(folder, file));
             if (!info.Exists)
-                throw new ModelLoadException($"{path} keeps tensors in '{file}', which is not beside it");
+                throw new ModelLoadException($"{path} keeps tensors in '{file}', which is not in the model's folder");
             if (
                 info.LinkTarget is { } target
                 && Path.GetDirectoryName(info.ResolveLinkTarget(true)!.FullName)
@@ -113,20 +113,22 @@ internal sealed record OnnxScan(
         }
     }
 
-    /// <summary>The file behind all links.</summary>
+    /// <summary>The path of a file with all links resolved.</summary>
     /// <param name="path">A file, or a link to one.</param>
     private static string ResolvedPath(string path) =>
         new FileInfo(path).ResolveLinkTarget(true)?.FullName ?? Path.GetFullPath(path);
 
-    /// <summary>Goes through a message and those inside that can hold tensors, metadata or operator sets.</summary>
-    /// <param name="bytes">A message.</param>
-    /// <param name="message">Its kind.</param>
-    /// <param name="found">Receives what is looked for.</param>
-    /// <param name="level">How deep it lies.</param>
+    /// <summary>
+    /// Walks through a message and the messages nested in it that can hold tensors, metadata or operator sets.
+    /// </summary>
+    /// <param name="bytes">The message.</param>
+    /// <param name="message">Kind of the message.</param>
+    /// <param name="found">Receives the results.</param>
+    /// <param name="level">Nesting depth of the message.</param>
     private static void Walk(ReadOnlySpan<byte> bytes, Message message, Found found, int level)
     {
         if (level > MostLevels)
-            throw new FormatException($"its graphs are nested more than {MostLevels} deep");
+            throw new FormatException($"its messages are nested more than {MostLevels} levels deep");
         var reader = new WireReader(bytes);
         var (key, value, opset) = ("", "", 0L);
         while (reader.Next())
@@ -144,7 +146,7 @@ internal sealed record OnnxScan(
         }
 
         if (message == Message.OperatorSet && key.Length == 0)
-            found.Opset = opset; // of other domains than ONNX's own the name is given
+            found.Opset = opset; // an empty domain means the standard operators
         if (message == Message.Entry)
             found.Metadata[key] = value;
         if (message == Message.ExternalEntry && key == "location")
@@ -156,7 +158,7 @@ internal sealed record OnnxScan(
         /// <summary>The metadata, by key.</summary>
         public Dictionary<string, string> Metadata { get; } = new(StringComparer.Ordinal);
 
-        /// <summary>Files of tensors beside the model, as it names them.</summary>
+        /// <summary>Names of the files that hold external tensors.</summary>
         public HashSet<string> Files { get; } = new(StringComparer.Ordinal);
 
         /// <summary>Version of the standard operators.</summary>

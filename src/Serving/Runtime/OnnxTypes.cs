@@ -3,10 +3,10 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Runtime;
 
-/// <summary>The datatypes of ONNX Runtime in the protocol's names, and back.</summary>
+/// <summary>Converts between the datatypes of ONNX Runtime and those of the protocol.</summary>
 internal static class OnnxTypes
 {
-    /// <summary>Every type of the protocol with the one of ONNX.</summary>
+    /// <summary>Every datatype of the protocol with its ONNX counterpart.</summary>
     private static readonly (TensorType Protocol, TensorElementType Onnx)[] Pairs =
     [
         (TensorType.Bool, TensorElementType.Bool),
@@ -25,7 +25,9 @@ internal static class OnnxTypes
         (TensorType.Bytes, TensorElementType.String),
     ];
 
-    /// <summary>The protocol's datatype; null where it has none (complex numbers, 4 bits, 8-bit floats).</summary>
+    /// <summary>
+    /// The protocol's datatype; null if there is none (complex numbers, 4-bit types, 8-bit floats).
+    /// </summary>
     /// <param name="type">ONNX Runtime's datatype.</param>
     public static TensorType? Find(TensorElementType type)
     {
@@ -39,6 +41,6 @@ internal static class OnnxTypes
     }
 
     /// <summary>ONNX Runtime's datatype.</summary>
-    /// <param name="type">The protocol's datatype; every one has a counterpart.</param>
+    /// <param name="type">The protocol's datatype.</param>
     public static TensorElementType ToOnnx(this TensorType type) => Pairs.First(pair => pair.Protocol == type).Onnx;
 }

@@ -3,15 +3,17 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Runtime;
 
-/// <summary>Copies an output out of ONNX Runtime's memory, and splits it into the requests' rows.</summary>
+/// <summary>Copies an output from ONNX Runtime's memory, and splits it into the rows of each request.</summary>
 internal static class OutputReader
 {
     /// <summary>Reads an output.</summary>
-    /// <param name="value">What the run gave.</param>
-    /// <param name="spec">What it is.</param>
-    /// <param name="rows">Rows of each request; none for one request, which gets all.</param>
-    /// <returns>One tensor per request, copied: the run's memory may be freed.</returns>
-    /// <exception cref="ModelRunException">The output is no tensor, or does not give one row per row.</exception>
+    /// <param name="value">The output of the run.</param>
+    /// <param name="spec">Name and datatype of the output.</param>
+    /// <param name="rows">Number of rows of each request; empty for a single request, which gets the whole
+    /// output.</param>
+    /// <returns>One tensor per request; the data are copied, so the run's memory may be freed.</returns>
+    /// <exception cref="ModelRunException">The output is not a tensor, or does not have one row per input
+    /// row.</exception>
     public static Tensor[] Split(OrtValue value, TensorSpec spec, long[] rows)
     {
         if (!value.IsTensor)
@@ -22,7 +24,7 @@ internal static class OutputReader
         if (shape.Length == 0 || shape[0] != rows.Sum())
             throw new ModelRunException(
                 $"output '{spec.Name}' has the shape {ShapeRules.Text(shape)} for {rows.Sum()} rows: "
-                    + "expected is one row of output for each row of input"
+                    + "one row of output is expected for each row of input"
             );
         var stride = Count(shape.AsSpan(1));
         var parts = new Tensor[rows.Length];
@@ -37,11 +39,11 @@ internal static class OutputReader
     }
 
     /// <summary>Copies some rows of an output.</summary>
-    /// <param name="value">An output of the whole batch.</param>
-    /// <param name="spec">Its name and type.</param>
-    /// <param name="shape">Of the part.</param>
-    /// <param name="start">Its first element.</param>
-    /// <param name="count">Its elements.</param>
+    /// <param name="value">The output of the whole batch.</param>
+    /// <param name="spec">Name and datatype of the output.</param>
+    /// <param name="shape">Shape of the part.</param>
+    /// <param name="start">Index of its first element.</param>
+    /// <param name="count">Number of its elements.</param>
     private static Tensor Part(OrtValue value, TensorSpec spec, long[] shape, long start, long count)
     {
         if (spec.Type == TensorType.Bytes)
@@ -58,8 +60,8 @@ internal static class OutputReader
         return new Tensor(spec.Name, spec.Type, shape) { Data = data };
     }
 
-    /// <summary>Elements of a shape.</summary>
-    /// <param name="shape">Without free axes.</param>
+    /// <summary>Number of elements of a shape.</summary>
+    /// <param name="shape">A shape without dynamic axes.</param>
     private static long Count(ReadOnlySpan<long> shape)
     {
         long count = 1;

@@ -3,16 +3,18 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Runtime;
 
-/// <summary>The inputs' memory of one worker: requests' rows are put side by side in it, aligned, whatever they came
-/// in.</summary>
+/// <summary>
+/// One worker's memory for inputs. The rows of several requests are copied into it one after another, with the
+/// alignment that ONNX Runtime prefers.
+/// </summary>
 internal sealed class RunMemory : IDisposable
 {
-    /// <summary>Buffers by the name of the input; they grow, and are reused by every run.</summary>
+    /// <summary>Buffers by name of the input; they grow as needed and are reused by every run.</summary>
     private readonly Dictionary<string, NativeBuffer> buffers = new(StringComparer.Ordinal);
 
-    /// <summary>Puts an input of several requests together along axis 0.</summary>
-    /// <param name="parts">The same input of each request; all but axis 0 agree.</param>
-    /// <returns>A tensor over this memory; the caller disposes it before the next run.</returns>
+    /// <summary>Joins an input of several requests along axis 0.</summary>
+    /// <param name="parts">The same input of each request; all axes except axis 0 have equal sizes.</param>
+    /// <returns>A tensor that uses this memory; the caller disposes it before the next run.</returns>
     public OrtValue Join(IReadOnlyList<Tensor> parts)
     {
         var first = parts[0];
@@ -48,9 +50,9 @@ internal sealed class RunMemory : IDisposable
         buffers.Clear();
     }
 
-    /// <summary>BYTES of several requests together; ONNX Runtime copies them.</summary>
-    /// <param name="parts">One for each request.</param>
-    /// <param name="shape">Of all together.</param>
+    /// <summary>Joins BYTES inputs; ONNX Runtime copies the strings.</summary>
+    /// <param name="parts">The same input of each request.</param>
+    /// <param name="shape">Shape of the joined tensor.</param>
     private static OrtValue JoinStrings(IReadOnlyList<Tensor> parts, long[] shape)
     {
         var value = OrtValue.CreateTensorWithEmptyStrings(OrtAllocator.DefaultInstance, shape);

@@ -5,27 +5,24 @@ using SessionOptions = Microsoft.ML.OnnxRuntime.SessionOptions;
 
 namespace TorchBridge.Serving.Runtime;
 
-/// <summary>
-/// An open model: the one place that knows ONNX Runtime. Tensors go in and come out; it may be run from several
-/// threads, each with a memory of its own.
-/// </summary>
+/// <summary>An opened model. It may be run from several threads, each with its own <see cref="RunMemory"/>.</summary>
 internal sealed class RuntimeSession : IDisposable
 {
-    /// <summary>The opened model; disposed with this.</summary>
+    /// <summary>The ONNX Runtime session; disposed with this object.</summary>
     private readonly InferenceSession session;
 
-    /// <summary>Options of every run; none is set.</summary>
+    /// <summary>Options of every run: the defaults.</summary>
     private readonly RunOptions runOptions = new();
 
-    /// <summary>The inputs in the model's order, as ONNX Runtime's bindings take them.</summary>
+    /// <summary>Names of the inputs in the model's order.</summary>
     private readonly string[] inputNames;
 
-    /// <summary>The outputs in the model's order.</summary>
+    /// <summary>Names of the outputs in the model's order.</summary>
     private readonly string[] outputNames;
 
-    /// <summary>Takes a session over.</summary>
-    /// <param name="session">It is disposed with this.</param>
-    /// <param name="signature">What it takes and gives.</param>
+    /// <summary>Wraps a session.</summary>
+    /// <param name="session">The session; it is disposed with this object.</param>
+    /// <param name="signature">The model's inputs and outputs.</param>
     private RuntimeSession(InferenceSession session, ModelSignature signature)
     {
         this.session = session;
@@ -34,15 +31,15 @@ internal sealed class RuntimeSession : IDisposable
         outputNames = [.. signature.Outputs.Select(output => output.Name)];
     }
 
-    /// <summary>What the model takes and gives.</summary>
+    /// <summary>The model's inputs and outputs.</summary>
     public ModelSignature Signature { get; }
 
     /// <summary>Opens a model.</summary>
-    /// <param name="source">The file as it was read; with data files it is opened by its path.</param>
-    /// <param name="settings">Threads, and what the caller sets.</param>
-    /// <returns>An open model; dispose it.</returns>
-    /// <exception cref="ModelLoadException">ONNX Runtime does not load it, or it takes what the protocol cannot
-    /// carry.</exception>
+    /// <param name="source">The model's file; a model with external tensors is opened by its path.</param>
+    /// <param name="settings">Threads and further options.</param>
+    /// <returns>The opened model, which the caller disposes.</returns>
+    /// <exception cref="ModelLoadException">ONNX Runtime cannot load the model, or the protocol cannot represent one
+    /// of its inputs or any of its outputs.</exception>
     public static RuntimeSession Open(ModelSource source, RuntimeSettings settings)
     {
         var opener = OrtSession.Quiet with
@@ -61,7 +58,7 @@ internal sealed class RuntimeSession : IDisposable
         {
             session?.Dispose();
             throw new ModelLoadException(
-                $"{source.Path} is not a model that ONNX Runtime loads: {error.Message}",
+                $"{source.Path} is not a model that ONNX Runtime can load: {error.Message}",
                 error
             );
         }
@@ -73,7 +70,7 @@ internal sealed class RuntimeSession : IDisposable
 
         void Configure(SessionOptions options)
         {
-            // Threads that wait in a loop would take the cores from those that read requests.
+            // Threads that spin while waiting would take CPU time from the threads that read requests.
             if (settings.Spins)
                 options.AddSessionConfigEntry("session.force_spinning_stop", "1");
             else
@@ -82,14 +79,16 @@ internal sealed class RuntimeSession : IDisposable
         }
     }
 
-    /// <summary>Runs requests together: their inputs are joined along axis 0, the outputs split again.</summary>
-    /// <param name="memory">The worker's own.</param>
-    /// <param name="requests">The inputs of each request, in the signature's order. More than one: all have a batch
-    /// axis.</param>
-    /// <param name="outputs">Positions of the outputs to compute.</param>
-    /// <returns>For each request its outputs, in the order of <paramref name="outputs"/>.</returns>
-    /// <exception cref="ModelRunException">The model does not run over these inputs, or does not give one row a
-    /// row.</exception>
+    /// <summary>
+    /// Runs requests together: their inputs are joined along axis 0, and the outputs are split again.
+    /// </summary>
+    /// <param name="memory">The memory of the calling worker.</param>
+    /// <param name="requests">The inputs of each request, in the signature's order. If there is more than one
+    /// request, axis 0 of all inputs is the batch axis.</param>
+    /// <param name="outputs">Indices of the outputs to compute.</param>
+    /// <returns>The outputs of each request, in the order of <paramref name="outputs"/>.</returns>
+    /// <exception cref="ModelRunException">The model failed on these inputs, or an output does not have one row per
+    /// input row.</exception>
     public Tensor[][] Run(RunMemory memory, IReadOnlyList<IReadOnlyList<Tensor>> requests, IReadOnlyList<int> outputs)
     {
         var inputs = new List<OrtValue>(inputNames.Length);
@@ -132,16 +131,18 @@ internal sealed class RuntimeSession : IDisposable
         session.Dispose();
     }
 
-    /// <summary>Inputs and outputs as the protocol names them; outputs that it cannot carry are left out.</summary>
-    /// <param name="session">The loaded model.</param>
-    /// <param name="path">For an error.</param>
+    /// <summary>
+    /// Describes inputs and outputs in terms of the protocol; outputs that it cannot represent are left out.
+    /// </summary>
+    /// <param name="session">The opened session.</param>
+    /// <param name="path">Path of the model, for error messages.</param>
     private static ModelSignature ReadSignature(InferenceSession session, string path)
     {
         var inputs = session
             .InputNames.Select(name =>
                 Describe(name, session.InputMetadata[name])
                 ?? throw new ModelLoadException(
-                    $"{path}: input '{name}' is {Kind(session.InputMetadata[name])}, which the protocol cannot carry"
+                    $"{path}: input '{name}' is {Kind(session.InputMetadata[name])}, which the protocol cannot represent"
                 )
             )
             .ToArray();
@@ -151,7 +152,7 @@ internal sealed class RuntimeSession : IDisposable
         var left = outputs.Where(output => output.Spec is null).Select(output => output.Name).ToArray();
         return left.Length == outputs.Length
             ? throw new ModelLoadException(
-                $"{path} has no output that the protocol can carry: "
+                $"{path} has no output that the protocol can represent: "
                     + $"{string.Join(", ", left.Select(name => $"'{name}' is {Kind(session.OutputMetadata[name])}"))}"
             )
             : new ModelSignature(
@@ -161,16 +162,16 @@ internal sealed class RuntimeSession : IDisposable
             );
     }
 
-    /// <summary>An input or output; null where the protocol has no datatype for it.</summary>
-    /// <param name="name">Of an input or output.</param>
-    /// <param name="metadata">What the runtime says of it.</param>
+    /// <summary>Describes an input or output; null if the protocol has no datatype for it.</summary>
+    /// <param name="name">Name of the input or output.</param>
+    /// <param name="metadata">ONNX Runtime's description of it.</param>
     private static TensorSpec? Describe(string name, NodeMetadata metadata) =>
         metadata.IsTensor && OnnxTypes.Find(metadata.ElementDataType) is { } type
             ? new TensorSpec(name, type, [.. metadata.Dimensions.Select(axis => axis < 0 ? TensorSpec.Free : axis)])
             : null;
 
-    /// <summary>What an input or output is, for an error.</summary>
-    /// <param name="metadata">What the runtime says of it.</param>
+    /// <summary>The type of an input or output, for error messages.</summary>
+    /// <param name="metadata">ONNX Runtime's description of it.</param>
     private static string Kind(NodeMetadata metadata) =>
         metadata.IsTensor ? $"a tensor of {metadata.ElementDataType}" : $"{metadata.OnnxValueType}";
 }

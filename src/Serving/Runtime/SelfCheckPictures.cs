@@ -6,22 +6,23 @@ using TorchBridge.Serving.Protocol;
 
 namespace TorchBridge.Serving.Runtime;
 
-/// <summary>The pictures that a classifier of ours carries, with the logits that the trained network gave for
-/// them.</summary>
+/// <summary>
+/// The pictures inside a TorchBridge classifier, with the logits that the trained network computed for them.
+/// </summary>
 /// <param name="Planes">count x 3 x height x width bytes.</param>
 /// <param name="Logits">count x classes.</param>
-/// <param name="RelativeTolerance">Share of the largest logit by which a run may differ.</param>
+/// <param name="RelativeTolerance">Largest allowed difference, relative to the largest logit.</param>
 internal sealed record SelfCheckPictures(byte[] Planes, float[] Logits, double RelativeTolerance)
 {
-    /// <summary>A key that comes twice is an error, not a choice.</summary>
+    /// <summary>A repeated key is an error.</summary>
     private static readonly JsonSerializerOptions Options = new() { AllowDuplicateProperties = false };
 
-    /// <summary>How many.</summary>
+    /// <summary>Number of pictures.</summary>
     public int Count { get; private init; }
 
-    /// <summary>Reads them from a file's metadata; null where it has none.</summary>
-    /// <param name="source">The file as it was read.</param>
-    /// <exception cref="ModelLoadException">They do not fit the model.</exception>
+    /// <summary>Reads the pictures from a file's metadata; null if there are none.</summary>
+    /// <param name="source">The model's file.</param>
+    /// <exception cref="ModelLoadException">The metadata are invalid or do not fit the model.</exception>
     public static SelfCheckPictures? Read(ModelSource source)
     {
         if (source.Card is not { } card || !source.Scan.Metadata.TryGetValue(SelfCheck.Key, out var json))
@@ -39,7 +40,8 @@ internal sealed record SelfCheckPictures(byte[] Planes, float[] Logits, double R
                 || pictures.Logits.Length != count * card.ClassNames.Count
             )
                 throw new FormatException(
-                    $"{pictures.Planes.Length} bytes and {pictures.Logits.Length} logits do not fit"
+                    $"{pictures.Planes.Length} bytes and {pictures.Logits.Length} logits do not fit "
+                        + "the model's picture size and classes"
                 );
             return pictures with { Count = count };
         }
@@ -52,23 +54,24 @@ internal sealed record SelfCheckPictures(byte[] Planes, float[] Logits, double R
         }
     }
 
-    /// <summary>One picture as the model takes it: [1, 3, height, width], 0 to 255.</summary>
-    /// <param name="index">Number of the picture, from 0.</param>
+    /// <summary>One picture as the model's input: [1, 3, height, width], with values from 0 to 255.</summary>
+    /// <param name="index">Index of the picture, from 0.</param>
     /// <param name="input">Name of the model's input.</param>
-    /// <param name="card">Says how large pictures are.</param>
+    /// <param name="card">The model's description, with the size of its pictures.</param>
     public Tensor Pixels(int index, string input, ModelCard card) => ToPixels(Plane(index, card), input, card);
 
-    /// <summary>Planes of one picture.</summary>
-    /// <param name="index">Number of the picture, from 0.</param>
-    /// <param name="card">Says how large pictures are.</param>
+    /// <summary>The planes of one picture.</summary>
+    /// <param name="index">Index of the picture, from 0.</param>
+    /// <param name="card">The model's description, with the size of its pictures.</param>
     /// <returns>3 x height x width bytes.</returns>
     public ReadOnlySpan<byte> Plane(int index, ModelCard card) =>
         Planes.AsSpan(index * 3 * card.Width * card.Height, 3 * card.Width * card.Height);
 
     /// <summary>
-    /// Compares what a run gave with what the trained network gave; null where they agree. NaN never does.
+    /// Compares computed logits with those of the trained network. Returns null if they agree, otherwise a
+    /// description of the difference. NaN never agrees.
     /// </summary>
-    /// <param name="logits">As many as the model carries.</param>
+    /// <param name="logits">The computed logits of all pictures.</param>
     public string? Compare(ReadOnlySpan<float> logits)
     {
         var tolerance = RelativeTolerance * Logits.Max(Math.Abs);
@@ -78,7 +81,7 @@ internal sealed record SelfCheckPictures(byte[] Planes, float[] Logits, double R
                 continue;
             return string.Create(
                 CultureInfo.InvariantCulture,
-                $"logit {index} of the self-check is {logits[index]:G9}, in training it was {Logits[index]:G9} "
+                $"logit {index} of the self-check is {logits[index]:G9}, but in training it was {Logits[index]:G9} "
                     + $"(allowed difference {tolerance:G3})"
             );
         }
@@ -86,10 +89,10 @@ internal sealed record SelfCheckPictures(byte[] Planes, float[] Logits, double R
         return null;
     }
 
-    /// <summary>Planes of bytes as a tensor of floats.</summary>
+    /// <summary>Converts planes of bytes to a tensor of floats.</summary>
     /// <param name="planes">count x 3 x height x width bytes.</param>
     /// <param name="input">Name of the model's input.</param>
-    /// <param name="card">Says how large pictures are.</param>
+    /// <param name="card">The model's description, with the size of its pictures.</param>
     public static Tensor ToPixels(ReadOnlySpan<byte> planes, string input, ModelCard card)
     {
         var data = new byte[planes.Length * sizeof(float)];

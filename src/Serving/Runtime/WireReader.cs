@@ -1,28 +1,28 @@
-// The wire format of protocol buffers: a field is a varint (number << 3 | kind), then a varint, 8 bytes, a length and
-// its bytes, or 4 bytes.
+// In protobuf's wire format, a field begins with a varint (field number << 3 | wire type). Depending on the wire type
+// it is followed by a varint, by 8 bytes, by a length and as many bytes, or by 4 bytes.
 namespace TorchBridge.Serving.Runtime;
 
-/// <summary>Goes through the fields of a message without building it.</summary>
+/// <summary>Reads the fields of a protobuf message one by one.</summary>
 /// <param name="message">The message's bytes.</param>
 internal ref struct WireReader(ReadOnlySpan<byte> message)
 {
-    /// <summary>What is not read yet.</summary>
+    /// <summary>The bytes that have not been read yet.</summary>
     private ReadOnlySpan<byte> rest = message;
 
-    /// <summary>Number of the field.</summary>
+    /// <summary>Number of the current field.</summary>
     public int Field { get; private set; }
 
-    /// <summary>Bytes of a field with a length; empty for the others.</summary>
+    /// <summary>Content of a field with a length; empty for other fields.</summary>
     public ReadOnlySpan<byte> Bytes { get; private set; }
 
-    /// <summary>Whether the field has a length: a message, a text, bytes.</summary>
+    /// <summary>Whether the field has a length, as messages, strings and bytes have.</summary>
     public bool HasLength { get; private set; }
 
-    /// <summary>Value of a field that is a number.</summary>
+    /// <summary>Value of a varint field; 0 for other fields.</summary>
     public ulong Number { get; private set; }
 
-    /// <summary>Goes to the next field; false at the end.</summary>
-    /// <exception cref="FormatException">The bytes are no message.</exception>
+    /// <summary>Moves to the next field; returns false at the end.</summary>
+    /// <exception cref="FormatException">The bytes are not a message.</exception>
     public bool Next()
     {
         if (rest.IsEmpty)
@@ -48,13 +48,13 @@ internal ref struct WireReader(ReadOnlySpan<byte> message)
                 Skip(sizeof(uint));
                 break;
             default:
-                throw new FormatException("a field has a kind that is not in use");
+                throw new FormatException("a field has an unknown wire type");
         }
 
         return true;
     }
 
-    /// <summary>A number of seven bits per byte, lowest first.</summary>
+    /// <summary>Reads a varint: seven bits per byte, lowest first.</summary>
     private ulong Varint()
     {
         ulong value = 0;
@@ -69,12 +69,12 @@ internal ref struct WireReader(ReadOnlySpan<byte> message)
                 return value;
         }
 
-        throw new FormatException("a number does not end");
+        throw new FormatException("a number is incomplete or too long");
     }
 
-    /// <summary>Goes over some bytes, and gives them.</summary>
-    /// <param name="length">Bytes of the field.</param>
-    /// <exception cref="FormatException">The message ends before.</exception>
+    /// <summary>Skips some bytes and returns them.</summary>
+    /// <param name="length">Number of bytes.</param>
+    /// <exception cref="FormatException">The message is shorter.</exception>
     private ReadOnlySpan<byte> Skip(ulong length)
     {
         if (length > (ulong)rest.Length)

@@ -47,7 +47,7 @@ public class ArrayComparisonTests
         Assert.Equal(new ArrayDifference(Inf, Inf, largest, false), Of((value, i) => i == 123 ? float.NaN : value));
         Assert.False(Of((value, i) => i == 499 ? float.NegativeInfinity : value).IsFinite);
         var error = Assert.Throws<ArgumentException>(() => ArrayComparison.Compare<float>(right.AsSpan(1), right));
-        Assert.StartsWith("499 elements against 500", error.Message, StringComparison.Ordinal);
+        Assert.StartsWith("499 computed elements, but 500 expected ones", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -60,7 +60,7 @@ public sealed class ExternalDataTests : IDisposable
         var error = Assert.Throws<InvalidDataException>(() => OnnxReader.Read(Model(location, "0", "8", 8)));
         Assert.Contains("'w'", error.Message, StringComparison.Ordinal);
         Assert.Contains(
-            "allowed is the plain name of a file beside the model",
+            "only the plain name of a file in the model's folder is allowed",
             error.Message,
             StringComparison.Ordinal
         );

@@ -39,7 +39,7 @@ public class ModelStructureTests
             StringComparison.Ordinal
         );
         Assert.Contains(
-            "is an input or a tensor of the file too",
+            "is also an input or an initializer",
             Refusal(Model(Node("Relu", "x", "x2"), Node("Relu", "x2", "x"))),
             StringComparison.Ordinal
         );
@@ -64,7 +64,7 @@ public class ModelStructureTests
                 Type = AttributeProto.Types.AttributeType.Graph,
             }
         );
-        Assert.Contains("'bad' are beyond 2 GB", Refusal(Model(node)), StringComparison.Ordinal);
+        Assert.Contains("'bad' is larger than 2 GB", Refusal(Model(node)), StringComparison.Ordinal);
         var constant = new NodeProto
         {
             OpType = "Constant",
@@ -79,10 +79,10 @@ public class ModelStructureTests
                 },
             },
         };
-        Assert.Contains("'bad' are beyond 2 GB", Refusal(Model(constant)), StringComparison.Ordinal);
+        Assert.Contains("'bad' is larger than 2 GB", Refusal(Model(constant)), StringComparison.Ordinal);
         var model = Model(Node("A", "x", "y"));
         model.Functions.Add(Function("A", constant));
-        Assert.Contains("'bad' are beyond 2 GB", Refusal(model), StringComparison.Ordinal);
+        Assert.Contains("'bad' is larger than 2 GB", Refusal(model), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -139,7 +139,7 @@ public class ModelStructureTests
         Assert.Equal([1, 2, 3, 4, 5, 6, 7, 8], attribute.G.Node[0].Attribute[0].T.RawData.ToByteArray());
         File.WriteAllBytes(folder["model.onnx"], With("../weights.bin").ToByteArray());
         Assert.Contains(
-            "allowed is the plain name of a file beside the model",
+            "only the plain name of a file in the model's folder is allowed",
             Assert.Throws<InvalidDataException>(() => OnnxReader.Read(folder["model.onnx"])).Message,
             StringComparison.Ordinal
         );

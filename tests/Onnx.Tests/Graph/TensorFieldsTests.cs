@@ -25,7 +25,7 @@ public class TensorFieldsTests
 
     [Theory]
     [InlineData(1, new long[] { 2, -1 }, "negative")]
-    [InlineData(2, new long[] { 3 }, "12 bytes, and the file holds 8")]
+    [InlineData(2, new long[] { 3 }, "needs 12 bytes; the file holds 8")]
     [InlineData(2, new long[] { 1L << 40, 1L << 40 }, "2 GB")]
     public void Sizes_that_the_numbers_do_not_fill_are_refused(int numbers, long[] dims, string said)
     {

@@ -156,11 +156,11 @@ public class DeploymentPackagerTests(TinyModel model) : IClassFixture<TinyModel>
         {
             var said = "";
             while (
-                !said.Contains("answers", StringComparison.Ordinal)
+                !said.Contains("is ready", StringComparison.Ordinal)
                 && await server.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line
             )
                 said += $"{line}\n";
-            Assert.Contains("modern-cnn version 1 answers, in batches of up to 32", said, StringComparison.Ordinal);
+            Assert.Contains("modern-cnn version 1 is ready, in batches of up to 32", said, StringComparison.Ordinal);
             var address = said[(said.IndexOf("REST ", StringComparison.Ordinal) + 5)..].Split("/v2")[0];
             using var http = new HttpClient { BaseAddress = new Uri(address) };
             using var picture = new ByteArrayContent(TestPictures.Encode(40, 30, SkiaSharp.SKEncodedImageFormat.Png));

@@ -13,10 +13,10 @@ public class RowIndependenceTests
             { nameof(TestModels.Simple), null },
             { nameof(TestModels.Identity), null },
             { nameof(TestModels.Table), null },
-            { nameof(TestModels.MixedRows), "depends on the rows beside it" },
-            { nameof(TestModels.BatchScale), "depends on the rows beside it" },
+            { nameof(TestModels.MixedRows), "depends on the other rows of the batch" },
+            { nameof(TestModels.BatchScale), "depends on the other rows of the batch" },
             { nameof(TestModels.OneRowInside), "not 3 together" },
-            { nameof(TestModels.FixedBatch), "is not free" },
+            { nameof(TestModels.FixedBatch), "is not dynamic" },
         };
 
     [Theory, MemberData(nameof(Cases))]

@@ -35,7 +35,7 @@ public class ModelLoaderTests
     {
         await using var server = await TestServer.Start(TestServer.Plain(("mixed", TestModels.MixedRows())));
         Assert.Contains(
-            "depends on the rows",
+            "depends on the other rows",
             (string)(await server.Get("v2/models/mixed")).Json!["properties"]!["not_batched"]!,
             StringComparison.Ordinal
         );

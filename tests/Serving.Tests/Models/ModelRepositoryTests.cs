@@ -141,7 +141,7 @@ public class ModelRepositoryTests
             Version(folder, "named", 1, TestModels.Affine(1));
             File.WriteAllText(folder["named", "config.pbtxt"], "name: \"other\"");
         });
-        Assert.Contains("one name", server.Registry.Find("m")!.Problem, StringComparison.Ordinal);
+        Assert.Contains("rename or remove", server.Registry.Find("m")!.Problem, StringComparison.Ordinal);
         Assert.Contains("'other'", server.Registry.Find("named")!.Problem, StringComparison.Ordinal);
         Assert.Null(server.Registry.Find("a b"));
     }

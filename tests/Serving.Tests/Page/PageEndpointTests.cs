@@ -239,7 +239,7 @@ public sealed class PageEndpointTests(PageBrowser browser) : IClassFixture<PageB
                     Buffer = new byte[1_100_000],
                 }
             );
-        await Expect(page, "#problem", "large.png has 1.0 MB; at most 1 MB are read.");
+        await Expect(page, "#problem", "large.png has 1.0 MB; at most 1 MB are allowed.");
         Assert.DoesNotContain(requested, url => url.Contains("/classify", StringComparison.Ordinal));
     }
 
