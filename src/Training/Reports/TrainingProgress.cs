@@ -13,10 +13,20 @@ internal sealed class TrainingProgress : ITrainingObserver
     private readonly IAnsiConsole console;
     private readonly Recipe recipe;
     private readonly int side;
-    private readonly ProgressTask? bar;
 
-    private TrainingProgress(IAnsiConsole console, ModelSettings settings, ProgressTask? bar) =>
-        (this.console, recipe, side, this.bar) = (console, settings.Recipe, settings.Network.Height, bar);
+    /// <summary>Where bars are shown; null if the output is redirected.</summary>
+    private readonly ProgressContext? bars;
+
+    private ProgressTask? epochs;
+    private ProgressTask? features;
+
+    private TrainingProgress(IAnsiConsole console, ModelSettings settings, ProgressContext? bars)
+    {
+        this.console = console;
+        this.bars = bars;
+        recipe = settings.Recipe;
+        side = settings.Network.Height;
+    }
 
     /// <summary>Runs a training and shows its progress.</summary>
     /// <param name="console">The console.</param>
@@ -38,24 +48,18 @@ internal sealed class TrainingProgress : ITrainingObserver
                 new PercentageColumn(),
                 new RemainingTimeColumn()
             )
-            .Start(context =>
-                train(
-                    new TrainingProgress(
-                        console,
-                        settings,
-                        context.AddTask("epoch 1", maxValue: settings.Recipe.Epochs)
-                    )
-                )
-            );
+            .Start(context => train(new TrainingProgress(console, settings, context)));
     }
 
     /// <inheritdoc/>
     public void Step(int epoch, long step, long stepsInEpoch, double loss, double learningRate, double imagesPerSecond)
     {
-        if (bar is null)
+        if (bars is null)
             return;
-        bar.Value = epoch - 1 + ((double)step / stepsInEpoch);
-        bar.Description = string.Create(
+        // Added with the first step, so that the time left does not count what came before.
+        epochs ??= bars.AddTask("epoch 1", maxValue: recipe.Epochs);
+        epochs.Value = epoch - 1 + ((double)step / stepsInEpoch);
+        epochs.Description = string.Create(
             CultureInfo.InvariantCulture,
             $"epoch {epoch}/{recipe.Epochs}  loss {loss:F3}  lr {Numbers.Short(learningRate)}  {imagesPerSecond:F0} images/s"
         );
@@ -84,14 +88,21 @@ internal sealed class TrainingProgress : ITrainingObserver
     /// <inheritdoc/>
     public void Features(int view, int views, int done, int count)
     {
-        if (bar is not null)
-            bar.Description = string.Create(
+        if (bars is not null)
+        {
+            features ??= bars.AddTask("features", maxValue: (double)views * count);
+            features.Value = ((double)view * count) + done;
+            features.Description = string.Create(
                 CultureInfo.InvariantCulture,
-                $"features, view {view + 1} of {views}: {done} of {count}"
+                $"features, view {view + 1} of {views}: {done:N0} of {count:N0}"
             );
+            // The next set of pictures has a bar of its own.
+            if (view == views - 1 && done == count)
+                features = null;
+        }
         else if (done == count)
             console.WriteLine(
-                string.Create(CultureInfo.InvariantCulture, $"features, view {view + 1} of {views}: {done} pictures")
+                string.Create(CultureInfo.InvariantCulture, $"features, view {view + 1} of {views}: {done:N0} pictures")
             );
     }
 
