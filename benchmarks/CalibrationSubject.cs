@@ -9,8 +9,8 @@ using TorchBridge.Training.Packaging;
 namespace TorchBridge.Benchmarks;
 
 /// <summary>
-/// What int8 costs in accuracy, by calibration method: the model in models/, trained on CIFAR-10 (JPEG), three draws
-/// of 512 training pictures, all 10,000 test pictures.
+/// What int8 costs in accuracy, for each calibration method: the model in models/, trained on CIFAR-10 (JPEG);
+/// calibrated with three random selections of 512 training pictures; evaluated on all 10,000 test pictures.
 /// </summary>
 internal static class CalibrationSubject
 {
@@ -25,8 +25,8 @@ internal static class CalibrationSubject
         var cifar = Shared.Find("data", "cifar10-jpeg.tar.gz");
         if (!File.Exists(model) || cifar is null)
             throw new FileNotFoundException(
-                $"this subject needs {model}, trained with `train --data "
-                    + "../shared/data/cifar10-jpeg.tar.gz --recipe fast`, and that archive"
+                $"this subject needs ../shared/data/cifar10-jpeg.tar.gz, and {model} trained on it with "
+                    + "`train --data ../shared/data/cifar10-jpeg.tar.gz --recipe fast`"
             );
         var data = DataSource.Load(cifar, 32, 1).Data;
         var reference = Classes(model, data.Test);

@@ -8,8 +8,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Benchmarks;
 
-/// <summary>How long an export takes, and how much memory: a ResNet-50 and a ViT-B/16 at 224 x 224 and the full-size
-/// ModernCNN, verified and not, beside one forward pass of ten pictures.</summary>
+/// <summary>Time and memory of an export: a ResNet-50 and a ViT-B/16 at 224 x 224, and the full-size ModernCNN, with
+/// and without verification, compared with one forward pass of ten pictures.</summary>
 internal static class ExportSubject
 {
     private const int Rounds = 3;
@@ -29,7 +29,7 @@ internal static class ExportSubject
             using var ten = rand(10, 3, 224, 224);
             var unverified = new ExportOptions { Verify = false };
 
-            // Memory first, before anything else has made the process large.
+            // Memory is measured first, before anything else has made the process large.
             var weights = resnet.parameters().Sum(parameter => parameter.numel() * 4) / 1e6;
             var peak = PeakMegabytes(() => OnnxExporter.Export(resnet, large, path));
             using var transformer = VisionTransformer.Base();
@@ -73,7 +73,7 @@ internal static class ExportSubject
         network.forward(input);
     }
 
-    /// <summary>Largest resident size while work runs, less that before it, looked at every few milliseconds.</summary>
+    /// <summary>Growth of the resident size while work runs, at its peak; sampled every 5 ms.</summary>
     private static double PeakMegabytes(Action work)
     {
         GC.Collect();
@@ -99,7 +99,7 @@ internal static class ExportSubject
     }
 }
 
-/// <summary>The same in BenchmarkDotNet, for allocations.</summary>
+/// <summary>The export of a tiny network in BenchmarkDotNet, which measures allocations.</summary>
 [MemoryDiagnoser]
 public class ExportBenchmark
 {
@@ -107,7 +107,7 @@ public class ExportBenchmark
     private ModernCnn network = null!;
     private Tensor example = null!;
 
-    /// <summary>Makes a tiny network.</summary>
+    /// <summary>Creates a tiny network.</summary>
     [GlobalSetup]
     public void Setup() =>
         (network, example) = (new ModernCnn(new NetworkOptions { Channels = 8 }), rand(1, 3, 32, 32));

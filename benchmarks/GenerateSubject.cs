@@ -6,14 +6,15 @@ using TorchBridge.Export.Tests.Generators;
 namespace TorchBridge.Benchmarks;
 
 /// <summary>
-/// Generated cases at length: formulas of sizes, operations with their options, graphs that fold. The file gives what
-/// the module gives, or the export is refused; the reasons are counted. The tests run a few of the same cases.
+/// Exports many generated cases: formulas of sizes, operations with their options, and graphs that fold. Either the
+/// file gives what the module gives, or the export is refused, and the reasons are counted. The tests run a few of
+/// the same cases.
 /// </summary>
 internal static partial class GenerateSubject
 {
     private const int ShownReasons = 12;
 
-    /// <summary>The generators, each with how many cases a whole run has.</summary>
+    /// <summary>The generators by name, each with the number of cases of a complete run.</summary>
     public static IReadOnlyDictionary<string, (Func<int, string, GeneratedResult> Run, int Cases)> All { get; } =
         new Dictionary<string, (Func<int, string, GeneratedResult>, int)>(StringComparer.Ordinal)
         {
@@ -23,15 +24,17 @@ internal static partial class GenerateSubject
         };
 
     /// <summary>Runs one generator, or all of them.</summary>
-    /// <param name="generator">A name of <see cref="All"/>, or null.</param>
-    /// <param name="most">Most cases each.</param>
+    /// <param name="generator">A name of <see cref="All"/>, or null for all generators.</param>
+    /// <param name="most">The most cases to run of each.</param>
     /// <param name="first">Number of the first case.</param>
-    /// <returns>The exit code: 1 where a case is wrong.</returns>
+    /// <returns>The exit code: 0, 1 if a case is wrong, or 2 if there is no such generator.</returns>
     public static int Run(string? generator, int most, int first)
     {
         if (generator is not null && !All.ContainsKey(generator))
         {
-            Console.Error.WriteLine($"There is no generator '{generator}'; there are {string.Join(", ", All.Keys)}.");
+            Console.Error.WriteLine(
+                $"There is no generator '{generator}'. The generators are {string.Join(", ", All.Keys)}."
+            );
             return 2;
         }
 
@@ -83,7 +86,8 @@ internal static partial class GenerateSubject
         return counts.GetValueOrDefault(GeneratedOutcome.Wrong);
     }
 
-    /// <summary>A refusal without what belongs to one case: places, names, numbers.</summary>
+    /// <summary>The reason of a refusal without the places, names and numbers of one case, so that equal reasons can
+    /// be counted.</summary>
     private static string Reason(string message)
     {
         var line = message.Split('\n')[0];

@@ -9,9 +9,9 @@ using TorchBridge.Training.Recipes;
 namespace TorchBridge.Benchmarks;
 
 /// <summary>
-/// What each ingredient of the recipes <c>fast</c> and <c>pooled</c> brings, in small: test accuracy on CIFAR-10 (JPEG)
-/// with all of them and without each, paired by seed. A quarter of the width, a part of the training pictures, all
-/// 10,000 test pictures; bfloat16 where the processor has it.
+/// What each ingredient of the recipes <c>fast</c> and <c>pooled</c> contributes, at a reduced size: test accuracy on
+/// CIFAR-10 (JPEG) with all of them and without each one, paired by seed. A quarter of the width, a part of the
+/// training pictures, all 10,000 test pictures; bfloat16 where the processor supports it.
 /// </summary>
 internal static class IngredientsSubject
 {
@@ -27,17 +27,17 @@ internal static class IngredientsSubject
     private const int PooledEpochs = 8,
         PooledWindowEpochs = 3;
 
-    /// <summary>Nothing left out.</summary>
+    /// <summary>Name of the variant in which nothing is left out.</summary>
     private const string All = "nothing";
 
-    /// <summary>Of the recipe <c>pooled</c>.</summary>
+    /// <summary>The ingredients of the recipe <c>pooled</c>.</summary>
     private static IReadOnlyList<(string Name, Func<RunConfiguration, RunConfiguration> Without)> Pooled { get; } =
     [
         ("pooled_form", run => run with { Network = run.Network with { Form = BlockForm.Residual } }),
         ("gelu", run => run with { Network = run.Network with { Activation = ActivationKind.Relu } }),
         ("dirac", run => run with { Network = run.Network with { Initialization = InitializationKind.KaimingNormal } }),
         ("fixed_whitening", Training(recipe => recipe with { WhiteningEpochs = 0 })),
-        // Half of the rest's rate: what SGD alone took best in the throw-away version of this form.
+        // The best learning rate for SGD alone, found with a prototype of this form.
         ("muon", Training(recipe => recipe with { Optimizer = OptimizerKind.Sgd, LearningRate = 0.5 })),
         ("norm_bias_rate", Training(recipe => recipe with { NormBiasRate = 1 })),
         ("decoupled_decay", Training(recipe => recipe with { DecoupledDecay = false, WeightDecay = 0.0005 })),
@@ -48,7 +48,7 @@ internal static class IngredientsSubject
         ("flips", Training(recipe => recipe with { Augmentation = recipe.Augmentation with { Flip = FlipKind.None } })),
     ];
 
-    /// <summary>Of the recipe <c>fast</c>.</summary>
+    /// <summary>The ingredients of the recipe <c>fast</c>.</summary>
     private static IReadOnlyList<(string Name, Func<Recipe, Recipe> Without)> Fast { get; } =
     [
         ("windows", recipe => recipe with { WindowEpochs = 0 }),

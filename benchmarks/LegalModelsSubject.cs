@@ -8,8 +8,9 @@ using TorchBridge.Testing;
 
 namespace TorchBridge.Benchmarks;
 
-/// <summary>What comes of files that others made: each model of ../shared/findings/files quantized in every mode, and
-/// judged by ONNX Runtime; pictures, cards and recipes at their doors. Prints a page of Markdown.</summary>
+/// <summary>What happens to files made by others: each model of ../shared/findings/files is quantized in every mode,
+/// and the result is compared by running it in ONNX Runtime; pictures, model cards and recipes are given to their
+/// entry points (doors). Prints a page of Markdown.</summary>
 internal static partial class LegalModelsSubject
 {
     private const int Batches = 4;
@@ -30,12 +31,14 @@ internal static partial class LegalModelsSubject
     ];
 
     /// <summary>Prints the page.</summary>
-    /// <returns>0 where every file was written and right, or refused as documented; else 1.</returns>
+    /// <returns>0 if every result was right, or its model was refused as documented; otherwise 1.</returns>
     public static int Run()
     {
         if (Shared.Find("findings", "files", "onnx") is not { } folder)
         {
-            Console.Error.WriteLine("../shared/findings/files is not there: these are files of others.");
+            Console.Error.WriteLine(
+                "This subject needs the folder ../shared/findings/files, which contains files made by others."
+            );
             return 1;
         }
 
@@ -87,12 +90,12 @@ internal static partial class LegalModelsSubject
         Console.WriteLine(
             FormattableString.Invariant(
                 $"""
-                # {models.Length} models that others made, and what the quantizer does with each
+                # {models.Length} models made by others, and what the quantizer does with each
                 `dotnet run -c Release --project benchmarks -- legal-models` makes this page from ../shared/findings/files (a processor {(
                     Processor.MayOverflow ? "without" : "with"
                 )} VNNI).
-                Written and right: ONNX Runtime loads the file, and every output, of integers too, has at least the
-                budget's {new AccuracyBudget().Decibels} dB on inputs that nobody calibrated with.
+                Written and right: ONNX Runtime loads the file, and every output, including integer outputs, has at least
+                the budget's {new AccuracyBudget().Decibels} dB on inputs that calibration did not use.
 
                 """
             )
@@ -102,11 +105,11 @@ internal static partial class LegalModelsSubject
         Row("**written and wrong**", outcomes, outcome => outcome is { Reason: null, IsRight: false });
         Row("refused, with the reason", outcomes, outcome => outcome is { Reason: not null, IsDocumented: true });
         Row("**another exception**", outcomes, outcome => !outcome.IsDocumented);
-        Console.WriteLine("\n## Why files are refused");
+        Console.WriteLine("\n## Why models are refused");
         Table(["reason", .. Modes.Select(mode => mode.Name)]);
         foreach (var reason in Most(outcomes.SelectMany(row => row).Select(outcome => outcome.Reason)))
             Row(reason, outcomes, outcome => outcome.Reason == reason);
-        Console.WriteLine("\n## Why layers of written files stay in float32");
+        Console.WriteLine("\n## Why layers stay in float32 in files that are written");
         Table(["reason", "layers in int8", "layers in int8, equalized"]);
         foreach (var reason in Most(outcomes.SelectMany(row => row).SelectMany(outcome => outcome.Left)))
             Cells([
@@ -115,18 +118,18 @@ internal static partial class LegalModelsSubject
                     .Range(0, 2)
                     .Select(mode => Number(outcomes.Sum(row => row[mode].Left.Count(left => left == reason)))),
             ]);
-        Console.WriteLine("\n## Each model: the least signal to noise of its outputs");
+        Console.WriteLine("\n## Each model: the lowest signal-to-noise ratio of its outputs");
         Table(["model", .. Modes.Select(mode => mode.Name)]);
         foreach (var (model, row) in models.Zip(outcomes))
             Cells([Path.GetFileNameWithoutExtension(model), .. row.Select(outcome => outcome.ToString())]);
     }
 
-    /// <summary>Pictures, cards and recipes.</summary>
-    /// <returns>Whether each was read or refused as documented.</returns>
+    /// <summary>Prints the outcome of pictures, model cards and recipes.</summary>
+    /// <returns>Whether each was read, or refused as documented.</returns>
     private static bool PrintOthers()
     {
         var isClean = true;
-        Console.WriteLine("\n## Pictures, cards and recipes of others, each at its door");
+        Console.WriteLine("\n## Pictures, model cards and recipes made by others");
         Table(["file", "outcome"]);
         foreach (var (folder, name) in Others)
         {
@@ -181,7 +184,7 @@ internal static partial class LegalModelsSubject
 
     private static string Number(int number) => number.ToString(CultureInfo.InvariantCulture);
 
-    /// <summary>A reason without the names and numbers of one model.</summary>
+    /// <summary>A reason without the names and numbers of one model, so that equal reasons can be counted.</summary>
     private static string Kind(string reason, string model = "\0")
     {
         var text = reason.Replace(model, "FILE", StringComparison.Ordinal).ReplaceLineEndings(" ");
@@ -198,15 +201,15 @@ internal static partial class LegalModelsSubject
     [GeneratedRegex(@"-?\b\d+(\.\d+)?\b", RegexOptions.CultureInvariant)]
     private static partial Regex Figure();
 
-    /// <summary>A path in the folder of a door's process.</summary>
+    /// <summary>A path in the temporary folder of a fuzzing process.</summary>
     [GeneratedRegex(@"\S*torchbridge-fuzz-[^\s:;,]*", RegexOptions.CultureInvariant)]
     private static partial Regex Scratch();
 
-    /// <summary>What came of a model.</summary>
-    /// <param name="Decibels">The least of all outputs; NaN where no file was written.</param>
+    /// <summary>The outcome of quantizing a model.</summary>
+    /// <param name="Decibels">The lowest signal-to-noise ratio of all outputs; NaN if no file was written.</param>
     /// <param name="Reason">Why no file was written, or null.</param>
     /// <param name="Left">Why layers stay in float32.</param>
-    /// <param name="IsDocumented">Whether it was written or refused, and did not fail.</param>
+    /// <param name="IsDocumented">False if an exception was thrown that is not documented.</param>
     private sealed record Outcome(double Decibels, string? Reason, string[] Left, bool IsDocumented)
     {
         public bool IsRight => IsDocumented && (Reason is not null || Decibels >= new AccuracyBudget().Decibels);

@@ -6,19 +6,20 @@ using TorchBridge.Training.Artifacts;
 
 namespace TorchBridge.Benchmarks;
 
-/// <summary>The figures of a subject: medians with their spread, and ratios between peers that ran in turn.</summary>
+/// <summary>The figures of a subject: medians with their spread, and ratios between the variants that were measured
+/// in turn (peers).</summary>
 internal sealed class Measurement(string subject)
 {
     private readonly Dictionary<string, double[]> samples = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (string Numerator, string? Denominator)> ratios = new(StringComparer.Ordinal);
 
-    /// <summary>Runs the peers in turn (A B A B …), after one round that does not count, and keeps what each
-    /// returns.</summary>
+    /// <summary>Runs the peers in turn (A B A B …), after one warm-up round that does not count, and keeps the figure
+    /// that each returns.</summary>
     public Measurement Rounds(int rounds, params (string Figure, Func<double> Run)[] peers) =>
         Rounds(rounds, warmUps: 1, peers);
 
-    /// <summary>The same with any number of rounds that do not count: none where each peer is a process of its own,
-    /// which warms up by itself.</summary>
+    /// <summary>The same with any number of warm-up rounds: none if each peer is a separate process, which warms up
+    /// by itself.</summary>
     public Measurement Rounds(int rounds, int warmUps, params (string Figure, Func<double> Run)[] peers)
     {
         foreach (var (figure, _) in peers)
@@ -36,29 +37,29 @@ internal sealed class Measurement(string subject)
         return this;
     }
 
-    /// <summary>Adds a figure that was measured otherwise.</summary>
+    /// <summary>Adds a figure that was measured in another way.</summary>
     public Measurement Figure(string name, params double[] values)
     {
         samples[name] = values;
         return this;
     }
 
-    /// <summary>What was measured of a figure, round by round.</summary>
+    /// <summary>The values of a figure, one per round.</summary>
     public double[] Values(string name) => samples[name];
 
-    /// <summary>Adds a figure computed from another, round by round.</summary>
+    /// <summary>Adds a figure that is computed from another one, round by round.</summary>
     public Measurement Derive(string name, string from, Func<double, double> compute) =>
         Figure(name, [.. samples[from].Select(compute)]);
 
-    /// <summary>Adds a ratio of two figures: the median of the ratios round by round. Without a second figure the
-    /// first is a ratio already.</summary>
+    /// <summary>Adds a ratio of two figures: the median of the ratios of each round. Without a denominator, the first
+    /// figure is itself a ratio.</summary>
     public Measurement Ratio(string name, string numerator, string? denominator)
     {
         ratios[name] = (numerator, denominator);
         return this;
     }
 
-    /// <summary>Seconds that work takes.</summary>
+    /// <summary>How long work takes, in seconds.</summary>
     public static double Seconds(Action work)
     {
         var started = Stopwatch.GetTimestamp();
@@ -66,7 +67,7 @@ internal sealed class Measurement(string subject)
         return Stopwatch.GetElapsedTime(started).TotalSeconds;
     }
 
-    /// <summary>Prints the table, and writes JSON where asked for.</summary>
+    /// <summary>Prints the table, and writes it as JSON if a file is given.</summary>
     public void Print(string? json)
     {
         var table = new Table().AddColumns("figure", "median", "min", "max", "n");

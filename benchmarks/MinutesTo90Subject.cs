@@ -13,19 +13,20 @@ using static TorchSharp.torch;
 namespace TorchBridge.Benchmarks;
 
 /// <summary>
-/// Minutes until 90 % of the validation pictures of CIFAR-10 (JPEG) are right, by the curve of one run each: the recipe
-/// <c>pooled</c> as <c>train</c> does it, and the loop that a TorchSharp user writes today over the same network (NCHW,
-/// float32, the stock AdamW). Hours on two cores. The test part is not read.
+/// Minutes of training until 90 % of the validation pictures of CIFAR-10 (JPEG) are right, in one run each of the
+/// recipe <c>pooled</c> as <c>train</c> runs it, and of a plain loop as a TorchSharp user would write it today, with
+/// the same network (NCHW, float32, the stock AdamW). Takes hours on two cores. The test part is not used.
 /// </summary>
 internal static class MinutesTo90Subject
 {
     private const double Wanted = 0.9;
 
-    /// <summary>The plain loop's: it has no schedule that ends, and stops where it has arrived.</summary>
+    /// <summary>The most epochs of the plain loop, which has no schedule that ends: it stops when it has reached the
+    /// wanted accuracy.</summary>
     private const int MostEpochs = 60;
 
-    /// <summary>Each in a process of its own: minutes, best accuracy; no number of minutes where it did not
-    /// arrive.</summary>
+    /// <summary>The peers, each run in a separate process. They return the minutes (NaN if the wanted accuracy was
+    /// not reached) and the best accuracy.</summary>
     public static IReadOnlyDictionary<string, Func<string[], double[]>> Peers { get; } =
         new Dictionary<string, Func<string[], double[]>>(StringComparer.Ordinal)
         {
@@ -113,7 +114,7 @@ internal static class MinutesTo90Subject
         for (var epoch = 1; epoch <= MostEpochs; epoch++)
         {
             classifier.train();
-            // The same care as ours against TorchSharp's race with the collector; it costs nothing measurable.
+            // Avoids TorchSharp's race with the garbage collector, as our trainer does; it costs nothing measurable.
             using (var pause = new CollectionPause())
             {
                 foreach (var batch in BatchLoader.Training(data.Training, recipe, 1, epoch))
@@ -146,7 +147,7 @@ internal static class MinutesTo90Subject
         return [double.NaN, best];
     }
 
-    /// <summary>Prints the curve.</summary>
+    /// <summary>Prints accuracy and time after each epoch.</summary>
     private sealed class Curve : ITrainingObserver
     {
         private double seconds;

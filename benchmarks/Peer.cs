@@ -3,19 +3,20 @@ using System.Globalization;
 
 namespace TorchBridge.Benchmarks;
 
-/// <summary>Runs one peer of a subject in a process of its own.</summary>
+/// <summary>Runs one peer of a subject in a separate process.</summary>
 internal static class Peer
 {
-    /// <summary>The option that such a process is started with.</summary>
+    /// <summary>The option with which such a process is started.</summary>
     public const string Option = "--peer";
 
-    /// <summary>Characters of a failed peer's output that the error shows.</summary>
-    private const int LastWords = 2000;
+    /// <summary>How many characters of a failed peer's output the error message shows, from its end.</summary>
+    private const int ShownOutput = 2000;
 
-    /// <summary>Starts this program again for one figure.</summary>
+    /// <summary>Starts this program again to measure one figure.</summary>
     public static double Run(string name, params string[] arguments) => Numbers(name, arguments)[0];
 
-    /// <summary>Starts this program again for several figures.</summary>
+    /// <summary>Starts this program again to measure several figures.</summary>
+    /// <exception cref="InvalidOperationException">The process ended with an error.</exception>
     public static double[] Numbers(string name, params string[] arguments)
     {
         var host = Environment.ProcessPath!;
@@ -31,9 +32,10 @@ internal static class Peer
         process.WaitForExit();
         if (process.ExitCode != 0)
         {
-            var last = output[^Math.Min(output.Length, LastWords)..];
+            var last = output[^Math.Min(output.Length, ShownOutput)..];
             throw new InvalidOperationException(
-                $"{name} ended with {process.ExitCode}. The last of what it wrote:{Environment.NewLine}{last}"
+                $"the process of {name} ended with exit code {process.ExitCode}. The end of its output:"
+                    + $"{Environment.NewLine}{last}"
             );
         }
         return

@@ -13,8 +13,9 @@ using static TorchSharp.torch;
 namespace TorchBridge.Benchmarks;
 
 /// <summary>
-/// Photos of 12 megapixels: our transformer and <c>predict</c>'s classifier beside the stock ML.NET chain, with a
-/// network so small that reading is what is measured; and resident memory over a long stream of them.
+/// Reading photos of 12 megapixels: our transformer and the classifier of <c>predict</c>, compared with the stock
+/// ML.NET chain, with a network so small that mainly reading is measured; and resident memory over a long stream of
+/// photos.
 /// </summary>
 internal static class PhotosSubject
 {
@@ -69,14 +70,14 @@ internal static class PhotosSubject
         }
     }
 
-    /// <summary>The program's largest resident size while it trains on a folder of 20,000 photos; takes some
+    /// <summary>The largest resident size of the program while it trains on a folder of 20,000 photos. Takes about
     /// ten minutes.</summary>
     public static Measurement RunMany()
     {
         var folder = Directory.CreateTempSubdirectory("torchbridge-bench-").FullName;
         try
         {
-            // Small parts to judge by: what takes memory is the part that is trained on.
+            // Validation and test parts are small, because only the training part needs much memory.
             foreach (
                 var (part, count) in new[]
                 {
@@ -104,7 +105,7 @@ internal static class PhotosSubject
         }
     }
 
-    /// <summary>Photos a second, over another part of the photos each time.</summary>
+    /// <summary>Measures photos per second, with a different part of the photos in each round.</summary>
     private static Func<double> InTurn(string[] photos, Func<string[], int> read)
     {
         var round = 0;
@@ -147,7 +148,7 @@ internal static class PhotosSubject
         return rows;
     }
 
-    /// <summary>Megabytes after 200 photos of a stream and after 2,000.</summary>
+    /// <summary>Resident megabytes after 200 photos of a stream, and after 2,000.</summary>
     private static double[] Resident(string model, string folder)
     {
         var photos = Directory.GetFiles(folder);
@@ -169,7 +170,7 @@ internal static class PhotosSubject
         return [early, Environment.WorkingSet / 1e6];
     }
 
-    /// <summary>Largest resident size, in megabytes, while the program trains, exports and proves.</summary>
+    /// <summary>Largest resident size, in megabytes, while the program trains, exports and verifies.</summary>
     private static double PeakOfTraining(string folder)
     {
         string[] arguments =
@@ -177,15 +178,16 @@ internal static class PhotosSubject
             .. (string[])["train", "--data", Path.Combine(folder, "many"), "--out", Path.Combine(folder, "out")],
             .. (string[])["--recipe", "photos", "--views", "1", "--epochs", "5"],
         ];
-        // Decoded once, as on a machine that has not seen the photos.
+        // An empty cache, as on a machine that has not decoded these photos before.
         Environment.SetEnvironmentVariable("XDG_CACHE_HOME", Path.Combine(folder, "cache"));
         if (Training.Program.Main(arguments).GetAwaiter().GetResult() != 0)
-            throw new InvalidOperationException("training failed");
+            throw new InvalidOperationException("training failed; its output above says why");
         using var process = Process.GetCurrentProcess();
         return process.PeakWorkingSet64 / 1e6;
     }
 
-    /// <summary>A network so small that reading is all: the weights of its start, 224 pixels.</summary>
+    /// <summary>Exports a network of 224 pixels with initial weights, so small that its own time hardly
+    /// counts.</summary>
     private static string Export(string folder, PictureReading reading)
     {
         var path = Path.Combine(folder, reading.Antialias ? "antialiased.onnx" : "plain.onnx");
@@ -216,13 +218,13 @@ internal static class PhotosSubject
         return path;
     }
 
-    /// <summary>Shapes with sharp and soft edges over a gradient, with the noise of a sensor: no two alike, and of a
-    /// photo's size as JPEG.</summary>
+    /// <summary>Writes pictures of circles over a gradient, with noise like that of a sensor. No two are equal, and
+    /// as JPEG they are as large as photos.</summary>
     private static string[] Write(string folder, int count, int width, int height, int seed = 0)
     {
         Directory.CreateDirectory(folder);
         var paths = new string[count];
-        // One at a time a core: a drawn photo has 50 megabytes.
+        // One at a time on each core: the bitmap of a photo takes 50 megabytes.
         Parallel.For(0, count, i =>
         {
             paths[i] = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{i:D5}.jpg"));
@@ -263,7 +265,7 @@ internal static class PhotosSubject
         var state = (uint)draw.Below(int.MaxValue) | 1;
         for (var i = 0; i < pixels.Length; i++)
         {
-            // xorshift; Marsaglia 2003.
+            // Xorshift (Marsaglia 2003).
             state ^= state << 13;
             state ^= state >> 17;
             state ^= state << 5;

@@ -28,40 +28,40 @@ if (args is [Peer.Option, var peer, .. var arguments])
 Argument<string> subject = new("SUBJECT")
 {
     Description =
-        $"One of: {string.Join(", ", Subjects.All.Keys)}; `micro` for the BenchmarkDotNet subjects; "
-        + "`fuzz`, `generate`, `legal-models`, `soak` or `style`.",
+        $"What to measure: {string.Join(", ", Subjects.All.Keys)}; `micro` for the BenchmarkDotNet subjects; or one of "
+        + "`fuzz`, `generate`, `legal-models`, `soak` and `style`.",
 };
 Argument<string?> door = new("DOOR")
 {
     Description =
-        $"With fuzz, one door: {string.Join(", ", FuzzDoors.All.Keys)}; with generate, one generator: "
-        + $"{string.Join(", ", GenerateSubject.All.Keys)}. All without it.",
+        $"With fuzz, one entry point: {string.Join(", ", FuzzDoors.All.Keys)}; with generate, one generator: "
+        + $"{string.Join(", ", GenerateSubject.All.Keys)}. Default: all.",
     Arity = ArgumentArity.ZeroOrOne,
 };
 Option<double> minutes = new("--minutes")
 {
-    Description = "With fuzz: time for all doors together; with soak: no run begins after it.",
+    Description = "With fuzz: minutes for all entry points together. With soak: minutes after which no run is started.",
     DefaultValueFactory = _ => 10,
 };
 Option<int> inputs = new("--inputs")
 {
-    Description = "Most inputs of a door, or cases of a generator.",
+    Description = "With fuzz and generate: the most inputs per entry point, or cases per generator.",
     DefaultValueFactory = _ => int.MaxValue,
 };
 Option<int> seed = new("--seed")
 {
-    Description = "With fuzz: decides the inputs; with generate: the first case.",
+    Description = "With fuzz: the seed of the inputs. With generate: the number of the first case.",
     DefaultValueFactory = _ => 1,
 };
 Option<string> kept = new("--kept")
 {
-    Description = "With fuzz: folder for the inputs that fail.",
+    Description = "With fuzz: the folder in which failing inputs are kept.",
     DefaultValueFactory = _ => Path.Combine(Path.GetTempPath(), "torchbridge-fuzz"),
 };
 Option<string?> json = new("--json") { Description = "Write the figures as JSON to this file.", HelpName = "FILE" };
 var root = new RootCommand(
-    "Side-by-side measurements: peers in turn, several rounds, medians.\nExample: dotnet run -c Release "
-        + "--project benchmarks -- export --json export.json"
+    "Measures TorchBridge side by side with alternatives: in turn, in several rounds; prints medians and their spread.\n"
+        + "Example: dotnet run -c Release --project benchmarks -- export --json export.json"
 )
 {
     subject,
@@ -77,7 +77,7 @@ root.SetAction(parsed =>
     var name = parsed.GetValue(subject)!;
     if (name == "micro")
     {
-        // In process: the default toolchain would build a project that copies half a gigabyte of natives.
+        // In process, because the default toolchain would build a project with half a gigabyte of native libraries.
         BenchmarkSwitcher
             .FromAssembly(typeof(Subjects).Assembly)
             .Run(
@@ -110,7 +110,7 @@ root.SetAction(parsed =>
     if (!Subjects.All.TryGetValue(name, out var run))
     {
         Console.Error.WriteLine(
-            $"There is no subject '{name}'; there are {string.Join(", ", Subjects.All.Keys)}, micro, fuzz, "
+            $"There is no subject '{name}'. The subjects are {string.Join(", ", Subjects.All.Keys)}, micro, fuzz, "
                 + "generate, legal-models, soak and style."
         );
         return 2;

@@ -10,9 +10,9 @@ using TorchBridge.Training.Recipes;
 namespace TorchBridge.Benchmarks;
 
 /// <summary>
-/// int8 beside float32: raw ONNX Runtime at batch 32, our transformer on int8 beside stock ApplyOnnxModel on float32,
-/// the size of the file, and the time and memory that quantizing takes. Full-size networks, trained for two epochs on
-/// built-in pictures.
+/// int8 compared with float32: raw ONNX Runtime at batch 32; our transformer with int8 compared with stock
+/// ApplyOnnxModel with float32; the size of the file; and the time and memory that quantizing takes. Full-size
+/// networks, trained for two epochs on built-in pictures.
 /// </summary>
 internal static class QuantizedSubject
 {
@@ -91,8 +91,8 @@ internal static class QuantizedSubject
         return (folder.Onnx, folder.MadeFrom("int8").Onnx);
     }
 
-    /// <summary>Quantizes in this process, which has done nothing else; the growth is that of the resident size's
-    /// peak.</summary>
+    /// <summary>Quantizes in this process, which has done nothing else before.</summary>
+    /// <returns>Seconds, and megabytes by which the peak of the resident size exceeds the size before.</returns>
     private static (double Seconds, double Megabytes) Quantize(string path)
     {
         var pictures = DrawnPictures.Make(1, Calibration, 10, 10).Training;

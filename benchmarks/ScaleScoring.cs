@@ -13,21 +13,21 @@ using TorchBridge.Training.Networks;
 namespace TorchBridge.Benchmarks;
 
 /// <summary>
-/// Scoring as <c>score</c> does it, with child processes, published results and receipts: what an item costs beside its
-/// work (shards of one picture, one child, against the same work in this process), and the throughput of two children of
-/// one thread each beside one process with two threads, in turn.
+/// Scoring as <c>score</c> does it, with child processes, published results and receipts. Measures the overhead of an
+/// item (shards of one picture in one child, compared with the same work in this process), and the throughput of two
+/// children with one thread each, compared in turn with one process with two threads.
 /// </summary>
 internal static class ScaleScoring
 {
     private const int Rounds = 5;
     private const int Pictures = 30_000;
 
-    // Of a thousand pictures, as `score` cuts them.
+    // Of a thousand pictures each, the default of `score`.
     private const int Shards = 30;
     private const int SmallItems = 300;
     private const int Batch = 32;
 
-    /// <summary>Measures these alone.</summary>
+    /// <summary>Measures these figures alone.</summary>
     public static Measurement Run()
     {
         var measurement = new Measurement("scale-scoring");
@@ -35,7 +35,7 @@ internal static class ScaleScoring
         return measurement;
     }
 
-    /// <summary>Adds the figures.</summary>
+    /// <summary>Adds these figures to a measurement.</summary>
     public static void Measure(Measurement measurement)
     {
         var folder = Directory.CreateTempSubdirectory("torchbridge-bench-").FullName;
@@ -123,8 +123,9 @@ internal static class ScaleScoring
         return folder;
     }
 
-    /// <summary>Leased to children, published with receipts. The children live from round to round, as in a long
-    /// job.</summary>
+    /// <summary>Runs a job with leases, child processes, published results and receipts. The children are kept from
+    /// round to round, as in a long job.</summary>
+    /// <returns>The time, in seconds.</returns>
     private static double Shared(ClusterNode node, Children runner, string folder, int slots)
     {
         var (work, results) = JobFolder.Open(folder);
@@ -166,8 +167,9 @@ internal static class ScaleScoring
         }
     }
 
-    /// <summary>The same shards in this process, by two threads of ours with a session each; nothing is
-    /// published.</summary>
+    /// <summary>Computes the same shards in this process, with two threads of ours that have a session each; nothing
+    /// is published.</summary>
+    /// <returns>The time, in seconds.</returns>
     private static double TwoThreads(string folder)
     {
         ScoringWork[] works = [(ScoringWork)JobFolder.Open(folder).Work, (ScoringWork)JobFolder.Open(folder).Work];
@@ -188,7 +190,8 @@ internal static class ScaleScoring
         return seconds;
     }
 
-    /// <summary>Batches read by two threads, and scored by one session of two threads.</summary>
+    /// <summary>Reads batches with two threads, and scores them with one session of two threads.</summary>
+    /// <returns>The time, in seconds.</returns>
     private static double OneSession(string model, string folder)
     {
         using var classifier = ImageClassifier.Load(model, new SessionSettings { Threads = 2 });
@@ -217,7 +220,7 @@ internal static class ScaleScoring
     private static double Here(string folder)
     {
         using var work = JobFolder.Open(folder).Work;
-        // The session is made before: a child has it, too.
+        // The first item creates the session before the time is taken; a child has its session already, too.
         work.Do(work.Item(0), Stream.Null, CancellationToken.None);
         return Measurement.Seconds(() =>
         {

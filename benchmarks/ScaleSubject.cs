@@ -7,18 +7,18 @@ using TorchBridge.Scale.Work;
 namespace TorchBridge.Benchmarks;
 
 /// <summary>
-/// What sharing work costs, with items that do nothing: the time that a leased item takes one worker of one slot (lease,
-/// write, complete, write), items a second with 1, 2 and 4 workers, and how the coordinator's time and memory grow with
-/// the job. The books are in memory, coordinator and workers in one process, and nothing is published: what is measured
-/// is Orleans and the books. TORCHBRIDGE_CLUSTER=redis://… puts the books elsewhere. <see cref="ScaleScoring"/> measures
-/// real items besides.
+/// What distributing work costs, with items that do nothing: the time per item of one worker with one slot (lease,
+/// write, complete, write); items per second with 1, 2 and 4 workers; and how the coordinator's time and memory grow
+/// with the size of the job. The lease state is in memory, coordinator and workers are in one process, and nothing is
+/// published, so only Orleans and the lease state are measured. TORCHBRIDGE_CLUSTER=redis://… stores the lease state
+/// elsewhere. <see cref="ScaleScoring"/> adds measurements with real items.
 /// </summary>
 internal static class ScaleSubject
 {
     private const int Items = 2000;
     private const int Rounds = 5;
 
-    /// <summary>Measures.</summary>
+    /// <summary>Measures these figures and those of <see cref="ScaleScoring"/>.</summary>
     public static Measurement Run()
     {
         var measurement = new Measurement("scale");
@@ -26,7 +26,7 @@ internal static class ScaleSubject
         {
             foreach (var workers in (int[])[1, 2, 4])
             {
-                // The first round warms up.
+                // The first round is for warming up and is not counted.
                 var seconds = Enumerable
                     .Range(0, Rounds + 1)
                     .Select(round => Do(node.Value, $"{workers}-{round}", Items, workers, slots: 1))

@@ -16,8 +16,9 @@ using static TorchSharp.torch;
 namespace TorchBridge.Benchmarks;
 
 /// <summary>
-/// Serving: our transformer beside raw ONNX Runtime and beside stock ApplyOnnxModel on vectors; beside the stock
-/// chain on picture files; memory over a long stream; and the time from a process's start to its first prediction.
+/// Scoring in ML.NET: our transformer compared with raw ONNX Runtime and with stock ApplyOnnxModel on vectors, and
+/// with the stock chain on picture files; memory over a long stream; and the time from the start of a process to its
+/// first prediction.
 /// </summary>
 internal static class ScoringSubject
 {
@@ -104,7 +105,7 @@ internal static class ScoringSubject
         }
     }
 
-    /// <summary>Writes a classifier with the weights of its start: speed does not ask what they are.</summary>
+    /// <summary>Exports a classifier with initial weights; their values do not matter for speed.</summary>
     public static string Export(string folder, string name, BlockForm form, int channels)
     {
         var path = Path.Combine(folder, $"{name}.onnx");
@@ -136,7 +137,8 @@ internal static class ScoringSubject
         ];
     }
 
-    /// <summary>The peer: pixels are put into one buffer a batch, which ONNX Runtime reads in place.</summary>
+    /// <summary>The peer that calls ONNX Runtime directly: the pixels of a batch are copied to one buffer, which ONNX
+    /// Runtime reads in place.</summary>
     internal static Func<double> Ort(string path)
     {
         var session = new InferenceSession(path);
@@ -213,7 +215,8 @@ internal static class ScoringSubject
             getter(ref value);
     }
 
-    /// <summary>CIFAR-10's JPEG files where they are, drawn pictures of the same size and format elsewhere.</summary>
+    /// <summary>CIFAR-10's JPEG files if they are there; otherwise drawn pictures of the same size and
+    /// format.</summary>
     private static string[] Files(string folder)
     {
         Directory.CreateDirectory(folder);
@@ -244,7 +247,7 @@ internal static class ScoringSubject
         }
     }
 
-    /// <summary>Resident size after 200,000 rows over that after 20,000.</summary>
+    /// <summary>Resident size after 200,000 rows, divided by that after 20,000.</summary>
     private static double ResidentGrowth(string path)
     {
         var context = new MLContext(seed: 0);
@@ -273,7 +276,7 @@ internal static class ScoringSubject
 
         return rows == LongStream
             ? Resident() / early
-            : throw new InvalidOperationException($"{rows} rows came out of {LongStream}");
+            : throw new InvalidOperationException($"the transformer returned {rows} of {LongStream} rows");
 
         static double Resident()
         {
@@ -294,7 +297,7 @@ internal static class ScoringSubject
     }
 }
 
-/// <summary>Allocations a row, of the tiny network.</summary>
+/// <summary>Measures allocations per row, with the tiny network.</summary>
 [MemoryDiagnoser]
 public class ScoringBenchmark
 {
@@ -304,7 +307,7 @@ public class ScoringBenchmark
     private IDataView view = null!;
     private ImageClassificationTransformer transformer = null!;
 
-    /// <summary>Exports the model and opens it.</summary>
+    /// <summary>Exports the model and loads it.</summary>
     [GlobalSetup]
     public void Setup()
     {
@@ -323,7 +326,7 @@ public class ScoringBenchmark
         view = transformer.Transform(data);
     }
 
-    /// <summary>Closes and deletes.</summary>
+    /// <summary>Disposes the transformer and deletes the files.</summary>
     [GlobalCleanup]
     public void Cleanup()
     {
@@ -331,7 +334,7 @@ public class ScoringBenchmark
         Directory.Delete(folder, recursive: true);
     }
 
-    /// <summary>Scores a row.</summary>
+    /// <summary>Scores all rows; BenchmarkDotNet reports the figures per row.</summary>
     [Benchmark(OperationsPerInvoke = Rows)]
     public float ScoreRow()
     {

@@ -12,23 +12,24 @@ using TorchBridge.Training.Packaging;
 namespace TorchBridge.Benchmarks;
 
 /// <summary>
-/// Kills the program at random moments of the clock, in training, packaging, export, quantization and ablation, each
-/// time over an older result. After each kill the next start must find the whole old result or the whole new one; who
-/// is let go on in the end must have the bits of a run that was left alone, and nothing may be left over.
+/// Kills the program at random moments, in training, packaging, export, quantization and ablation, each time in a
+/// folder with an older result. After each kill the next start must find either the complete old result or the
+/// complete new one. A run that finally ends must have the same bits as a run that was never killed, and must leave
+/// no temporary files.
 /// </summary>
 internal static partial class SoakSubject
 {
     private const int Kills = 60;
     private static readonly TimeSpan OrphansMayTake = TimeSpan.FromSeconds(30);
 
-    /// <summary>Runs it.</summary>
-    /// <param name="limit">No run begins after this time.</param>
+    /// <summary>Runs the test.</summary>
+    /// <param name="limit">Time after which no run is started.</param>
     public static Measurement Run(TimeSpan limit)
     {
         var folder = ProcessFiles.NewFolder("soak");
         try
         {
-            // Another seed each time: the more moments a soak has seen, the better.
+            // A different seed each time, so that repeated runs cover more moments.
             var seed = Environment.TickCount;
             Console.WriteLine($"seed {seed}");
             var soak = new Soak(folder.FullName, new Random(seed), limit);
@@ -41,10 +42,10 @@ internal static partial class SoakSubject
         }
     }
 
-    /// <summary>A place of the program to be killed in.</summary>
-    /// <param name="Name">For people.</param>
-    /// <param name="Start">The folder that it begins with, which holds an older result.</param>
-    /// <param name="Arguments">The command line that goes on in a folder, or begins.</param>
+    /// <summary>A phase of the program in which it is killed.</summary>
+    /// <param name="Name">Its name, for messages.</param>
+    /// <param name="Start">The folder that each run starts from, which contains an older result.</param>
+    /// <param name="Arguments">The command line that starts or continues the program in a folder.</param>
     private sealed record Phase(string Name, string Start, Func<string, string[]> Arguments)
     {
         public SortedDictionary<string, string> Before { get; } = StateOf(Start);
@@ -106,7 +107,7 @@ internal static partial class SoakSubject
             var older = Path.Combine(folder, "older");
             Whole(["train", .. network, "--epochs", "1", "--seed", "1", "--out", older]);
             Whole(["quantize", "--calibration", "32", "--draw", "1", "--sensitivity", "--out", older]);
-            // All is trained, and nothing is packaged.
+            // Training has ended, but nothing is packaged yet.
             var trained = Copy(older, "trained");
             Start(Train(trained), Timeout.Infinite, killAt: "the best weights are those of epoch");
             var ablated = Path.Combine(folder, "ablated");
@@ -132,7 +133,7 @@ internal static partial class SoakSubject
             phases.AddRange([
                 new Phase("training", older, Train),
                 new Phase("packaging", trained, Train),
-                // The quantized copies go with the model that they were made of.
+                // The export also removes the quantized copies of the old model.
                 new Phase("export", older, place => ["export", "--activation-map", "--out", place]),
                 new Phase("quantization", older, place =>
                     ["quantize", "--calibration", "32", "--draw", "2", "--out", place]
@@ -148,15 +149,18 @@ internal static partial class SoakSubject
             phase.After = StateOf(place);
             var changed = Difference(phase.Before, phase.After).ToArray();
             if (changed.Length < 2)
-                throw new InvalidOperationException($"{phase.Name} changes nothing that could be mixed");
+                throw new InvalidOperationException(
+                    $"{phase.Name} changes fewer than two files, so a mixture of old and new could not be detected"
+                );
             Console.WriteLine(
                 FormattableString.Invariant(
-                    $"{phase.Name}: {phase.Seconds:F0} s alone; it changes {string.Join(", ", changed)}"
+                    $"{phase.Name}: {phase.Seconds:F0} s without a kill; it changes {string.Join(", ", changed)}"
                 )
             );
         }
 
-        /// <summary>One run over an older result, that is killed until it ends before its kill.</summary>
+        /// <summary>Starts one run over an older result, kills it and starts it again, until it ends before it is
+        /// killed.</summary>
         private void UntilItEnds(Phase phase)
         {
             const double earliest = 0.1,
@@ -171,15 +175,16 @@ internal static partial class SoakSubject
                 kills++;
                 phase.Kills++;
                 Orphans();
-                // As the next start does.
+                // As the next start of the program does.
                 FileSet.Recover(place);
                 var state = StateOf(place);
                 if (Difference(phase.Before, state).Any() && Difference(phase.After, state).Any())
                 {
                     mixed++;
                     Console.WriteLine(
-                        $"MIXED in {phase.Name}, {place}: other than before {string.Join(", ", Difference(phase.Before, state))}; "
-                            + $"other than after {string.Join(", ", Difference(phase.After, state))}"
+                        $"MIXTURE in {phase.Name}, {place}: different from the old result: "
+                            + $"{string.Join(", ", Difference(phase.Before, state))}; different from the new result: "
+                            + string.Join(", ", Difference(phase.After, state))
                     );
                 }
             }
@@ -188,7 +193,7 @@ internal static partial class SoakSubject
             if (odd.Length == 0)
                 same++;
             else
-                Console.WriteLine($"OTHER BITS in {phase.Name}, {place}: {string.Join(", ", odd)}");
+                Console.WriteLine($"DIFFERENT BITS in {phase.Name}, {place}: {string.Join(", ", odd)}");
             string[] forgotten =
             [
                 .. Directory.EnumerateFileSystemEntries(temporary).Where(IsOurs),
@@ -206,7 +211,7 @@ internal static partial class SoakSubject
                 Directory.Delete(place, recursive: true);
         }
 
-        /// <summary>ONNX Runtime keeps a file of its own there.</summary>
+        /// <summary>Whether a temporary file is TorchBridge's; ONNX Runtime has a file of its own there.</summary>
         private static bool IsOurs(string path) => Path.GetFileName(path) != ".ses";
 
         private string Copy(string from, string name)
@@ -225,10 +230,11 @@ internal static partial class SoakSubject
         private void Whole(string[] arguments)
         {
             if (Start(arguments, Timeout.Infinite) is null)
-                throw new InvalidOperationException("nobody killed it");
+                throw new InvalidOperationException("a run without a time limit was killed");
         }
 
-        /// <summary>Starts the program; null where it had to be killed.</summary>
+        /// <summary>Starts the program, and kills it after a time or when it prints a text.</summary>
+        /// <returns>Its output; null if it was killed.</returns>
         private string? Start(string[] arguments, int milliseconds, string? killAt = null)
         {
             using var process = Process.Start(
@@ -239,7 +245,7 @@ internal static partial class SoakSubject
                 {
                     RedirectStandardOutput = true,
                     RedirectStandardError = true,
-                    // The runtime's own files, which a kill leaves too, would be taken for ours.
+                    // Without this, files of the .NET runtime that a kill leaves behind would be counted as ours.
                     Environment = { ["TMPDIR"] = temporary, ["DOTNET_EnableDiagnostics"] = "0" },
                 }
             )!;
@@ -274,7 +280,8 @@ internal static partial class SoakSubject
             return output.ToString();
         }
 
-        /// <summary>Children of what was killed must end by themselves.</summary>
+        /// <summary>Counts child processes of a killed process that do not end by themselves, and ends
+        /// them.</summary>
         private void Orphans()
         {
             var started = Stopwatch.GetTimestamp();
@@ -290,7 +297,7 @@ internal static partial class SoakSubject
             }
         }
 
-        /// <summary>Processes whose command line names our folder.</summary>
+        /// <summary>Ids of the processes whose command line contains our folder.</summary>
         private int[] Children() =>
             !OperatingSystem.IsLinux()
                 ? []
@@ -312,19 +319,20 @@ internal static partial class SoakSubject
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
-                return ""; // it is gone
+                return ""; // the process has ended
             }
         }
     }
 
-    /// <summary>What a result says, file by file: its bytes, without what a clock has written.</summary>
+    /// <summary>The state of a result: a hash of each file, without times, speeds and memory sizes, which differ from
+    /// run to run.</summary>
     private static SortedDictionary<string, string> StateOf(string folder)
     {
         var state = new SortedDictionary<string, string>(StringComparer.Ordinal);
         foreach (var file in Directory.EnumerateFiles(folder))
         {
             var name = Path.GetFileName(file);
-            // An unfinished run and its lock lie beside the result, and are no part of it.
+            // The checkpoint of an unfinished run and its lock are beside the result, but not part of it.
             if (file != new ModelFolder(folder).Checkpoint && name != RunLock.Name)
                 state[name] = Path.GetExtension(name) switch
                 {
@@ -338,7 +346,7 @@ internal static partial class SoakSubject
                 };
         }
 
-        // Left by a kill, and not finished by the next start.
+        // Other folders were left by a kill, and the next start has not removed them.
         foreach (var other in Directory.EnumerateDirectories(folder).Where(path => Path.GetFileName(path) != "runs"))
             state[Path.GetFileName(other) + "/"] = "";
         return state;
@@ -368,7 +376,8 @@ internal static partial class SoakSubject
 
     private static string Hash(byte[] bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
 
-    /// <summary>Times, speeds and memory in JSON and in the report, where speed is a table's last column.</summary>
+    /// <summary>Times, speeds and memory sizes, in JSON and in the report (where speed is the last column of a
+    /// table).</summary>
     [GeneratedRegex(
         "\"(?:[a-z_]*seconds?|images_per_second|resident_megabytes)\": (?:\\{[^}]*}|[^,\\n]+)"
             + "|[0-9.,]+ (?:seconds|minutes|images/s)|<td>[0-9,]+</td></tr>"

@@ -5,8 +5,9 @@ using TorchBridge.Testing;
 namespace TorchBridge.Benchmarks;
 
 /// <summary>
-/// How the lines look, room by room: files, lengths, widths, documentation, types a file, locals of one letter, files
-/// with a test of their name. Blank lines count as lines, as in the review that these figures are compared with.
+/// Statistics of the source, for each project: files, lengths, widths, documentation, types per file, one-letter
+/// locals, and files that have a test file of the same name. Blank lines count as lines, as in the review with which
+/// these figures are compared.
 /// </summary>
 internal static partial class StyleSubject
 {
@@ -16,10 +17,10 @@ internal static partial class StyleSubject
     public static int Run()
     {
         var table = new Table().AddColumns(
-            "room",
+            "project",
             "files",
             "lines p50 / p90 / max",
-            "types a file",
+            "types per file",
             "doc % / comment %",
             "width p50 / p90 / p99 / max",
             $"over {Widest}",

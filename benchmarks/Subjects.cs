@@ -2,7 +2,7 @@ using TorchBridge.Benchmarks.Serving;
 
 namespace TorchBridge.Benchmarks;
 
-/// <summary>The side-by-side subjects by name.</summary>
+/// <summary>The side-by-side measurements (subjects) by name.</summary>
 internal static class Subjects
 {
     public static IReadOnlyDictionary<string, Func<Measurement>> All { get; } =
@@ -22,7 +22,7 @@ internal static class Subjects
             ["scale-scoring"] = ScaleScoring.Run,
         };
 
-    /// <summary>Peers that are measured in a process of their own.</summary>
+    /// <summary>Peers that are measured in separate processes.</summary>
     public static IReadOnlyDictionary<string, Func<string[], double[]>> Peers { get; } =
         TrainingSubject
             .Peers.Concat(ScoringSubject.Peers)

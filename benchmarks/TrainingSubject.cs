@@ -10,9 +10,9 @@ using static TorchSharp.torch;
 namespace TorchBridge.Benchmarks;
 
 /// <summary>
-/// Training speed: our trainer beside the loop that a TorchSharp user writes today (NCHW, float32, the stock AdamW),
-/// with the same network, batches and recipe; the loader alone; and the machine's bfloat16 matrix product, as the
-/// measure of what is possible.
+/// Training speed: our trainer compared with a plain loop as a TorchSharp user would write it today (NCHW, float32,
+/// the stock AdamW), with the same network, batches and recipe; the loader alone; and the machine's bfloat16 matrix
+/// product, as a measure of what is possible.
 /// </summary>
 internal static class TrainingSubject
 {
@@ -20,13 +20,13 @@ internal static class TrainingSubject
         Steps = 8,
         BatchSize = 128;
 
-    /// <summary>Forward pass of one picture; a step is three times that: forward, gradient of inputs, gradient of
-    /// weights.</summary>
+    /// <summary>Arithmetic of the forward pass of one picture, in GFLOP. A training step needs three times as much:
+    /// forward, gradient of the inputs, gradient of the weights.</summary>
     private const double ForwardGflop = 0.343;
 
     /// <summary>
-    /// Each peer runs in a process of its own: the allocator's and OpenMP's settings are the whole process's, and the
-    /// plain loop is to have those that a user has today.
+    /// Each peer runs in a separate process, because the settings of the allocator and of OpenMP apply to a whole
+    /// process, and the plain loop must have the settings that a user has today.
     /// </summary>
     public static IReadOnlyDictionary<string, Func<string[], double>> Peers { get; } =
         new Dictionary<string, Func<string[], double>>(StringComparer.Ordinal)
@@ -97,7 +97,8 @@ internal static class TrainingSubject
             )
         );
 
-    /// <summary>The second epoch: the first warms up, as the plain loop's does.</summary>
+    /// <summary>Images per second of the second epoch. The first one is for warming up, as in the plain
+    /// loop.</summary>
     private static double Ours(BlockForm form, Precision precision)
     {
         NativeTuning.Apply();
@@ -118,7 +119,7 @@ internal static class TrainingSubject
 
     private static void PlainEpoch(PictureData data, ModernCnn network, optim.Optimizer optimizer)
     {
-        // The same care as ours against TorchSharp's race with the collector; it costs nothing measurable.
+        // Avoids TorchSharp's race with the garbage collector, as our trainer does; it costs nothing measurable.
         using var pause = new CollectionPause();
         foreach (var batch in BatchLoader.Training(data.Training, Recipe, 1, 1))
         {

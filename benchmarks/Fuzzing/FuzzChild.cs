@@ -3,19 +3,19 @@ using System.Globalization;
 
 namespace TorchBridge.Benchmarks.Fuzzing;
 
-/// <summary>The process that gives inputs to one door. Its parent reads how far it is, and ends it where it hangs or
-/// takes too much memory.</summary>
+/// <summary>The process that gives inputs to one entry point (door). The parent process reads its progress, and ends
+/// it if it hangs or needs too much memory.</summary>
 internal static class FuzzChild
 {
-    /// <summary>The option that such a process is started with.</summary>
+    /// <summary>The option with which such a process is started.</summary>
     public const string Option = "--fuzz-door";
 
     private const int ReportMilliseconds = 100;
     private const int Variants = 8;
 
-    /// <summary>Gives inputs until the time or their number is over.</summary>
-    /// <param name="arguments">Door, seed, number of the first input, number after the last, seconds, folder for what
-    /// fails.</param>
+    /// <summary>Gives inputs to a door until the time is over or the last input was given.</summary>
+    /// <param name="arguments">Door, seed, number of the first input, number after the last input, seconds, folder
+    /// for failing inputs.</param>
     public static void Run(string[] arguments)
     {
         int Whole(int at) => int.Parse(arguments[at], CultureInfo.InvariantCulture);
@@ -42,7 +42,7 @@ internal static class FuzzChild
                 reported = Stopwatch.GetTimestamp();
             }
 
-            // The number alone gives the input again, whatever came before.
+            // An input depends on its number alone, so it can be made again without the inputs before it.
             var random = new Random(unchecked((seed * 1_000_003) + number));
             var input = Mutator.Mutate(random, door.Corpus, door.IsText);
             Try(input, random, number.ToString(CultureInfo.InvariantCulture));
@@ -86,12 +86,13 @@ internal static class FuzzChild
             );
     }
 
-    /// <summary>Why a door refuses the first of its corpus, which is right; null where it reads it. A door that did
-    /// would refuse every mutant, and nothing behind it would be tried.</summary>
+    /// <summary>Why a door refuses the first input of its corpus, which is valid; null if it reads that input. If it
+    /// were refused, every mutant would be refused too, and the code behind the door would not be tested.</summary>
     private static Exception? Refusal(FuzzDoor door)
     {
         Exception? refusal = null;
-        // What varies may ask for more than the input has, such as a budget that it misses: once is enough.
+        // A random option may make even a valid input fail, such as a budget that it misses, so one success is
+        // enough.
         for (var variant = 0; variant < Variants; variant++)
         {
             try
@@ -108,7 +109,7 @@ internal static class FuzzChild
         return refusal;
     }
 
-    /// <summary>Type and place of an exception: one fault is kept once.</summary>
+    /// <summary>Type and source line of an exception, so that each fault is kept only once.</summary>
     private static string Place(Exception error) =>
         $"{error.GetType()} {error.StackTrace?.Split('\n').FirstOrDefault()}";
 }

@@ -12,8 +12,8 @@ using TorchBridge.Training.Networks;
 
 namespace TorchBridge.Benchmarks.Fuzzing;
 
-/// <summary>Inputs to begin with: small ones that are made here, and what others found, of ../shared/findings/files
-/// where it is there.</summary>
+/// <summary>The inputs from which mutants are made: small ones that are created here, and files that once caused a
+/// fault, from ../shared/findings/files if that folder is there.</summary>
 internal static class FuzzCorpus
 {
     private const int Side = 8,
@@ -21,7 +21,7 @@ internal static class FuzzCorpus
         Channels = 12,
         LargestFound = 64 << 10;
 
-    /// <summary>Found files of a kind that are small enough to be changed.</summary>
+    /// <summary>Files of a kind from ../shared/findings/files that are small enough for mutants.</summary>
     public static IEnumerable<byte[]> Found(string kind) =>
         Shared.Find("findings", "files", kind) is { } folder
             ? Directory
@@ -31,7 +31,7 @@ internal static class FuzzCorpus
                 .Where(bytes => bytes.Length < LargestFound)
             : [];
 
-    /// <summary>A picture in each format that is read.</summary>
+    /// <summary>A picture in each supported format.</summary>
     public static IEnumerable<byte[]> Pictures()
     {
         using var bitmap = new SKBitmap(24, 18);
@@ -53,8 +53,8 @@ internal static class FuzzCorpus
         yield return Bmp(5, 4);
     }
 
-    /// <summary>A picture classifier of a convolution and a matrix product, as the training program names
-    /// things.</summary>
+    /// <summary>A picture classifier of one convolution and one matrix product, with the names that the training
+    /// program uses.</summary>
     public static byte[] Classifier()
     {
         var graph = new OnnxGraph { Opset = 17 };
@@ -92,7 +92,7 @@ internal static class FuzzCorpus
         }
     }
 
-    /// <summary>The classifier's card, with a self-check of one picture.</summary>
+    /// <summary>The classifier's model card, with a self-check of one picture.</summary>
     public static Dictionary<string, string> Card()
     {
         var card = new Dictionary<string, string>(
@@ -108,10 +108,11 @@ internal static class FuzzCorpus
         return card;
     }
 
-    /// <summary>A card as JSON.</summary>
+    /// <summary>The model card as JSON.</summary>
     public static byte[] CardText() => JsonSerializer.SerializeToUtf8Bytes(Card());
 
-    /// <summary>Pictures of two classes in a zip; stored, so that what is changed is seen, or deflated.</summary>
+    /// <summary>A zip with pictures of two classes; either compressed, or stored, so that changes reach the
+    /// pictures.</summary>
     public static byte[] Zip(CompressionLevel level)
     {
         using var memory = new MemoryStream();
@@ -127,7 +128,7 @@ internal static class FuzzCorpus
         return memory.ToArray();
     }
 
-    /// <summary>The same in a tar, not yet compressed.</summary>
+    /// <summary>The same pictures in a tar that is not compressed.</summary>
     public static byte[] Tar()
     {
         using var memory = new MemoryStream();

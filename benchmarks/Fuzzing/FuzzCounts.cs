@@ -1,6 +1,6 @@
 namespace TorchBridge.Benchmarks.Fuzzing;
 
-/// <summary>What came of the inputs of one door.</summary>
+/// <summary>The outcomes of the inputs of one door.</summary>
 internal sealed class FuzzCounts
 {
     public long Accepted { get; set; }

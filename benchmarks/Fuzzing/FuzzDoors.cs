@@ -17,18 +17,18 @@ using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Benchmarks.Fuzzing;
 
-/// <summary>The doors by name.</summary>
+/// <summary>The entry points for data from outside (doors) by name.</summary>
 internal static class FuzzDoors
 {
     private const int Width = 20,
         Height = 12;
 
-    /// <summary>How often our own files stand in a corpus, beside those found once each: a found picture takes a
-    /// second, and few found models are classifiers.</summary>
+    /// <summary>How often our own files are repeated in a corpus that contains each found file once, because a found
+    /// picture takes a second, and few of the found models are classifiers.</summary>
     private const int PictureShare = 500,
         ClassifierShare = 200;
 
-    /// <summary>What makes each; a corpus is made once, in the door's own process.</summary>
+    /// <summary>Creates a door. A corpus is created once, in the door's own process.</summary>
     public static IReadOnlyDictionary<string, Func<FuzzDoor>> All { get; } =
         new Dictionary<string, Func<FuzzDoor>>(StringComparer.Ordinal)
         {
@@ -44,7 +44,8 @@ internal static class FuzzDoors
             ["card"] = Card,
         };
 
-    /// <summary>A folder of this process; the parent ends processes, so the system's cleaning takes it away.</summary>
+    /// <summary>The temporary folder of this process. It is left to the system's cleaning, because the parent may end
+    /// this process at any time.</summary>
     private static string Scratch { get; } = Directory.CreateTempSubdirectory("torchbridge-fuzz-").FullName;
 
     private static FuzzDoor Picture() =>
@@ -79,7 +80,7 @@ internal static class FuzzDoors
     private static FuzzDoor Score() =>
         new(
             [.. Enumerable.Repeat(FuzzCorpus.Classifier(), ClassifierShare), .. FuzzCorpus.Found("onnx")],
-            // The last is of a legal model: it takes rows of another length than the column has.
+            // The last exception is for a legal model whose rows have a different length than those of the column.
             error =>
                 error is InvalidDataException or NotSupportedException
                 || (
@@ -99,7 +100,7 @@ internal static class FuzzDoors
                         session: new SessionSettings { Threads = 1 }
                     )
                     .Fit(rows);
-                // Whatever the column is: a mutant may give a single number where the network gave a vector.
+                // Preview reads any column: a mutant may return a single number where the network returned a vector.
                 GC.KeepAlive(scorer.Transform(rows).Preview());
             }
         );
@@ -176,7 +177,7 @@ internal static class FuzzDoors
             error => error is UserException,
             (input, random) =>
             {
-                // A tar is packed after it was changed: its checksum would hide every change else.
+                // A tar is compressed after it was changed; otherwise gzip's checksum would reject every change.
                 var isZip = input.AsSpan().StartsWith("PK"u8);
                 var path = isZip ? Write(input, "data.zip") : Write(Gzip(input), "data.tar.gz");
                 DataSource.Load(path, Width, seed: random.Next());
@@ -213,7 +214,8 @@ internal static class FuzzDoors
             IsText = true,
         };
 
-    /// <summary>A card's JSON; null for what is no map of texts, which no file can hold.</summary>
+    /// <summary>Parses the JSON of a model card; null if it is not an object of strings, which no ONNX file can
+    /// contain.</summary>
     private static Dictionary<string, string>? Map(byte[] json)
     {
         try
@@ -239,7 +241,7 @@ internal static class FuzzDoors
         }
     }
 
-    /// <summary>A chain of ML.NET; null where ML.NET itself does not load it, which is its own to say.</summary>
+    /// <summary>Loads an ML.NET chain; null if ML.NET itself refuses the file, which is not tested here.</summary>
     [SuppressMessage("Design", "CA1031", Justification = "ML.NET documents no exception for a broken file")]
     private static ITransformer? Loaded(string zip)
     {
@@ -253,7 +255,7 @@ internal static class FuzzDoors
         }
     }
 
-    /// <summary>Weights and a checkpoint of a small network.</summary>
+    /// <summary>Creates the weights and a checkpoint of a small network.</summary>
     private static (byte[] Weights, byte[] Checkpoint) Model()
     {
         var recipe = new Recipe { WeightAverage = 0.9 };
@@ -283,8 +285,8 @@ internal static class FuzzDoors
         return (File.ReadAllBytes(weights), File.ReadAllBytes(checkpoint));
     }
 
-    /// <summary>Inputs that fit what the runtime says of a model; none where it does not load it, or where they would
-    /// be large.</summary>
+    /// <summary>Inputs with the types and shapes that ONNX Runtime reports for a model; none if it does not load the
+    /// model, or if the inputs would be large.</summary>
     private static QuantizationBatch[] Batches(byte[] onnx)
     {
         try
@@ -316,7 +318,7 @@ internal static class FuzzDoors
             .ToArray();
         var count = shape.Aggregate(1L, (product, size) => Math.Min(product * size, 1 << 20));
         if (count >= 1 << 20)
-            throw new NotSupportedException("too large to be tried");
+            throw new NotSupportedException("the input is too large for this test");
         var random = new Random(5);
         float[] values = [.. Enumerable.Range(0, (int)count).Select(_ => (float)random.NextDouble() - 0.5f)];
         return metadata.ElementDataType switch
@@ -334,7 +336,7 @@ internal static class FuzzDoors
                 name,
                 new DenseTensor<bool>(Array.ConvertAll(values, value => value > 0), shape)
             ),
-            var other => throw new NotSupportedException($"{other}"),
+            var other => throw new NotSupportedException($"inputs of type {other} are not supported by this test"),
         };
     }
 

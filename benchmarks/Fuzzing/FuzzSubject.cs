@@ -6,32 +6,38 @@ using Spectre.Console;
 namespace TorchBridge.Benchmarks.Fuzzing;
 
 /// <summary>
-/// Gives bad inputs to every door where something from outside comes in: a process a door, so that a native fault, a
-/// hang or memory without a bound is a finding and not the end. What fails is kept in a folder, with the exception.
+/// Gives bad inputs to every entry point for data from outside (door). Each door has a separate process, so that a
+/// native fault, a hang or unbounded memory is reported and does not end the test. Failing inputs are kept in a
+/// folder, with their exceptions.
 /// </summary>
 internal static class FuzzSubject
 {
     private const long MostBytes = 2L << 30;
 
-    /// <summary>Of the processor: one that others have is no hang.</summary>
+    /// <summary>Processor time after which one input counts as a hang. Processor time, because on a busy machine the
+    /// process may wait for a processor.</summary>
     private const int HangSeconds = 10;
 
-    /// <summary>Of the clock: what waits for itself computes nothing.</summary>
+    /// <summary>Elapsed time after which one input counts as a hang, because a deadlock needs no processor
+    /// time.</summary>
     private const int StuckSeconds = 60;
     private const int MostRestarts = 20;
 
-    /// <summary>Runs doors, one after the other.</summary>
+    /// <summary>Tests the doors, one after the other.</summary>
     /// <param name="only">One door, or null for all.</param>
-    /// <param name="minutes">For all doors together.</param>
-    /// <param name="inputs">Most inputs a door.</param>
-    /// <param name="seed">Decides the inputs.</param>
-    /// <param name="folder">Where what fails is kept.</param>
-    /// <returns>0 where every input was read or refused as documented; else 1.</returns>
+    /// <param name="minutes">Time for all doors together.</param>
+    /// <param name="inputs">The most inputs per door.</param>
+    /// <param name="seed">The seed that determines the inputs.</param>
+    /// <param name="folder">The folder for failing inputs.</param>
+    /// <returns>0 if every input was read, or refused as documented; 2 if there is no such door; otherwise
+    /// 1.</returns>
     public static int Run(string? only, double minutes, int inputs, int seed, string folder)
     {
         if (only is not null && !FuzzDoors.All.ContainsKey(only))
         {
-            Console.Error.WriteLine($"There is no door '{only}'; there are {string.Join(", ", FuzzDoors.All.Keys)}.");
+            Console.Error.WriteLine(
+                $"There is no entry point '{only}'. The entry points are {string.Join(", ", FuzzDoors.All.Keys)}."
+            );
             return 2;
         }
 
@@ -78,7 +84,9 @@ internal static class FuzzSubject
         }
 
         AnsiConsole.Write(table);
-        Console.WriteLine(isClean ? "Every input was read, or refused as documented." : $"What failed is in {folder}.");
+        Console.WriteLine(
+            isClean ? "Every input was read, or refused as documented." : $"The failing inputs are in {folder}."
+        );
         return isClean ? 0 : 1;
     }
 
@@ -99,8 +107,8 @@ internal static class FuzzSubject
         return counts;
     }
 
-    /// <summary>One process.</summary>
-    /// <returns>The number of the input to go on with.</returns>
+    /// <summary>Runs one process until it ends or has to be ended.</summary>
+    /// <returns>The number of the input with which to continue.</returns>
     private static int Process(
         string door,
         int first,
@@ -139,7 +147,7 @@ internal static class FuzzSubject
             if (isHeard)
                 (heard, computed) = (Stopwatch.GetTimestamp(), computing);
 
-            // The first line comes when the corpus is made: a runtime and a network have to start for that.
+            // The first report comes after the corpus was created, which has to load ONNX Runtime and a network.
             var patience = state[1] + state[2] + state[3] == 0 ? 6 : 1;
             var silent = Stopwatch.GetElapsedTime(heard).TotalSeconds;
             if (bytes > MostBytes)
@@ -171,12 +179,12 @@ internal static class FuzzSubject
         var current = Path.Combine(folder, $"{door}.current");
         if (File.Exists(current))
             File.Copy(current, $"{name}.bin", overwrite: true);
-        File.WriteAllText($"{name}.txt", $"ended with {process.ExitCode}\n{errors.Result}");
-        // Behind the input that failed: it lies within what one report covers.
+        File.WriteAllText($"{name}.txt", $"ended with exit code {process.ExitCode}\n{errors.Result}");
+        // The failing input is among those since the last report: skip about as many inputs as one second takes.
         return (int)state[0] + (int)Math.Max(1, (state[1] + state[2] + state[3]) / Math.Max(1, seconds));
     }
 
-    /// <summary>Memory and time of the processor; null of a process that has ended.</summary>
+    /// <summary>Memory and processor time of a process; null if it has ended.</summary>
     private static (long Bytes, TimeSpan Computing)? Measured(Process process)
     {
         try
@@ -186,7 +194,7 @@ internal static class FuzzSubject
         }
         catch (InvalidOperationException)
         {
-            // It ended in between.
+            // It ended between the two calls.
             return null;
         }
     }
@@ -200,7 +208,7 @@ internal static class FuzzSubject
         start.ArgumentList.Add(FuzzChild.Option);
         foreach (var argument in arguments)
             start.ArgumentList.Add(argument);
-        // Threads of their own would only wait for each other: inputs are small.
+        // Inputs are small, so several threads would only wait for each other.
         start.Environment["OMP_NUM_THREADS"] = "1";
         start.Environment["DOTNET_GCHeapHardLimit"] = "0x60000000";
         return System.Diagnostics.Process.Start(start)!;

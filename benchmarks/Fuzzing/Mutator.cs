@@ -5,8 +5,8 @@ using System.Text.RegularExpressions;
 
 namespace TorchBridge.Benchmarks.Fuzzing;
 
-/// <summary>Makes bad inputs of good ones: bits, bytes, sizes, parts that are cut out, doubled, or taken from another
-/// input.</summary>
+/// <summary>Makes bad inputs from good ones: changes bits, bytes and sizes, and removes, duplicates or replaces
+/// parts.</summary>
 internal static partial class Mutator
 {
     private const int LargestInput = 1 << 22;
@@ -43,7 +43,7 @@ internal static partial class Mutator
         "[[[[[[[[[[]]]]]]]]]]",
     ];
 
-    /// <summary>A mutant.</summary>
+    /// <summary>Makes a mutant of a random input of the corpus.</summary>
     public static byte[] Mutate(Random random, IReadOnlyList<byte[]> corpus, bool isText)
     {
         var input = corpus[random.Next(corpus.Count)].ToList();
@@ -135,7 +135,7 @@ internal static partial class Mutator
             input[at + i] = bytes[i];
     }
 
-    /// <summary>Puts another value in the place of a number, a text or a word of JSON.</summary>
+    /// <summary>Replaces a number, a string or a literal of JSON by another value.</summary>
     private static byte[] ChangeText(Random random, List<byte> input)
     {
         var text = Encoding.UTF8.GetString([.. input]);

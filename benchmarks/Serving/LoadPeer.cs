@@ -7,8 +7,8 @@ using System.Text;
 namespace TorchBridge.Benchmarks.Serving;
 
 /// <summary>
-/// Makes load on a server, in a process of its own: as many connections as there are, or a rate, whatever the answers
-/// do.
+/// Generates load on a server, in a separate process: either a fixed number of connections that each wait for their
+/// answers (closed load), or a fixed rate of requests that does not depend on the answers (open load).
 /// </summary>
 internal static class LoadPeer
 {
@@ -29,15 +29,15 @@ internal static class LoadPeer
                     .GetResult(),
         };
 
-    /// <summary>Connections that each ask again when they were answered.</summary>
-    /// <returns>Answers a second; the median of their times, in milliseconds; how many failed.</returns>
+    /// <summary>Closed load: each connection sends its next request when the previous one was answered.</summary>
+    /// <returns>Answers per second; the median of their times, in milliseconds; number of failures.</returns>
     private static async Task<double[]> Closed(string kind, string address, int connections, int requests)
     {
         using var client = Client(address, connections);
         var times = new ConcurrentBag<double>();
         int left = requests,
             failed = 0;
-        await Ask(client, kind).ConfigureAwait(false); // the first opens the connection and compiles both sides
+        await Ask(client, kind).ConfigureAwait(false); // opens the connection, and compiles the code on both sides
         var started = Stopwatch.GetTimestamp();
         await Task.WhenAll(
                 Enumerable
@@ -61,11 +61,11 @@ internal static class LoadPeer
     }
 
     /// <summary>
-    /// Requests at random times of a fixed rate (a Poisson process). A time counts from when the request should have
-    /// been sent.
+    /// Open load: requests at random times with a fixed mean rate (a Poisson process). The time of a request counts
+    /// from the moment when it should have been sent.
     /// </summary>
-    /// <returns>Answers; median and 99 % of their times; refusals; median and 99 % of theirs; failures of any other
-    /// kind. Times in milliseconds.</returns>
+    /// <returns>Number of answers, with the median and 99th percentile of their times; number of refusals, with the
+    /// median and 99th percentile of their times; number of other failures. Times are in milliseconds.</returns>
     private static async Task<double[]> Open(string kind, string address, double rate, int requests)
     {
         using var client = Client(address, 1024);
@@ -79,7 +79,8 @@ internal static class LoadPeer
         for (var i = 0; i < requests; i++)
         {
             due += (long)(-Math.Log(1 - random.NextDouble()) / rate * Stopwatch.Frequency);
-            // Timers are late by a millisecond or so: those that are due are sent together, and their times say so.
+            // Timers are late by about a millisecond. Requests that are due are then sent together; the delay counts
+            // as part of their times.
             while (Stopwatch.GetElapsedTime(due).Ticks < 0)
                 await Task.Delay(1).ConfigureAwait(false);
             running.Add(Send(due));

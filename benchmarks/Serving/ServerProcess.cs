@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace TorchBridge.Benchmarks.Serving;
 
-/// <summary>A server in a process of its own, from when it listens until it is disposed of.</summary>
+/// <summary>A server in a separate process, which is ended by <see cref="Dispose"/>.</summary>
 internal sealed class ServerProcess : IDisposable
 {
     private readonly Process process;
@@ -13,14 +13,15 @@ internal sealed class ServerProcess : IDisposable
         Address = address;
     }
 
-    /// <summary>Where it listens.</summary>
+    /// <summary>The address on which the server listens.</summary>
     public string Address { get; }
 
-    /// <summary>Starts a server and waits until it has said where it listens, and that it is ready.</summary>
-    /// <param name="program">The program.</param>
+    /// <summary>Starts a server, and waits until it has printed its address and is ready.</summary>
+    /// <param name="program">The program to start.</param>
     /// <param name="arguments">Its arguments.</param>
-    /// <param name="before">What stands before the address.</param>
-    /// <param name="ready">What it says last.</param>
+    /// <param name="before">The text that the server prints before the address.</param>
+    /// <param name="ready">The text that the server prints when it is ready.</param>
+    /// <exception cref="InvalidOperationException">The server ended before it was ready.</exception>
     public static ServerProcess Start(string program, string[] arguments, string before, string ready)
     {
         var process = Process.Start(
@@ -33,13 +34,13 @@ internal sealed class ServerProcess : IDisposable
                 address = line[(at + before.Length)..].Split(' ')[0].TrimEnd('/');
             if (!line.Contains(ready, StringComparison.Ordinal))
                 continue;
-            // Read on, or the server waits for room in the pipe.
+            // Reading must go on; otherwise the server would block when the pipe is full.
             _ = Task.Run(process.StandardOutput.ReadToEnd);
             return new ServerProcess(process, $"{address}/");
         }
 
         throw new InvalidOperationException(
-            $"{program} {string.Join(' ', arguments)} has ended with {process.ExitCode}"
+            $"{program} {string.Join(' ', arguments)} ended before it was ready, with exit code {process.ExitCode}"
         );
     }
 

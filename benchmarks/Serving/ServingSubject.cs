@@ -9,9 +9,9 @@ using TorchBridge.Training.Networks;
 namespace TorchBridge.Benchmarks.Serving;
 
 /// <summary>
-/// The model server on loopback, load from another process: beside raw ONNX Runtime, beside stock ML.NET in ASP.NET
-/// and onnxruntime-node in fastify; then at fixed rates, below and beyond what it can do. The full-size Plain network
-/// in float32.
+/// The model server on loopback, with load from another process: first compared with raw ONNX Runtime, stock ML.NET
+/// in ASP.NET, and onnxruntime-node in fastify; then at fixed rates, below and above its capacity. The network is the
+/// full-size Plain network in float32.
 /// </summary>
 internal static class ServingSubject
 {
@@ -123,7 +123,8 @@ internal static class ServingSubject
             : throw new InvalidOperationException($"{got[2]} of {requests} requests of {kind} at {address} failed");
     }
 
-    /// <summary>The median time of a run of one picture, in milliseconds.</summary>
+    /// <summary>Measures the median time of a run with one picture on a session of ONNX Runtime, in
+    /// milliseconds.</summary>
     private static Func<double> BareMedian(string onnx)
     {
         var session = new InferenceSession(onnx);
@@ -151,7 +152,7 @@ internal static class ServingSubject
         };
     }
 
-    /// <summary>How many rows the batches had that were run so far.</summary>
+    /// <summary>Prints the sizes of the batches that the server has run so far.</summary>
     private static void PrintBatches(Uri ours, string when)
     {
         using var client = new HttpClient { BaseAddress = ours };
@@ -165,14 +166,16 @@ internal static class ServingSubject
         Console.WriteLine($"batches, {when}: {string.Join(", ", batches)}");
     }
 
-    /// <summary>Node's server, where Node and its packages are installed; else it is left out, and that is
-    /// said.</summary>
+    /// <summary>Starts the server in Node if its packages are installed; otherwise prints that it is left
+    /// out.</summary>
     private static ServerProcess? StartNode(string onnx)
     {
         var folder = Path.Combine(Shared.Repository, "benchmarks", "Serving", "node");
         if (Directory.Exists(Path.Combine(folder, "node_modules")))
             return ServerProcess.Start("node", [Path.Combine(folder, "server.mjs"), onnx], "listening ", "listening ");
-        Console.WriteLine($"Node is left out: `npm ci --ignore-scripts` in {folder} installs what its server needs.");
+        Console.WriteLine(
+            $"Node is left out, because its packages are not installed: run `npm ci --ignore-scripts` in {folder}."
+        );
         return null;
     }
 

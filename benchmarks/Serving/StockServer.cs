@@ -11,15 +11,16 @@ using Microsoft.ML.Data;
 namespace TorchBridge.Benchmarks.Serving;
 
 /// <summary>
-/// What one writes with stock ML.NET: an ASP.NET endpoint with a pool of PredictionEngines, one request at a time in
-/// each.
+/// A server as one would write it with stock ML.NET: an ASP.NET endpoint with a pool of PredictionEngines, each of
+/// which handles one request at a time.
 /// </summary>
 internal static class StockServer
 {
     private const int Pixels = 3 * 32 * 32;
 
-    /// <summary>Serves POST /score, pixels as float32 in and probabilities out, until its input ends.</summary>
-    /// <param name="arguments">The model's path.</param>
+    /// <summary>Serves POST /score (pixels in, probabilities out, both as float32) until its standard input
+    /// ends.</summary>
+    /// <param name="arguments">The path of the model.</param>
     public static double[] Run(string[] arguments)
     {
         var context = new MLContext(seed: 0);

@@ -1,4 +1,5 @@
-// A batch job in ML.NET: classifies a folder of pictures, counts the classes, and goes on where a picture is broken.
+// A batch job in ML.NET: classifies a folder of pictures and counts the classes. Pictures that cannot be read are
+// reported and left out.
 // Usage: BatchJob MODEL.onnx FOLDER
 using Microsoft.ML;
 using TorchBridge.Inference;

@@ -1,4 +1,5 @@
-// A network with an operation that the exporter does not know, and the few lines that teach it.
+// A network with an operation that the exporter does not support (heaviside), and the few lines that add support for
+// it.
 using TorchBridge.Export;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -6,8 +7,8 @@ using static TorchSharp.torch;
 using var model = new Gate();
 var options = new ExportOptions();
 
-// heaviside(x, values) is 0 below zero, 1 above, `values` at zero. What is written is verified against the module,
-// like everything.
+// heaviside(x, values) is 0 below zero, 1 above, and `values` at zero. The exporter verifies the result against the
+// module, as with its own lowerings.
 options.Lowerings.Add(typeof(Tensor), "heaviside", c =>
 {
     var (x, values) = (c.Tensor(0), c.Tensor(1));

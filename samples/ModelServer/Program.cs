@@ -1,4 +1,5 @@
-// The model server in an application of your own: its addresses beside yours, its options in your appsettings.json.
+// The model server inside an application of your own: its routes are added to yours, and its options are read from
+// your appsettings.json.
 // Usage: ModelServer [--Server:Models models] [--urls http://127.0.0.1:5000]
 //        curl --data-binary @cat.jpg http://127.0.0.1:5000/classify
 using TorchBridge.Serving;

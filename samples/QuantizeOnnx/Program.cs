@@ -1,5 +1,5 @@
-// Quantizes an ONNX model that anybody made; there is no TorchSharp and no libtorch in this program.
-// Typical inputs of the model's one input are a file of float32 numbers, row after row: numpy's
+// Quantizes any ONNX model that has one input. This program contains neither TorchSharp nor libtorch.
+// INPUTS.bin contains typical rows of that input as float32 numbers, one row after another. With numpy:
 // rows.astype('float32').tofile('inputs.bin').
 // Usage: QuantizeOnnx MODEL.onnx INPUTS.bin OUTPUT.onnx
 using System.Runtime.InteropServices;

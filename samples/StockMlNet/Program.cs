@@ -1,4 +1,4 @@
-// Loads models/modern-cnn.zip with nothing but the stock ML.NET packages, and classifies pictures with it.
+// Loads models/modern-cnn.zip with only the stock ML.NET packages, and classifies pictures with it.
 // Usage: StockMlNet MODEL.zip PICTURE…
 using System.Globalization;
 using Microsoft.ML;
@@ -19,7 +19,7 @@ VBuffer<ReadOnlyMemory<char>> names = default;
 scored.Schema["Score"].GetSlotNames(ref names);
 foreach (var row in context.Data.CreateEnumerable<Scored>(scored, reuseRowObject: false))
 {
-    // Every ONNX output is a vector in stock ML.NET, so the label is text of length one.
+    // In stock ML.NET every ONNX output is a vector, so the label is a vector of one text.
     var best = Array.IndexOf(row.Score!, row.Score!.Max());
     Console.WriteLine(
         string.Create(

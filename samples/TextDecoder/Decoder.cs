@@ -1,5 +1,5 @@
-// A decoder that takes its key/value cache as inputs and returns it as outputs. A graph keeps no state: whoever
-// generates text hands the cache of one step to the next.
+// A decoder that takes its key/value cache as inputs and returns it as outputs. An ONNX graph keeps no state, so the
+// caller passes the cache of one step to the next.
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -20,10 +20,10 @@ internal sealed class CachedAttention : nn.Module<Tensor, Tensor, Tensor, (Tenso
         RegisterComponents();
     }
 
-    /// <summary>New tokens attend to the cached ones and to themselves.</summary>
+    /// <summary>New tokens attend to the cached tokens, to earlier new tokens and to themselves.</summary>
     /// <param name="x">New tokens: [batch, new, width].</param>
-    /// <param name="pastKeys">[batch, heads, past, width / heads].</param>
-    /// <param name="pastValues">As the keys.</param>
+    /// <param name="pastKeys">Cached keys: [batch, heads, past, width / heads].</param>
+    /// <param name="pastValues">Cached values, in the same shape.</param>
     public override (Tensor Output, Tensor Keys, Tensor Values) forward(Tensor x, Tensor pastKeys, Tensor pastValues)
     {
         var (batch, length, width) = (x.shape[0], x.shape[1], x.shape[2]);
@@ -32,7 +32,7 @@ internal sealed class CachedAttention : nn.Module<Tensor, Tensor, Tensor, (Tenso
         var (query, keys, values) = (Split(parts[0]), Split(parts[1]), Split(parts[2]));
         keys = cat([pastKeys, keys], dim: 2);
         values = cat([pastValues, values], dim: 2);
-        // A new token sees every cached one, and of the new ones those before it.
+        // A new token must not see the new tokens after it.
         var past = pastKeys.shape[2];
         var mask = arange(past + length).unsqueeze(0) > (arange(length) + past).unsqueeze(1);
         var scores = query.matmul(keys.transpose(-2, -1)) / Math.Sqrt(width / heads);
@@ -91,7 +91,7 @@ internal sealed class Decoder
 
     public int HeadWidth { get; }
 
-    /// <summary>A cache that holds nothing: [layers, batch, heads, 0, width / heads].</summary>
+    /// <summary>A cache of zeros, by default for no tokens: [layers, batch, heads, past, width / heads].</summary>
     public Tensor EmptyCache(int batch = 1, int past = 0) => zeros([Layers, batch, Heads, past, HeadWidth]);
 
     public override (Tensor logits, Tensor present_keys, Tensor present_values) forward(
@@ -114,7 +114,7 @@ internal sealed class Decoder
         return (head.call(norm.call(x)), stack(keys), stack(values));
     }
 
-    /// <summary>The most likely tokens, one after another, as TorchSharp computes them.</summary>
+    /// <summary>Generates the most likely tokens one after another, in TorchSharp.</summary>
     public long[] Generate(long[] prompt, int count)
     {
         using var noGrad = no_grad();

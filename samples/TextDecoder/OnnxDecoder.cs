@@ -2,14 +2,14 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace TextDecoder;
 
-/// <summary>Generates text with the exported decoder: ONNX Runtime alone, no TorchSharp.</summary>
+/// <summary>Generates text with the exported decoder in ONNX Runtime, without TorchSharp.</summary>
 internal sealed class OnnxDecoder(string path, int layers, int heads, int headWidth) : IDisposable
 {
     private readonly InferenceSession session = new(path);
     private readonly RunOptions runOptions = new();
 
-    /// <summary>The most likely tokens, one after another: the prompt at once, then each token by itself with the
-    /// cache of those before it.</summary>
+    /// <summary>Generates the most likely tokens one after another. The first step reads the whole prompt; each later
+    /// step reads one token, with the cache of all tokens before it.</summary>
     public long[] Generate(long[] prompt, int count)
     {
         var generated = new long[count];

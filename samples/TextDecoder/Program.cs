@@ -1,5 +1,5 @@
-// Trains a small decoder on a sentence, exports it with its key/value cache as inputs and outputs, and generates text
-// step by step in ONNX Runtime.
+// Trains a small decoder on one sentence, exports it with its key/value cache as inputs and outputs, and generates
+// text step by step in ONNX Runtime. The output is compared with that of TorchSharp.
 using TextDecoder;
 using TorchBridge.Export;
 using TorchSharp;
@@ -29,7 +29,7 @@ using (var optimizer = optim.AdamW(model.parameters(), lr: 3e-3))
 model.eval();
 var path = Path.Combine(Path.GetTempPath(), $"decoder-{Environment.ProcessId}.onnx");
 
-// The cache's length is an axis of its own: 0 at the first step, one more at each.
+// The length of the cache is a separate free axis: 0 at the first step, and larger at each step after it.
 var options = new ExportOptions
 {
     FreeAxes = new Dictionary<string, int[]>

@@ -1,11 +1,12 @@
-// A classifier for photos of your own as a step of an ML.NET pipeline. Give a folder with one sub-folder a class, and
-// where the model is to go:
-//   dotnet run --project samples/TuneImages -c Release -- ./my-photos photos.onnx
-// Few photos: each of five parts is judged once by a model that was trained on the others. What is saved is trained
-// on all of them. samples/ConsoleClassifier loads it, and so does ClassifyImages; neither needs libtorch.
-// ML.NET's tutorial for the same task has Trainers.ImageClassification(…) in the place of TuneImages(…). That trainer
-// needs TensorFlow's native library and downloads a network when it first runs; this one starts from the ResNet-18
-// that came with `dotnet restore`.
+// Trains a classifier for photos of your own as a step of an ML.NET pipeline.
+// Usage: TuneImages FOLDER MODEL.onnx
+//        dotnet run --project samples/TuneImages -c Release -- ./my-photos photos.onnx
+// FOLDER contains one sub-folder per class. With few photos one test part says little, so the program first runs a
+// five-fold cross-validation: each of five parts is judged once by a model that was trained on the other four. Then
+// it trains the model that it saves on all photos. samples/ConsoleClassifier and ClassifyImages load that model;
+// neither needs libtorch. ML.NET's tutorial for the same task uses Trainers.ImageClassification(…) instead of
+// TuneImages(…). That trainer needs TensorFlow's native library and downloads a network when it first runs;
+// TuneImages starts from the ResNet-18 that came with `dotnet restore`.
 using Microsoft.ML;
 using TorchBridge.Training.Estimators;
 
@@ -52,7 +53,7 @@ model.SaveOnnx(path);
 Console.WriteLine($"{path}: trained on all photos");
 return 0;
 
-/// <summary>A row of the data.</summary>
+/// <summary>A row of the data: a photo and its class.</summary>
 internal sealed class Photo
 {
     public string ImagePath { get; set; } = "";

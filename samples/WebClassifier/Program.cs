@@ -1,5 +1,5 @@
-// A web service: POST /classify with a picture as the body, GET /health. The model is loaded anew when its file
-// changes, and may come after the program has started: until then it answers 503.
+// A web service: POST /classify with a picture as the body, and GET /health. The model is reloaded when its file
+// changes. The file may also be created after the program has started; until then the service answers 503.
 // Usage: WebClassifier --model MODEL.onnx [--urls http://127.0.0.1:5000]
 //        curl --data-binary @cat.jpg http://127.0.0.1:5000/classify
 using TorchBridge.Inference.Hosting;

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>Complex numbers inside of forward are pairs of reals in the file.</summary>
+/// <summary>Complex numbers inside of <c>forward</c> become pairs of real numbers in the file.</summary>
 public class ComplexPairsTests
 {
     private static readonly Dictionary<string, Func<Tensor, Tensor>> Functions = new(StringComparer.Ordinal)

@@ -77,7 +77,7 @@ public class ElfMenderTests
     }
 }
 
-/// <summary>A small ELF64 file with the three sections that matter.</summary>
+/// <summary>A small ELF64 file with the three sections that are needed.</summary>
 internal static class FakeElf
 {
     public static byte[] Make(string symbol = ElfMender.NewSymbol, string secondNeed = "GLIBCXX_3.4.30")

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>Deliberate faults, each one that an exporter has had: verification catches every one, and no file is
-/// left.</summary>
+/// <summary>Deliberate faults that exporters have had: verification detects each of them, and no file is
+/// written.</summary>
 public class FaultTests
 {
     private static readonly Dictionary<string, Action<OnnxGraph, OnnxGraph>> Faults = new(StringComparer.Ordinal)
@@ -147,7 +147,8 @@ public class FaultTests
         return OnnxExporter.Export(network, rand(2, 3, 9, 9) * 255, path, new ExportOptions { BeforeWriting = fault });
     }
 
-    /// <summary>Folds the convolution's norm anew, by a formula (g, b, m, v, eps) to (scale, shift).</summary>
+    /// <summary>Folds the convolution's norm again, with another formula from (g, b, m, v, eps) to (scale,
+    /// shift).</summary>
     private static void Refold(
         OnnxGraph twin,
         OnnxGraph graph,

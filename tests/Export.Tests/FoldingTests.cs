@@ -7,7 +7,7 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>Every fold against a float64 computation, and every refusal with its reason.</summary>
+/// <summary>Compares every fold with a computation in float64, and checks the reason of every refusal.</summary>
 public class FoldingTests
 {
     /// <summary>Half a unit in the last place of float32, relative.</summary>

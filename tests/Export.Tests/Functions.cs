@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>Runs modules eagerly.</summary>
+/// <summary>Runs modules in TorchSharp.</summary>
 internal static class Functions
 {
     /// <summary>Runs a module in eval mode on copies of the inputs.</summary>
@@ -41,13 +41,13 @@ internal sealed class Function3(Func<Tensor, Tensor, Tensor, Tensor> function)
     public override Tensor forward(Tensor input, Tensor other, Tensor third) => function(input, other, third);
 }
 
-/// <summary>A module whose forward gives several tensors.</summary>
+/// <summary>A module whose forward returns several tensors.</summary>
 internal sealed class FunctionMany(Func<Tensor, Tensor[]> function) : nn.Module<Tensor, Tensor[]>("function")
 {
     public override Tensor[] forward(Tensor input) => function(input);
 }
 
-/// <summary>A module whose forward gives several tensors of two.</summary>
+/// <summary>A module whose forward takes two tensors and returns several.</summary>
 internal sealed class Function2Many(Func<Tensor, Tensor, Tensor[]> function)
     : nn.Module<Tensor, Tensor, Tensor[]>("function")
 {

@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>An export is by itself: models, modes, weights and the random state are as before, whatever forward does
-/// and whoever else exports.</summary>
+/// <summary>An export has no side effects: models, modes, weights and the random state are unchanged, whatever
+/// <c>forward</c> does, and whatever other exports run.</summary>
 public class IsolationTests
 {
     [Fact]

@@ -460,7 +460,8 @@ public class ModuleTests
         Assert.InRange(OperatorTable.Default.ModuleRows.Count, 98, 200);
     }
 
-    /// <summary>Frees the axis whose size the shapes change: the batch, wherever it stands.</summary>
+    /// <summary>Frees the axis whose size differs between the shapes, which is the batch axis in any
+    /// position.</summary>
     private static Dictionary<string, int[]> Axes(nn.Module module, Tensor[] examples, Func<long, long[][]> shapes)
     {
         var (one, two) = (shapes(1), shapes(2));

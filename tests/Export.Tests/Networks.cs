@@ -1,4 +1,4 @@
-// Whole networks in the style in which TorchSharp users write them. Nothing in them is written for the exporter.
+// Complete networks as TorchSharp users write them. Nothing in them is adapted to the exporter.
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;

@@ -11,7 +11,7 @@ public class OperatorDocumentTests
             File.ReadAllText(Path.Combine(Shared.Repository, "docs", "operators.md")).ReplaceLineEndings("\n")
         );
 
-    /// <summary>The wall of names stands at the head of the document, and not on the README's first screen.</summary>
+    /// <summary>The long list of names is at the beginning of the document, and not in the README.</summary>
     [Fact]
     public void The_names_stand_in_the_document_and_not_in_the_README()
     {

@@ -6,8 +6,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>The exporter reads a few internals of TorchSharp 0.107; another version that renames them fails here, by
-/// name.</summary>
+/// <summary>The exporter reads a few internals of TorchSharp 0.107. If another version renames one, this test fails
+/// and names it.</summary>
 public class PinnedInternalsTests
 {
     private const BindingFlags Any = BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic;

@@ -9,8 +9,8 @@ using F = TorchSharp.torch.nn.functional;
 namespace TorchBridge.Export.Tests;
 
 /// <summary>
-/// Cases of the ONNX project's backend tests that PyTorch produced, from the other side: the module built in
-/// TorchSharp with the case's weights, exported by us, run, and compared with PyTorch's own stored output.
+/// Cases of the ONNX project's backend tests that PyTorch produced: the module is built in TorchSharp with the
+/// weights of the case, exported, run, and compared with the stored output of PyTorch.
 /// </summary>
 public class PyTorchCaseTests
 {

@@ -5,12 +5,14 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>Every kind of refusal says where (module path, method and line), what, and what to do instead.</summary>
+/// <summary>Every kind of refusal says where the fault is (module path, method and line), what it is, and what to do
+/// instead.</summary>
 public class RefusalMessageTests
 {
     private static int turn;
 
-    /// <summary>By kind: what stands in forward, the cause in the message, the way out in the message.</summary>
+    /// <summary>For each kind: the code in forward, and the cause and the way out that the message must
+    /// contain.</summary>
     private static readonly Dictionary<string, (Func<Tensor, Tensor> Forward, string Cause, string WayOut)> Kinds = new(
         StringComparer.Ordinal
     )

@@ -5,7 +5,8 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>What the exporter does not understand is an error that names the place; no file is written.</summary>
+/// <summary>Code that the exporter does not understand causes an error that names the place, and no file is
+/// written.</summary>
 public class RefusalsTests
 {
     private static readonly Tensor Outside = randn(4);
@@ -149,7 +150,7 @@ public class RefusalsTests
     }
 }
 
-/// <summary>Other noise at every call.</summary>
+/// <summary>A module with different noise at every call.</summary>
 internal static class FreshNoise
 {
     private static readonly ThreadLocal<Random> Source = new(() => new Random(5));

@@ -4,8 +4,8 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>Uses of known operations, and of the exporter itself, that are refused: each message has the value that is
-/// wrong and what to do.</summary>
+/// <summary>Uses of known operations, and of the exporter itself, that are refused: each message names the wrong
+/// value and says what to do.</summary>
 public class RefusedUsesTests
 {
     private static readonly ExportOptions Defaults = new();

@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 namespace TorchBridge.Export.Tests;
 
 /// <summary>
-/// Deliberate faults that no example shows: each file gives what the network gives at the example's sizes. Comparing
-/// it at sizes that no trace had is what catches them.
+/// Deliberate faults that are invisible at the sizes of the example, where each file gives what the network gives.
+/// They are detected by a comparison at sizes that no trace had.
 /// </summary>
 public class SizeFaultTests
 {
@@ -162,7 +162,7 @@ public class SizeFaultTests
         };
     }
 
-    /// <summary>Lets whoever reads the values read another one.</summary>
+    /// <summary>Makes the readers of some values read another value.</summary>
     private static void Replace(OnnxGraph graph, string[] values, string other, OnnxNode? except = null)
     {
         var replaced = 0;
@@ -216,7 +216,8 @@ public class SizeFaultTests
             Outputs = [output],
         };
 
-    /// <summary>Needs every size as a number: ramps over height, width and notes, and a grid of a sixteenth.</summary>
+    /// <summary>Needs every size as a number: ramps over height, width and notes, and a grid of a
+    /// sixteenth.</summary>
     private sealed class Sized() : nn.Module<Tensor, Tensor, Tensor>("Sized")
     {
         public override Tensor forward(Tensor image, Tensor notes)

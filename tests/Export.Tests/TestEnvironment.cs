@@ -1,6 +1,6 @@
 namespace TorchBridge.Export.Tests;
 
-/// <summary>Puts an environment variable of this process back after a test that changes it.</summary>
+/// <summary>Restores an environment variable of this process after a test that changes it.</summary>
 internal sealed class KeptVariable(string name) : IDisposable
 {
     private readonly string? value = Environment.GetEnvironmentVariable(name);

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>What ties train mode and eval mode together, and that looking changes nothing.</summary>
+/// <summary>The identity between train mode and eval mode; and comparing the two changes nothing.</summary>
 public class TrainEvalParityTests
 {
     [Theory]

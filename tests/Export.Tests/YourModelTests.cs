@@ -1,5 +1,5 @@
-// The code of docs/your-model.md: what stands between `// <name>` and `// </name>` is in the document, and the tests say
-// what is claimed of it there.
+// The code in docs/your-model.md. Each region between `// <name>` and `// </name>` is copied in the document; the tests
+// check what the document says about it.
 using System.Text.RegularExpressions;
 using TorchBridge.Export.Tests.Networks;
 using TorchSharp;
@@ -41,7 +41,7 @@ public partial class YourModelTests
         // <check>
         using var model = new OptionalTarget();
         var check = OnnxExporter.Check(model, randn(2, 4));
-        Console.WriteLine(check); // exports or not, at which sizes, with which nodes; or all that stands in the way
+        Console.WriteLine(check); // whether it exports, at which sizes and with which nodes; or every reason why not
         foreach (var refusal in check.Refusals)
             Console.WriteLine($"{refusal.ModulePath} {refusal.Place}: {refusal.Reason}");
         // </check>
@@ -257,7 +257,7 @@ public partial class YourModelTests
 
         public override Tensor forward(Tensor x)
         {
-            mean = ((mean * 0.9) + (x.mean([0]) * 0.1)).DetachFromDisposeScope(); // refused: the next call finds it
+            mean = ((mean * 0.9) + (x.mean([0]) * 0.1)).DetachFromDisposeScope(); // refused: the next call uses it
             return x - mean;
         }
     }
@@ -270,7 +270,7 @@ public partial class YourModelTests
         public override (Tensor output, Tensor mean) forward(Tensor x, Tensor mean)
         {
             mean = (mean * 0.9) + (x.mean([0]) * 0.1);
-            return (x - mean, mean); // exports: whoever runs the file hands it on
+            return (x - mean, mean); // exports: the caller passes it to the next call
         }
     }
 
@@ -307,7 +307,7 @@ public partial class YourModelTests
         public TakesNoise()
             : base(nameof(TakesNoise)) { }
 
-        // exports: without `training` it would drop always
+        // exports; without `training` it would always drop
         public override Tensor forward(Tensor x, Tensor noise) => F.dropout(x, 0.1, training: training) + noise;
     }
 

@@ -1,4 +1,4 @@
-// Models as F#'s users of TorchSharp write them: modules called with -->, closures, records, folds over lists.
+// Models as F# users of TorchSharp write them: modules called with -->, closures, records, folds over lists.
 namespace TorchBridge.FSharpModels
 
 open System

@@ -1,4 +1,4 @@
-// Its first statement touches torch: the module initializer in this assembly must have run before it.
+// The first statement of this program uses torch, so the module initializer in this assembly must run before it.
 using TorchSharp;
 
 var one = torch.ones(1);

@@ -5,7 +5,7 @@ using TorchBridge.Inference.Pictures;
 
 namespace TorchBridge.Inference.Tests;
 
-/// <summary>Pictures are decoded on several threads; nobody sees a difference.</summary>
+/// <summary>Pictures are decoded on several threads, with the same results as on one.</summary>
 public sealed class DecodingAheadTests : IDisposable
 {
     private const int Count = 50;

@@ -7,7 +7,7 @@ using static TorchBridge.Onnx.Proto.TensorProto.Types;
 
 namespace TorchBridge.Inference.Tests;
 
-/// <summary>Other people's models, with stock ApplyOnnxModel, row by row, as the judge.</summary>
+/// <summary>Models made by others, compared with stock ApplyOnnxModel row by row.</summary>
 public sealed class ForeignModelTests : IDisposable
 {
     private readonly TempFolder folder = new();

@@ -5,7 +5,7 @@ using TorchBridge.Inference.Pictures;
 
 namespace TorchBridge.Inference.Tests;
 
-/// <summary>ClassifyImages, with ML.NET's own behaviour as the judge where it has one.</summary>
+/// <summary>ClassifyImages, compared with stock ML.NET where it has an equivalent.</summary>
 public sealed class ImageClassificationTransformerTests : IDisposable
 {
     private const int Count = 23;

@@ -116,7 +116,7 @@ public sealed class ImageClassifierServiceTests : IDisposable
         File.SetLastWriteTimeUtc(model, time);
         clock.Pass(ImageClassifierService.CheckInterval);
         Assert.Equal("cow", service.Use(classifier => classifier.ClassNames[0]));
-        // The same content written again is no change.
+        // Writing the same content again is not a change.
         File.WriteAllBytes(model, other);
         clock.Pass(ImageClassifierService.CheckInterval);
         Assert.Equal(1, service.Reloads);
@@ -213,7 +213,7 @@ public sealed class ImageClassifierServiceTests : IDisposable
     {
         var clock = new Clock();
         var loads = 0;
-        // The settings are asked for when the bytes have been read and before the model stands.
+        // Configure is called after the bytes were read and before the model is ready.
         var settings = new SessionSettings
         {
             Configure = _ =>

@@ -243,7 +243,7 @@ public sealed class ImageClassifierTests : IDisposable
     [Fact]
     public async Task A_source_that_times_out_is_an_error_and_not_the_end_of_the_stream()
     {
-        // What HttpClient throws on a timeout: nobody has asked this stream to stop.
+        // HttpClient throws this exception on a timeout, although nobody has cancelled this stream.
         var seen = 0;
         async Task Read()
         {

@@ -39,7 +39,7 @@ public sealed class LabelKindTests : IDisposable
         var error = Assert.Throws<ArgumentException>(() => keys.Append(Classify()).Fit(Data()));
         Assert.Contains("'Label' has the keys frog, cat, dog", error.Message, StringComparison.Ordinal);
         Assert.Contains("keyData", error.Message, StringComparison.Ordinal);
-        // Keys of something else are nobody's business, and so are some of the classes in their order.
+        // Other keys are not checked, and a part of the classes in the right order is allowed.
         context.Transforms.Conversion.MapValueToKey("Key", "ImagePath").Append(Classify()).Fit(Data()).Dispose();
         var two = context.Data.LoadFromEnumerable(rows.Where(row => row.Label != "frog").ToArray());
         context.Transforms.Conversion.MapValueToKey("Label").Append(Classify()).Fit(two).Dispose();

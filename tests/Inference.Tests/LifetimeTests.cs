@@ -5,8 +5,8 @@ using TorchBridge.Inference.Sessions;
 
 namespace TorchBridge.Inference.Tests;
 
-/// <summary>Native memory: the disposer waits for who is inside, later callers get ObjectDisposedException, and no
-/// process dies.</summary>
+/// <summary>Native memory: disposing waits for running calls, later calls throw ObjectDisposedException, and the
+/// process does not crash.</summary>
 public sealed class LifetimeTests : IDisposable
 {
     private readonly TempFolder folder = new();
@@ -154,7 +154,7 @@ public sealed class LifetimeTests : IDisposable
             while (await stream.MoveNextAsync()) { }
         });
         await stream.DisposeAsync();
-        Assert.Equal(8, classifier.Width); // what is no native memory stays
+        Assert.Equal(8, classifier.Width); // managed values stay available
     }
 
     [Fact]

@@ -6,8 +6,8 @@ using TorchBridge.Inference.Pictures;
 
 namespace TorchBridge.Inference.Tests;
 
-/// <summary>Stock ML.NET is the judge: LoadImages, ResizeImages(IsoCrop), ExtractPixels give the same bytes as
-/// ours.</summary>
+/// <summary>Compares with stock ML.NET: LoadImages, ResizeImages(IsoCrop) and ExtractPixels give the same
+/// bytes.</summary>
 public class PictureReaderTests
 {
     public static TheoryData<int, int, SKEncodedImageFormat, bool, bool> Cases =>

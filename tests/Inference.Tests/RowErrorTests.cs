@@ -7,7 +7,7 @@ using TorchBridge.Onnx.Proto;
 
 namespace TorchBridge.Inference.Tests;
 
-/// <summary>An error ends its row, not the object; and what stands before it is given out.</summary>
+/// <summary>An error ends its row and not the object, and the rows before it are returned.</summary>
 public sealed class RowErrorTests : IDisposable
 {
     private const int Count = 20,

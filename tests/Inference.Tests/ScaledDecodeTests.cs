@@ -3,8 +3,8 @@ using TorchBridge.Inference.Pictures;
 
 namespace TorchBridge.Inference.Tests;
 
-/// <summary>A large JPEG that is made much smaller is decoded at a fraction of its size, and says nearly the
-/// same.</summary>
+/// <summary>A large JPEG that is made much smaller is decoded at a fraction of its size, with nearly the same
+/// result.</summary>
 public class ScaledDecodeTests
 {
     [Theory]

@@ -1,6 +1,6 @@
-// Trains a tiny network, going on from a checkpoint where there is one, and kills itself (SIGKILL) where it is told to:
+// Trains a tiny network, continuing from a checkpoint if there is one, and kills itself (SIGKILL) at a given place:
 //   KilledTrainer CHECKPOINT step N      after the N-th step of this process
-//   KilledTrainer CHECKPOINT rename N    in this process's N-th checkpoint, written but not yet renamed
+//   KilledTrainer CHECKPOINT rename N    when this process's N-th checkpoint is written but not yet renamed
 //   KilledTrainer CHECKPOINT never
 // Prints a hash of the final weights.
 using System.Diagnostics;
@@ -52,7 +52,7 @@ internal static class Death
     {
         using var self = Process.GetCurrentProcess();
         self.Kill();
-        Thread.Sleep(Timeout.Infinite); // the signal is on its way
+        Thread.Sleep(Timeout.Infinite); // waits for the signal
     }
 }
 

@@ -1,5 +1,5 @@
-// Replaces files, and kills itself (SIGKILL) before the N-th rename; N = 0 is never.
-//   KilledWriter set FOLDER N TEXT        a set: a.txt and b.txt hold TEXT, c.txt goes
+// Replaces files, and kills itself (SIGKILL) before the N-th rename, or never if N = 0.
+//   KilledWriter set FOLDER N TEXT        a set: a.txt and b.txt get TEXT, c.txt is removed
 //   KilledWriter model PATH N VALUE       a model with a data file, whose tensors are all VALUE
 //   KilledWriter file PATH N TEXT         one file
 using System.Diagnostics;
@@ -15,7 +15,7 @@ AtomicFile.BeforeRename = _ =>
         return;
     using var self = Process.GetCurrentProcess();
     self.Kill();
-    Thread.Sleep(Timeout.Infinite); // the signal is on its way
+    Thread.Sleep(Timeout.Infinite); // waits for the signal
 };
 switch (kind)
 {

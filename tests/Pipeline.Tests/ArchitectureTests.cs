@@ -7,8 +7,8 @@ using TorchBridge.Testing;
 namespace TorchBridge.Pipeline.Tests;
 
 /// <summary>
-/// Holds docs/architecture.md and CONTRIBUTING.md against the source: which room references which, which folder names
-/// types of which, and that every file that a walk names is there.
+/// Compares docs/architecture.md and CONTRIBUTING.md with the source: which project (room) references which, which
+/// folder uses types of which, and that every file exists that the documents name.
 /// </summary>
 public partial class ArchitectureTests
 {
@@ -20,7 +20,7 @@ public partial class ArchitectureTests
     {
         var drawn = Arrows(Drawings().First()).ToHashSet();
         var referenced = Rooms().SelectMany(room => References(room).Select(other => (room, other))).ToHashSet();
-        // A room may reach another one through a third: drawn is what its project file names.
+        // Only references in the project file are drawn, not those through a third project.
         Assert.Equal(referenced.Order(), drawn.Order());
         Assert.Empty(EdgesOnCycles(referenced));
     }
@@ -51,7 +51,8 @@ public partial class ArchitectureTests
         );
     }
 
-    /// <summary>What a program that serves or quantizes loads: no libtorch, by the assemblies themselves.</summary>
+    /// <summary>A program that only serves or quantizes must not load libtorch: checks the references of the
+    /// assemblies.</summary>
     [Fact]
     public void Serving_and_quantizing_load_no_TorchSharp()
     {
@@ -78,8 +79,8 @@ public partial class ArchitectureTests
         Assert.Equal([], cycles);
     }
 
-    /// <summary>What is decided in one place stays there: how sessions of ONNX Runtime are set, how a file takes the
-    /// place of another, and what ONNX's messages are compiled from.</summary>
+    /// <summary>Some things must be done in one place only: creating the options of ONNX Runtime sessions, replacing
+    /// a file, and compiling ONNX's protobuf messages.</summary>
     [Theory]
     [InlineData("cs", @"new SessionOptions\b", "src/Onnx/Runtime/OrtSession.cs")]
     [InlineData("cs", @"\bFile\.(Move\([^;]*overwrite: true|Replace\()|\.MoveTo\(", "src/Onnx/Files/AtomicFile.cs")]
@@ -101,7 +102,8 @@ public partial class ArchitectureTests
         Assert.Equal([place], found);
     }
 
-    /// <summary>What people see of a package in a list: also of the two that <see cref="PackageTests"/> does not pack.</summary>
+    /// <summary>The properties and README that people see in a list of packages, also for packages that
+    /// <see cref="PackageTests"/> does not pack.</summary>
     [Fact]
     public void Every_package_says_what_it_is()
     {
@@ -118,7 +120,7 @@ public partial class ArchitectureTests
         }
     }
 
-    /// <summary>An arrow of the drawings is a dependency that there is.</summary>
+    /// <summary>Every arrow in the drawings of the folders is a dependency that exists in the source.</summary>
     [Fact]
     public void Drawn_folders_depend_on_each_other()
     {
@@ -127,7 +129,7 @@ public partial class ArchitectureTests
         foreach (var drawing in drawings)
         {
             var room = Subgraph().Match(drawing).Groups[1].Value;
-            // A folder that is called as a room has another name in the drawing: ExportOnnx.
+            // A folder with the name of a project has another name in the drawing: ExportOnnx.
             var arrows = Arrows(drawing).Select(edge => (Folder(room, edge.From), Folder(room, edge.To))).ToArray();
             Assert.Empty(arrows.Except(FolderEdges(room)));
         }
@@ -191,8 +193,9 @@ public partial class ArchitectureTests
         Arrow().Matches(drawing).Select(match => (match.Groups[1].Value, match.Groups[2].Value));
 
     /// <summary>
-    /// Which folders of a room name types of which others. The room's own files are its public face, which folders use
-    /// and which uses folders; they are left out. So are names that two folders declare.
+    /// Which folders of a project use types of which others. Files directly in the project's folder are its public
+    /// API, which uses the folders and is used by them; they are left out. So are type names that two folders
+    /// declare.
     /// </summary>
     private static HashSet<(string From, string To)> FolderEdges(string room)
     {
@@ -208,7 +211,7 @@ public partial class ArchitectureTests
             .. from file in files
             where file.Folder.Length > 0
             from name in Name().Matches(file.Text).Select(match => match.Value).Distinct()
-            // An attribute is written without its ending.
+            // An attribute is used without the ending of its type name.
             let folder = folderOfType.GetValueOrDefault(name) ?? folderOfType.GetValueOrDefault($"{name}Attribute", "")
             where folder.Length > 0 && folder != file.Folder
             select (file.Folder, folder),
@@ -220,11 +223,11 @@ public partial class ArchitectureTests
             ? folder
             : "";
 
-    /// <summary>A file without its comments and one-line texts, which may name anything.</summary>
+    /// <summary>The text of a file without comments and one-line strings, which may name anything.</summary>
     private static string Code(string path) =>
         Text().Replace(Comment().Replace(File.ReadAllText(path).ReplaceLineEndings("\n"), ""), "\"\"");
 
-    /// <summary>Edges from which their own beginning can be reached again.</summary>
+    /// <summary>The edges that are part of a cycle.</summary>
     private static List<(string From, string To)> EdgesOnCycles(HashSet<(string From, string To)> edges)
     {
         var next = edges.ToLookup(edge => edge.From, edge => edge.To);

@@ -3,8 +3,8 @@ using SkiaSharp;
 
 namespace TorchBridge.Pipeline.Tests;
 
-/// <summary>Chromium without a window, started once for the tests of a class. Where it is not installed, the tests
-/// that ask for it skip.</summary>
+/// <summary>Chromium without a window, started once for the tests of a class. If it is not installed, the tests that
+/// need it are skipped.</summary>
 public sealed class Browser : IAsyncLifetime
 {
     private static readonly string[] Names =
@@ -33,8 +33,8 @@ public sealed class Browser : IAsyncLifetime
                 ExecutablePath = path,
                 Headless = true,
                 UserDataDir = profile.Path,
-                // No sandbox: Chromium refuses one to root, which containers run as. The rest keeps it from looking
-                // for the network.
+                // No sandbox, because Chromium does not start with one as root, and containers run as root. The other
+                // options keep it from using the network.
                 Args =
                 [
                     "--no-sandbox",
@@ -51,15 +51,15 @@ public sealed class Browser : IAsyncLifetime
         );
     }
 
-    /// <summary>Skips the test where there is no browser.</summary>
+    /// <summary>Skips the test if there is no browser.</summary>
     public void SkipWithout() => Assert.SkipWhen(browser is null, "Chromium is not installed");
 
     /// <summary>Opens a file.</summary>
     /// <param name="file">HTML or SVG.</param>
-    /// <param name="width">Of the window.</param>
+    /// <param name="width">Width of the window, in pixels.</param>
     /// <param name="dark">Whether the reader prefers dark pages.</param>
-    /// <param name="complaints">What the page writes to the console is added here: each is something that it does
-    /// wrong.</param>
+    /// <param name="complaints">Receives what the page writes to the console; each message is a fault of the
+    /// page.</param>
     public async Task<IPage> Open(string file, int width, bool dark = false, ICollection<string>? complaints = null)
     {
         var page = await browser!.NewPageAsync();
@@ -73,7 +73,7 @@ public sealed class Browser : IAsyncLifetime
         return page;
     }
 
-    /// <summary>What an element looks like.</summary>
+    /// <summary>Takes a screenshot of an element.</summary>
     public static async Task<SKBitmap> Screenshot(IElementHandle element) =>
         SKBitmap.Decode(await element.ScreenshotDataAsync());
 

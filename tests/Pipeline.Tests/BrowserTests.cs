@@ -6,13 +6,13 @@ using TorchBridge.Training.Tests;
 
 namespace TorchBridge.Pipeline.Tests;
 
-/// <summary>Pages as the program writes them, made once for all tests that look at them.</summary>
+/// <summary>Pages that the program has written, created once for all tests that need them.</summary>
 public sealed class MadePages : IDisposable
 {
     private readonly TempFolder folder = new();
     private readonly Dictionary<string, Lazy<SamplePage>> pages;
 
-    /// <summary>Makes none yet.</summary>
+    /// <summary>Creates no pages yet.</summary>
     public MadePages()
     {
         pages = new Dictionary<string, Lazy<SamplePage>>(StringComparer.Ordinal)
@@ -34,12 +34,12 @@ public sealed class MadePages : IDisposable
     private string Folder(string name) => Directory.CreateDirectory(folder[name]).FullName;
 }
 
-/// <summary>The pages that the program writes, in a browser.</summary>
+/// <summary>Opens the pages that the program writes in a browser.</summary>
 public class BrowserTests(Browser browser, MadePages pages) : IClassFixture<Browser>, IClassFixture<MadePages>
 {
     private const int WindowWidth = 1280;
 
-    /// <summary>The pages, with the fewest pictures that each has.</summary>
+    /// <summary>The pages, each with the smallest number of pictures that it must have.</summary>
     public static TheoryData<string, int> Pages =>
         new()
         {
@@ -70,7 +70,7 @@ public class BrowserTests(Browser browser, MadePages pages) : IClassFixture<Brow
             var svg = XElement.Load(file);
             double width = (double)svg.Attribute("width")!,
                 height = (double)svg.Attribute("height")!;
-            // Scaled, not cut: within the rounding to a pixel.
+            // The picture must be scaled and not cut off, within the rounding to a pixel.
             Assert.True(
                 Math.Abs(((double)box.Width * height / width) - (double)box.Height) <= 1,
                 $"{what}: {box.Width} x {box.Height} on the page, {width} x {height} alone"
@@ -101,7 +101,7 @@ public class BrowserTests(Browser browser, MadePages pages) : IClassFixture<Brow
         Assert.True(faults.Count == 0, string.Join('\n', faults));
     }
 
-    /// <summary>The picture's own file on a page that holds nothing else.</summary>
+    /// <summary>The file of a picture on a page that contains nothing else.</summary>
     private async Task<SKBitmap> Alone(string svgFile, int width, int height, string htmlFile)
     {
         File.WriteAllText(htmlFile, $"<!DOCTYPE html><meta charset=\"utf-8\">{File.ReadAllText(svgFile)}");
@@ -109,8 +109,8 @@ public class BrowserTests(Browser browser, MadePages pages) : IClassFixture<Brow
         return await InTheCorner(await page.QuerySelectorAsync("svg"), width, height);
     }
 
-    /// <summary>A picture where it is in its page, but moved to the window's corner: text at another fraction of a
-    /// pixel is smoothed otherwise.</summary>
+    /// <summary>A picture of a page, moved to the corner of the window, because text at another fraction of a pixel
+    /// is antialiased differently.</summary>
     private static async Task<SKBitmap> InTheCorner(IElementHandle picture, int width, int height)
     {
         var style = string.Create(
@@ -133,7 +133,7 @@ public class BrowserTests(Browser browser, MadePages pages) : IClassFixture<Brow
         var (left, right) = (expected.Pixels, actual.Pixels);
         var different = Enumerable.Range(0, left.Length).Count(i => left[i] != right[i]);
         Assert.True(different == 0, $"{what}: {different:N0} of {left.Length:N0} pixels differ");
-        // A blank picture equals a blank picture.
+        // Two blank pictures would be equal, too.
         Assert.True(left.Distinct().Count() > 10, $"{what}: nothing to see");
     }
 }

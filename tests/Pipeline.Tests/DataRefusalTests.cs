@@ -2,8 +2,8 @@ using TorchBridge.Training.Data;
 
 namespace TorchBridge.Pipeline.Tests;
 
-/// <summary>Folders of pictures that cannot be trained on end the program with one paragraph, and leave
-/// nothing.</summary>
+/// <summary>If a folder of pictures cannot be used for training, the program ends with a message of one paragraph,
+/// and writes no files.</summary>
 public class DataRefusalTests
 {
     [Theory]

@@ -6,7 +6,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Pipeline.Tests;
 
-/// <summary>The folded network against PyTorch's own fuse_conv_bn_eval, tensor by tensor and node by node.</summary>
+/// <summary>Compares the folded network with the result of PyTorch's fuse_conv_bn_eval, tensor by tensor and node by
+/// node.</summary>
 public class GoldenFusionTests
 {
     [Theory]
@@ -29,8 +30,8 @@ public class GoldenFusionTests
         Assert.Equal(Operations(theirs), Operations(ours));
         Assert.Equal(form == BlockForm.Plain ? 7 : 10, report.Folded.Count);
 
-        // Names differ and branches may come in another order: each of PyTorch's tensors must be one of ours, and no
-        // two the same one.
+        // Names differ, and branches may be in another order. So each of PyTorch's tensors must be equal to one of
+        // ours, and no two of them to the same one.
         var left = ours.Graph.Initializer.ToList();
         foreach (
             var tensor in theirs.Graph.Initializer.Where(tensor =>

@@ -1,7 +1,7 @@
 namespace TorchBridge.Pipeline.Tests;
 
-/// <summary>A training process is killed again and again; what goes on from its checkpoint ends as if nothing had
-/// happened.</summary>
+/// <summary>A training process is killed again and again. Each time it is continued from its checkpoint, and the
+/// result is the same as without kills.</summary>
 public class KillTests
 {
     private const int Kills = 10,
@@ -21,8 +21,8 @@ public class KillTests
         var resumable = 0;
         for (var kill = 0; kill < Kills; kill++)
         {
-            // The run has 6 epochs of 3 steps. A kill costs an epoch at most, so every process gets on by one where
-            // it may take 4 steps.
+            // The run has 6 epochs of 3 steps. A kill costs at most one epoch, so each process that may make 4 steps
+            // completes at least one.
             string[] point = random.Next(2) == 0 ? ["step", $"{random.Next(1, 5)}"] : ["rename", "1"];
             var killed = Run.Program(Trainer, [folder["killed"], .. point]);
             Assert.True(

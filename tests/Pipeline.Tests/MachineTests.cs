@@ -1,6 +1,7 @@
 namespace TorchBridge.Pipeline.Tests;
 
-/// <summary>What machines lack is told in one paragraph, and nothing half-written is left.</summary>
+/// <summary>If the machine lacks something (disk space, permissions, memory), the message is one paragraph, and no
+/// half-written file is left.</summary>
 public class MachineTests
 {
     private static readonly string[] Train = ["train", "--width", "8", "--pictures", "100", "--epochs", "1"];
@@ -10,7 +11,7 @@ public class MachineTests
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "it is another variable there");
         using var folder = new TempFolder();
-        // Below a file there is no folder, whoever asks.
+        // A file cannot contain a folder, even for root.
         File.WriteAllText(folder["file"], "");
         Refused(
             Start(folder, [.. Train], ("TMPDIR", folder["file", "tmp"])),
@@ -27,7 +28,7 @@ public class MachineTests
         using var folder = new TempFolder();
         File.WriteAllText(folder["file"], "");
         var result = Start(folder, [.. Train], ("HOME", folder["file"]), ("XDG_CACHE_HOME", folder["file"]));
-        // ONNX Runtime warns of it in its own words.
+        // ONNX Runtime prints its own warning about this.
         Assert.True(result.ExitCode == 0, result.Error);
     }
 

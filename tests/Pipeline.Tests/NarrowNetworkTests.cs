@@ -1,7 +1,7 @@
 namespace TorchBridge.Pipeline.Tests;
 
-/// <summary>oneDNN's backward pass of a 1x1 convolution with a stride writes beyond its buffer where there are few
-/// channels, two threads and an odd batch: the process would die of it, so it is a process of its own.</summary>
+/// <summary>oneDNN's backward pass of a 1x1 convolution with a stride writes beyond its buffer if there are few
+/// channels, two threads and an odd batch. That would crash the process, so the test starts a separate one.</summary>
 public class NarrowNetworkTests
 {
     [Theory]

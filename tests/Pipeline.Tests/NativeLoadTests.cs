@@ -2,7 +2,8 @@ using TorchBridge.Testing;
 
 namespace TorchBridge.Pipeline.Tests;
 
-/// <summary>TorchSharp loads: here, twice at once, and untouched where the normal load works.</summary>
+/// <summary>TorchSharp's native library loads: on this machine, in two processes at the same time, and without a
+/// changed copy if it loads normally.</summary>
 public class NativeLoadTests
 {
     private static readonly string Output = Run.OutputOf("tests", "FirstTouch");
@@ -60,12 +61,12 @@ public class NativeLoadTests
 
     private static void CopyWithMendedLibrary(string folder, string cache)
     {
-        // A healthy system is one on which the library loads as it stands: here, because it is the mended one already.
+        // Simulates a system on which the library loads normally, by using the copy that is already adapted.
         LinkAll(Output, folder);
         RunFirstTouch(Output, cache);
         var mended = Directory.GetFiles(cache, "*.so", SearchOption.AllDirectories);
         if (mended.Length == 0)
-            return; // this machine is healthy itself
+            return; // the library loads normally on this machine
         var library = Directory.GetFiles(folder, "libLibTorchSharp.so", SearchOption.AllDirectories).Single();
         File.Delete(library);
         File.Copy(mended[0], library);
@@ -78,7 +79,7 @@ public class NativeLoadTests
         foreach (var file in Directory.GetFiles(from, "*", SearchOption.AllDirectories))
         {
             var target = Path.Combine(to, Path.GetRelativePath(from, file));
-            // Half a gigabyte of libtorch is linked, what is small is copied.
+            // The half gigabyte of libtorch is linked, small files are copied.
             if (new FileInfo(file).Length > 8 << 20)
                 File.CreateSymbolicLink(target, file);
             else

@@ -10,9 +10,9 @@ using static TorchSharp.torch;
 namespace TorchBridge.Pipeline.Tests;
 
 /// <summary>
-/// The packages as strangers use them: packed, restored from a feed and run by new projects outside of the
-/// repository. One test, because packing and restoring are slow. What they need of others comes from the package
-/// folder of this user, or from the registry.
+/// The packages as other people use them: packed, restored from a feed, and run by new projects outside of the
+/// repository. This is one test, because packing and restoring are slow. The packages on which they depend come from
+/// the package folder of this user, or from the registry.
 /// </summary>
 public class PackageTests
 {
@@ -39,13 +39,13 @@ public class PackageTests
         Succeed(Run.Command("dotnet", ["build", "all.proj", "-restore", "-nodeReuse:false", "-v:quiet"], folder.Path));
 
         Assert.StartsWith("class ", Output(folder, "Console", model, folder["a.png"]), StringComparison.Ordinal);
-        // it runs, and carries no self-check
+        // it runs, and has no self-check
         Assert.EndsWith("Degraded", Output(folder, "Web", model), StringComparison.Ordinal);
         Assert.Contains("exported", Output(folder, "FSharp", folder["relu.onnx"]), StringComparison.Ordinal);
 
         Assert.Contains("loaded", Output(folder, "VisualBasic"), StringComparison.Ordinal);
 
-        // Tuned from the network that came with the package, and classified by the program without libtorch.
+        // The model is tuned from the network in the package, and classifies in a program without libtorch.
         Directory.CreateDirectory(folder["photos"]);
         for (var i = 0; i < 24; i++)
             File.WriteAllBytes(
@@ -76,17 +76,18 @@ public class PackageTests
         Assert.Contains("PackageReference to TorchSharp-cpu", missing.Output, StringComparison.Ordinal);
     }
 
-    /// <summary>Packages of this user.</summary>
+    /// <summary>The package folder of this user.</summary>
     private static string Cache =>
         Environment.GetEnvironmentVariable("NUGET_PACKAGES")
         ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
 
-    /// <summary>ONNX Runtime's package for CUDA has half a gigabyte: it is tried where the user has it.</summary>
+    /// <summary>ONNX Runtime's package for CUDA has half a gigabyte, so it is tested only if the user already has
+    /// it.</summary>
     private static bool HasGpuPackage =>
         OperatingSystem.IsLinux() && Directory.Exists(Path.Combine(Cache, GpuPackage.ToLowerInvariant(), GpuVersion));
 
-    /// <summary>The runtime beside the program is the one for CUDA and no other, it classifies without a GPU, and
-    /// asking for one that is not there is one clear error.</summary>
+    /// <summary>The program's only runtime is the one for CUDA. It classifies without a GPU, and a GPU that is not
+    /// there is reported with a clear error.</summary>
     private static void RunOnTheGpusPackage(TempFolder folder, string model)
     {
         var output = folder["Gpu", "bin", "Debug", "net10.0"];
@@ -99,7 +100,7 @@ public class PackageTests
         );
         var lines = Output(folder, "Gpu", model, folder["a.png"]).Split('\n');
         Assert.StartsWith("class ", lines[0], StringComparison.Ordinal);
-        // a class where this machine has a GPU
+        // a class, if this machine has a GPU
         Assert.Matches(
             "^(class |SessionSettings.Configure requests a feature that this build .* does not have)",
             lines[1]
@@ -110,7 +111,7 @@ public class PackageTests
     {
         foreach (var package in Packages)
         {
-            // PackageVersion alone: another Version would build the assemblies anew, under the tests that run.
+            // Only PackageVersion is set: another Version would rebuild the assemblies that the running tests use.
             var project = Path.Combine(Shared.Repository, "src", package, $"{package}.csproj");
             var configuration = Run.OutputOf("x")
                 .Contains(
@@ -140,7 +141,7 @@ public class PackageTests
         }
     }
 
-    /// <summary>What people see of a package before they take it.</summary>
+    /// <summary>What people see of a package before they install it.</summary>
     private static void Check(string package, string symbols)
     {
         using var zip = ZipFile.OpenRead(package);
@@ -170,7 +171,7 @@ public class PackageTests
                 )
         )
         {
-            // net10.0 applications have this one; Orleans, and what stands on it, asks for a later one.
+            // net10.0 applications have this version; Orleans, and packages that depend on it, need a later one.
             if (Value("id") is not ("TorchBridge.Scale" or "TorchBridge.Training"))
                 Assert.Equal("10.0.0", dependency.Attribute("version")!.Value);
         }
@@ -353,7 +354,7 @@ public class PackageTests
             "Microsoft.NET.Sdk",
             [
                 ("TorchBridge.Inference", Version),
-                // the reference's other attributes stand behind its version
+                // the other attributes of the reference follow its version
                 ("Microsoft.ML.OnnxRuntime", """1.31.1" ExcludeAssets="all"""),
                 (GpuPackage, GpuVersion),
             ],

@@ -10,7 +10,7 @@ using TorchBridge.Training.Networks;
 
 namespace TorchBridge.Pipeline.Tests;
 
-/// <summary>The program's <c>quantize</c>, and every way of serving what it makes.</summary>
+/// <summary>The command <c>quantize</c>, and every way of serving its result.</summary>
 public sealed class QuantizeCommandTests(TinyModel model) : IClassFixture<TinyModel>
 {
     [Fact]
@@ -31,7 +31,7 @@ public sealed class QuantizeCommandTests(TinyModel model) : IClassFixture<TinyMo
         Assert.Contains("same class in", result.Output, StringComparison.Ordinal);
         foreach (var file in (string[])["onnx", "zip", "card.json", "sensitivity.svg", "sensitivity.png"])
             Assert.True(new FileInfo(folder[$"modern-cnn.int8.{file}"]).Length > 500, file);
-        // A card goes with its model, to people who need not know where that was made.
+        // A model card is passed on with its model, so it must not contain paths of the machine that made it.
         var card = File.ReadAllText(folder["modern-cnn.int8.card.json"]);
         Assert.Contains("\"path\": \"modern-cnn.int8.onnx\"", card, StringComparison.Ordinal);
         Assert.DoesNotContain(folder.Path, card, StringComparison.Ordinal);
@@ -47,7 +47,7 @@ public sealed class QuantizeCommandTests(TinyModel model) : IClassFixture<TinyMo
         Assert.InRange(report.GetProperty("test").GetProperty("agreement").GetDouble(), 0.95, 1);
 
         using var classifier = ImageClassifier.Load(folder["modern-cnn.int8.onnx"]);
-        // Its own logits, made here: here they are the same.
+        // The model's own logits were computed on this machine, so they are the same here.
         Assert.Equal(0, classifier.Verify().LargestDifference);
         Assert.False(Saturated(folder["modern-cnn.int8.onnx"]).Passed);
         var files = Pictures(folder);
@@ -67,8 +67,8 @@ public sealed class QuantizeCommandTests(TinyModel model) : IClassFixture<TinyMo
     }
 
     /// <summary>
-    /// The self-check of the same file on a processor whose sums saturate, made up: one layer's weights that a sum of
-    /// two products may overflow with (beyond 7 bits) are cut.
+    /// The self-check on a simulated processor whose sums saturate: the weights of one layer that exceed 7 bits, with
+    /// which a sum of two products may overflow, are clipped.
     /// </summary>
     private static SelfCheckResult Saturated(string path)
     {

@@ -4,7 +4,8 @@ using SkiaSharp;
 
 namespace TorchBridge.Pipeline.Tests;
 
-/// <summary>What has changed since a run began, and what is left by one that was stopped or killed.</summary>
+/// <summary>Resuming after something has changed since the run began, and after a run was stopped or
+/// killed.</summary>
 public class ResumeRefusalTests
 {
     [Fact]
@@ -40,7 +41,7 @@ public class ResumeRefusalTests
         Assert.Equal(0, TinyModel.Program("evaluate", "--out", folder["models"], "--data", folder["data"]).ExitCode);
         File.WriteAllBytes(folder["data", "a", "000.png"], bytes);
 
-        // What export makes of the weights tells the history of their own run.
+        // The model that export makes from the weights has the history of the run that trained them.
         Assert.Equal((0, ""), Result(TinyModel.Program("export", "--out", folder["models"])));
         var card = JsonDocument.Parse(File.ReadAllText(folder["models", "modern-cnn.card.json"])).RootElement;
         Assert.Equal("stopped by the user", card.GetProperty("training").GetProperty("ending").GetString());
@@ -50,7 +51,7 @@ public class ResumeRefusalTests
             Assert.Contains($"Run {run}", File.ReadAllText(folder["models", file]), StringComparison.Ordinal);
         Assert.Equal(files, Files(folder).Intersect(files));
 
-        // And stopped again: the finished model stays whole.
+        // The run is stopped again: the finished model stays complete.
         var before = Snapshot(folder);
         Stop(folder, "--resume");
         Assert.Equal(before, Snapshot(folder));
@@ -82,7 +83,7 @@ public class ResumeRefusalTests
         Assert.False(File.Exists(folder["one", "modern-cnn.report.html"]));
         Assert.False(File.Exists(folder["one", "modern-cnn.curves.svg"]));
 
-        // Its own card is believed.
+        // The model's own card is accepted.
         File.Copy(folder["two", "modern-cnn.card.json"], folder["one", "modern-cnn.card.json"], overwrite: true);
         Assert.Equal((0, ""), Result(TinyModel.Program("export", "--out", folder["one"])));
         card = JsonDocument.Parse(File.ReadAllText(folder["one", "modern-cnn.card.json"])).RootElement;
@@ -128,7 +129,7 @@ public class ResumeRefusalTests
     private static string[] Small(TempFolder folder) =>
         ["train", "--data", folder["data"], "--size", "16", "--width", "8", "--batch", "8", "--threads", "1"];
 
-    /// <summary>Trains until there is a checkpoint, and stops as Ctrl-C does.</summary>
+    /// <summary>Trains until there is a checkpoint, and then stops the program as with Ctrl-C.</summary>
     private static void Stop(TempFolder folder, params string[] arguments)
     {
         using var process = Start(folder, arguments);
@@ -142,8 +143,8 @@ public class ResumeRefusalTests
         Assert.Single(error.Trim().Split('\n'));
     }
 
-    /// <summary>What Ctrl-C sends; or SIGTERM where that is ignored, which the children of a job in the background
-    /// inherit.</summary>
+    /// <summary>The signal that Ctrl-C sends, or SIGTERM if that signal is ignored, as it is in the child processes
+    /// of a background job.</summary>
     private static string StopSignal()
     {
         const string status = "/proc/self/status";
@@ -183,7 +184,7 @@ public class ResumeRefusalTests
         )!;
     }
 
-    /// <summary>Until an epoch is told of: its checkpoint is then in place.</summary>
+    /// <summary>Waits until an epoch is reported; its checkpoint is then written.</summary>
     private static void WaitForCheckpoint(TempFolder folder, Process process)
     {
         while (process.StandardOutput.ReadLine() is { } line)

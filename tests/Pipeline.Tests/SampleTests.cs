@@ -4,7 +4,7 @@ using SkiaSharp;
 
 namespace TorchBridge.Pipeline.Tests;
 
-/// <summary>The samples that serve a model, run on the tiny one.</summary>
+/// <summary>The samples that serve a model, run with a tiny model.</summary>
 public class SampleTests(TinyModel model) : IClassFixture<TinyModel>
 {
     private string Onnx => Path.Combine(model.Out, "modern-cnn.onnx");

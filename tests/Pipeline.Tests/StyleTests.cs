@@ -8,7 +8,7 @@ public class StyleTests
     private static readonly string[] Folders = ["src", "tests", "benchmarks", "samples"];
     private static readonly string[] Kinds = [".cs", ".fs", ".js", ".css", ".html"];
 
-    /// <summary>CSharpier lays code out, and leaves texts and comments as they are.</summary>
+    /// <summary>CSharpier wraps code, but not strings and comments.</summary>
     [Fact]
     public void No_line_is_too_wide_to_read()
     {

@@ -1,13 +1,13 @@
 namespace TorchBridge.Pipeline.Tests;
 
-/// <summary>Looks in a browser for text that lies over other text of its picture, or leaves the picture, or is
-/// clipped.</summary>
+/// <summary>Finds text in a picture that overlaps other text, leaves the picture, or is clipped, in a
+/// browser.</summary>
 internal static class TextLayout
 {
     /// <summary>
-    /// A function of an svg element that gives its faults as texts. A text's box is that of its font, which is higher
-    /// than what is drawn: a fifth of its height is taken off above and below. Text may be turned, so boxes are
-    /// compared as polygons, along all of their sides.
+    /// A JavaScript function that takes an svg element and returns its faults as strings. The box of a text is that
+    /// of its font, which is higher than what is drawn, so a fifth of its height is removed above and below. Text may
+    /// be rotated, so boxes are compared as polygons, along all of their sides.
     /// </summary>
     public const string Faults = """
         svg => {

@@ -6,7 +6,8 @@ using TorchBridge.Training.Estimators;
 
 namespace TorchBridge.Pipeline.Tests;
 
-/// <summary>What TuneImages fitted, in a program that has TorchBridge.Inference alone: samples/ConsoleClassifier.</summary>
+/// <summary>A model fitted by TuneImages works in a program that has only TorchBridge.Inference:
+/// samples/ConsoleClassifier.</summary>
 public class TunedModelTests
 {
     private static readonly string Output = Run.OutputOf("samples", "ConsoleClassifier");
@@ -18,7 +19,7 @@ public class TunedModelTests
         Assert.Contains("TorchBridge.Inference.dll", files);
         Assert.DoesNotContain(files, IsTorch);
         Assert.DoesNotContain("TorchBridge.Training.dll", files);
-        // And the check would see one: this test's own folder has it.
+        // The check works: it finds the library in the folder of this test.
         Assert.Contains(NamesIn(AppContext.BaseDirectory), IsTorch);
     }
 
@@ -44,7 +45,7 @@ public class TunedModelTests
             .Data.CreateEnumerable<Scored>(fitted.Transform(view), reuseRowObject: false)
             .Select(row => (row.PredictedLabel, Probability: row.Score.Max()))
             .ToArray();
-        // Both classes, or a program that says one thing of everything would pass.
+        // Both classes must occur; otherwise a program that always gives the same answer would pass.
         Assert.Equal(2, expected.Select(row => row.PredictedLabel).Distinct().Count());
 
         var result = Run.Program(
@@ -58,7 +59,7 @@ public class TunedModelTests
         {
             string[] words = lines[i].Trim()[(rows[i].ImagePath.Length + 2)..].Split(' ');
             Assert.Equal(expected[i].PredictedLabel, words[0]);
-            // Four digits are shown; and the same float32 sums in batches of another size.
+            // Four digits are printed, and float32 sums differ in batches of another size.
             Assert.Equal(expected[i].Probability, float.Parse(words[1], CultureInfo.InvariantCulture), 1e-4f);
         }
     }
@@ -70,7 +71,7 @@ public class TunedModelTests
         file.Contains("torch_cpu", StringComparison.OrdinalIgnoreCase)
         || file.Contains("TorchSharp", StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>A handful of pictures of two classes.</summary>
+    /// <summary>A few pictures of two classes.</summary>
     private static IEnumerable<Row> Photos(TempFolder folder)
     {
         var set = DrawnPictures.Make(6, 200, 10, 10).Training;

@@ -6,8 +6,8 @@ using TorchBridge.Training.Data;
 
 namespace TorchBridge.Pipeline.Tests;
 
-/// <summary>A tiny network, trained for seconds on built-in pictures, goes the whole road once; the tests look at
-/// what it left.</summary>
+/// <summary>A tiny network is trained for seconds on built-in pictures, exported and packaged once; the tests check
+/// the files that were written.</summary>
 public sealed class TinyModel : IDisposable
 {
     private readonly TempFolder folder = new();
@@ -89,7 +89,7 @@ public class WholeRoadTests(TinyModel model) : IClassFixture<TinyModel>
         Assert.Equal(3, html.Split("</svg>").Length - 1);
         foreach (var external in (string[])["<script", "<link", "href=\"http", "@import", "<?xml"])
             Assert.DoesNotContain(external, html, StringComparison.OrdinalIgnoreCase);
-        // Pictures of the worst mistakes stand in the page itself.
+        // The pictures of the worst mistakes are embedded in the page.
         Assert.All(Regex.Matches(html, "src=\"([^\"]*)", RegexOptions.IgnoreCase), match =>
             Assert.StartsWith("data:image/png;base64,", match.Groups[1].Value, StringComparison.Ordinal)
         );

@@ -9,7 +9,7 @@ using TorchBridge.Quantization.Weights;
 
 namespace TorchBridge.Quantization.Tests;
 
-/// <summary>Scales, roundings, ranges and weights, each against a computation of another kind.</summary>
+/// <summary>Compares scales, rounding, ranges and weights with independent computations.</summary>
 public class ArithmeticTests
 {
     [Theory]

@@ -3,7 +3,8 @@ using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace TorchBridge.Quantization.Tests;
 
-/// <summary>Random inputs for a model of which only the file is known, and what two models give for them.</summary>
+/// <summary>Random inputs for a model of which only the file is known, and a comparison of two models with
+/// them.</summary>
 internal static class FoundBatches
 {
     private const int Rows = 4;
@@ -29,8 +30,8 @@ internal static class FoundBatches
         }
     }
 
-    /// <summary>The least ratio of signal to noise over all outputs and four batches that nobody calibrated with;
-    /// exactly equal ones are 200, and outputs of other names or sizes −200.</summary>
+    /// <summary>The lowest signal-to-noise ratio of all outputs, over four batches that calibration did not use. It
+    /// is 200 for equal outputs, and −200 for outputs with other names or sizes.</summary>
     public static double LeastDecibels(string expected, string actual)
     {
         using InferenceSession left = Open(expected),

@@ -1,8 +1,8 @@
 namespace TorchBridge.Quantization.Tests;
 
 /// <summary>
-/// Models that nobody here made, of ../shared/findings/files/onnx: each is written and right, judged by ONNX Runtime
-/// on inputs that nobody calibrated with, or refused for one of the reasons that are listed here by name.
+/// Models made by others, from ../shared/findings/files/onnx. Each is either quantized correctly, which is checked in
+/// ONNX Runtime with inputs that calibration did not use, or refused for one of the reasons that are listed here.
 /// </summary>
 public class FoundModelsTests
 {

@@ -6,8 +6,8 @@ using TorchBridge.Quantization.Weights;
 
 namespace TorchBridge.Quantization.Tests;
 
-/// <summary>Whatever the format allows is quantized right, judged by ONNX Runtime on inputs that nobody calibrated
-/// with.</summary>
+/// <summary>Everything that the format allows is quantized correctly, which is checked in ONNX Runtime with inputs
+/// that calibration did not use.</summary>
 public class LegalModelsTests
 {
     private static readonly Dictionary<string, Func<SmallModel>> Models = new(StringComparer.Ordinal)

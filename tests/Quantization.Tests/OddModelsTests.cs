@@ -6,8 +6,8 @@ using TorchBridge.Onnx.Proto;
 namespace TorchBridge.Quantization.Tests;
 
 /// <summary>
-/// Legal models as few exporters write them, in every mode: what is written is right, judged by ONNX Runtime on
-/// inputs that nobody calibrated with, and what is refused is refused for the reason that stands here.
+/// Unusual but legal models, in every mode. Results are correct, which is checked in ONNX Runtime with inputs that
+/// calibration did not use; refusals have the reasons that are listed here.
 /// </summary>
 public class OddModelsTests
 {
@@ -601,7 +601,8 @@ public class OddModelsTests
 
     private static SmallModel Sequence(SmallModel model, string name)
     {
-        // sequence_type { elem_type { tensor_type { elem_type: FLOAT } } }, of which our copy of the format knows nothing
+        // sequence_type { elem_type { tensor_type { elem_type: FLOAT } } }, of which our copy of the format knows
+        // nothing
         var type = TypeProto.Parser.ParseFrom([0x22, 6, 0x0A, 4, 0x0A, 2, 8, (byte)ElementType.Float32]);
         model.Graph.Outputs.Add(
             new ValueInfo(name, ElementType.Float32, [])

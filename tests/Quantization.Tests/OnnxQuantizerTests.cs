@@ -13,8 +13,8 @@ using Tensor = TorchSharp.torch.Tensor;
 
 namespace TorchBridge.Quantization.Tests;
 
-/// <summary>Whole files: what becomes integers, how well it holds, what is refused, and that nothing is written
-/// then.</summary>
+/// <summary>Complete files: what becomes integer, how accurate the result is, what is refused, and that a refusal
+/// writes no file.</summary>
 public class OnnxQuantizerTests
 {
     /// <summary>Networks with the layers that stay in float32, and the least signal to noise: 8 bits give some 40 dB

@@ -1,7 +1,7 @@
 namespace TorchBridge.Quantization.Tests;
 
-/// <summary>Paths that lead nowhere are the quantizer's own refusals, before anything is computed and with the path in
-/// them.</summary>
+/// <summary>Paths that do not exist or cannot be written are refused before anything is computed, with a message that
+/// contains the path.</summary>
 public class PlacesTests
 {
     public static TheoryData<string, string> BadOutputs =>

@@ -4,7 +4,7 @@ using TorchBridge.Onnx.Proto;
 
 namespace TorchBridge.Quantization.Tests;
 
-/// <summary>Puts small models together node by node, as no exporter of ours would.</summary>
+/// <summary>Builds small models node by node, which our exporter would not write.</summary>
 /// <param name="opset">Version of the standard operators.</param>
 internal sealed class SmallModel(int opset = 17)
 {

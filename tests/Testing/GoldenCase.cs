@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace TorchBridge.Testing;
 
-/// <summary>A case of ../shared/golden: arrays computed by real PyTorch, with the tolerance of each.</summary>
+/// <summary>A case of ../shared/golden: arrays computed by PyTorch, each with its tolerance.</summary>
 public sealed class GoldenCase
 {
     private readonly string root;
@@ -10,7 +10,7 @@ public sealed class GoldenCase
 
     private GoldenCase(string root, JsonElement entry) => (this.root, this.entry) = (root, entry);
 
-    /// <summary>Opens a case, or returns null where ../shared/golden is not there.</summary>
+    /// <summary>Opens a case, or returns null if ../shared/golden is not there.</summary>
     public static GoldenCase? Find(string name)
     {
         if (Shared.Find("golden", "manifest.json") is not { } manifest)
@@ -46,7 +46,8 @@ public sealed class GoldenCase
         );
     }
 
-    /// <summary>Compares with an output, with the tolerance that PyTorch's float32 has against float64 there.</summary>
+    /// <summary>Compares with an output. The tolerance is the difference between PyTorch's float32 and float64
+    /// results of the case.</summary>
     public void Check(string output, IReadOnlyList<float> got)
     {
         var (array, atol, rtol) = Output(output);

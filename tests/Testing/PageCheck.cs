@@ -3,16 +3,16 @@ using System.Xml.Linq;
 
 namespace TorchBridge.Testing;
 
-/// <summary>What every page that we write promises. Fails with the first promise that is broken.</summary>
+/// <summary>Checks what holds for every page that the programs write. Fails at the first violation.</summary>
 public static partial class PageCheck
 {
-    /// <summary>The page is well-formed, has no script and nothing external; no id stands twice, and every reference
-    /// finds its id.</summary>
-    /// <returns>How many pictures the page has.</returns>
+    /// <summary>Checks that the page is well-formed, has no script and nothing external, that no id occurs twice, and
+    /// that every reference leads to an id.</summary>
+    /// <returns>Number of pictures on the page.</returns>
     public static int StandsAlone(string html)
     {
         var page = XDocument.Parse(html);
-        // A namespace is a name, not an address.
+        // A namespace looks like an address, but is only a name.
         var attributes = page.Descendants()
             .Attributes()
             .Where(attribute => !attribute.IsNamespaceDeclaration)

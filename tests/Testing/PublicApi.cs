@@ -3,11 +3,11 @@ using System.Text;
 
 namespace TorchBridge.Testing;
 
-/// <summary>The public members of an assembly as text, for a snapshot: a change of the surface is seen, and is made
-/// on purpose.</summary>
+/// <summary>The public members of an assembly as text, for a snapshot: a change of the public API is visible in a
+/// diff, and cannot be made by accident.</summary>
 public static class PublicApi
 {
-    /// <summary>Describes an assembly: a line a member, sorted.</summary>
+    /// <summary>Describes an assembly: one line per member, sorted.</summary>
     public static string Of(Assembly assembly)
     {
         var text = new StringBuilder();
@@ -33,7 +33,8 @@ public static class PublicApi
         return text.ToString();
     }
 
-    /// <summary>Compares an assembly with its committed snapshot; null where they agree, else what to do.</summary>
+    /// <summary>Compares an assembly with its committed snapshot.</summary>
+    /// <returns>Null if they agree; otherwise a message that says what to do.</returns>
     public static string? Difference(Assembly assembly, string snapshot) =>
         Snapshot.Difference(Of(assembly), snapshot, "the public API");
 
@@ -50,7 +51,7 @@ public static class PublicApi
     private static string Describe(MemberInfo member) =>
         member switch
         {
-            // What the compiler writes for records and properties is no decision of ours.
+            // Members that the compiler generates for records and properties are left out.
             MethodInfo method
                 when method.IsSpecialName
                     || method.Name.Contains('<', StringComparison.Ordinal)

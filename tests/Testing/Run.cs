@@ -2,13 +2,13 @@ using System.Diagnostics;
 
 namespace TorchBridge.Testing;
 
-/// <summary>What a program printed and exited with.</summary>
+/// <summary>The output and exit code of a program.</summary>
 public sealed record RunResult(int ExitCode, string Output, string Error);
 
-/// <summary>Runs programs of the solution, built beside the tests.</summary>
+/// <summary>Runs programs of the solution, which are built together with the tests.</summary>
 public static class Run
 {
-    /// <summary>The output folder of a project, in the configuration that the tests run in.</summary>
+    /// <summary>The output folder of a project, in the build configuration of the tests.</summary>
     public static string OutputOf(params string[] project) =>
         Path.Combine([Shared.Repository, .. project, "bin", Configuration, "net10.0"]);
 
@@ -28,7 +28,7 @@ public static class Run
                 File.Exists(Path.Combine(folder, program)) || File.Exists(Path.Combine(folder, $"{program}.exe"))
             );
 
-    /// <summary>Starts a program of ours and waits for its end.</summary>
+    /// <summary>Starts a program of the solution and waits until it ends.</summary>
     public static RunResult Program(
         string dll,
         string[] arguments,
@@ -36,7 +36,7 @@ public static class Run
         IReadOnlyDictionary<string, string>? environment = null
     ) => Command("dotnet", [dll, .. arguments], folder, environment);
 
-    /// <summary>Starts any program and waits for its end.</summary>
+    /// <summary>Starts any program and waits until it ends.</summary>
     public static RunResult Command(
         string program,
         string[] arguments,

@@ -1,17 +1,17 @@
 namespace TorchBridge.Testing;
 
-/// <summary>Finds the material beside the project (../shared: golden values, real pictures), which not everybody
-/// has.</summary>
+/// <summary>Finds the test material outside of the repository (../shared: reference values, real pictures), which not
+/// everybody has.</summary>
 public static class Shared
 {
-    /// <summary>The repository's folder: the one that holds Pipeline.sln.</summary>
+    /// <summary>The root folder of the repository, which contains Pipeline.sln.</summary>
     public static string Repository { get; } = FindRepository();
 
-    /// <summary>The folder ../shared, or null.</summary>
+    /// <summary>The folder ../shared, or null if it is not there.</summary>
     public static string? Folder { get; } =
         Path.Combine(Path.GetDirectoryName(Repository)!, "shared") is var path && Directory.Exists(path) ? path : null;
 
-    /// <summary>A file or folder in ../shared, or null where it is not there.</summary>
+    /// <summary>A file or folder in ../shared, or null if it is not there.</summary>
     public static string? Find(params string[] parts)
     {
         if (Folder is null)

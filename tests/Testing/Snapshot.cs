@@ -1,13 +1,13 @@
 namespace TorchBridge.Testing;
 
-/// <summary>Texts that are committed, so that a change of them is seen in a diff and is made on purpose.</summary>
+/// <summary>Texts that are committed, so that a change is visible in a diff and cannot be made by accident.</summary>
 public static class Snapshot
 {
-    /// <summary>Compares a text with the committed one; null where they agree, else what differs and what to
-    /// do.</summary>
+    /// <summary>Compares a text with the committed one.</summary>
     /// <param name="actual">The text; its lines end with a line feed.</param>
     /// <param name="path">The committed file.</param>
-    /// <param name="what">What the text is, to begin the message with.</param>
+    /// <param name="what">What the text is, for the beginning of the message.</param>
+    /// <returns>Null if they agree; otherwise a message that says what differs and what to do.</returns>
     public static string? Difference(string actual, string path, string what)
     {
         var expected = File.Exists(path) ? File.ReadAllText(path).ReplaceLineEndings("\n") : "";

@@ -1,15 +1,15 @@
 namespace TorchBridge.Testing;
 
-/// <summary>A folder of a test's own, deleted after it.</summary>
+/// <summary>A temporary folder for a test, which is deleted after it.</summary>
 public sealed class TempFolder : IDisposable
 {
-    /// <summary>Its path.</summary>
+    /// <summary>The folder's path.</summary>
     public string Path { get; } = Directory.CreateTempSubdirectory("torchbridge-test-").FullName;
 
-    /// <summary>A path inside it.</summary>
+    /// <summary>The path of a name in the folder.</summary>
     public string this[params string[] parts] => System.IO.Path.Combine([Path, .. parts]);
 
-    /// <summary>Names of the files in it, sub-folders included.</summary>
+    /// <summary>Names of the files in the folder and its sub-folders.</summary>
     public string[] Files =>
         [
             .. Directory

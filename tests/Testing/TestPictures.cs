@@ -7,9 +7,9 @@ public static class TestPictures
 {
     /// <summary>Writes PNG files <c>00.png</c>, <c>01.png</c>… into a folder.</summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="count">How many.</param>
-    /// <param name="encoded">The bytes of each.</param>
-    /// <returns>Their paths.</returns>
+    /// <param name="count">Number of files.</param>
+    /// <param name="encoded">The content of each file.</param>
+    /// <returns>The paths of the files.</returns>
     public static string[] Write(TempFolder folder, int count, Func<int, byte[]> encoded) =>
         [
             .. Enumerable
@@ -22,8 +22,8 @@ public static class TestPictures
                 }),
         ];
 
-    /// <summary>A picture with a pattern that no two pixels share, so that a shift or a swapped channel
-    /// shows.</summary>
+    /// <summary>Encodes a picture in which no two pixels are equal, so that a shift or swapped channels are
+    /// detected.</summary>
     public static byte[] Encode(
         int width,
         int height,

@@ -153,7 +153,8 @@ public class BatchMixingTests
     [Fact]
     public void Rotation_by_nothing_changes_nothing_and_a_turn_keeps_the_centre_and_a_disc()
     {
-        // A picture that depends on the distance from the centre alone is the same after any turn, up to interpolation.
+        // A picture that depends on the distance from the centre alone is the same after any turn, up to
+        // interpolation.
         var planes = new byte[3 * 15 * 15];
         for (var i = 0; i < planes.Length; i++)
         {
@@ -214,7 +215,7 @@ public class BatchMixingTests
             areas.Add(across * down);
             ratios.Add(across / down);
             lefts.Add(At(30, 10, 0) - (10 * across));
-            // A straight line in between: bilinear, and a byte's rounding on both sides.
+            // Bilinear interpolation is a straight line between pixels, with the rounding of a byte on both sides.
             Assert.Equal(At(30, 10, 0) + (20 * across), At(30, 30, 0), 0.26);
             Assert.All(target, value => Assert.InRange(value, 0, 4 * (side - 1)));
         }

@@ -6,7 +6,7 @@ using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Tests;
 
-/// <summary>The ranges of the command line hold for recipes in files.</summary>
+/// <summary>The ranges of the command line also apply to recipe files.</summary>
 public class ConfigurationRangesTests
 {
     [Theory]

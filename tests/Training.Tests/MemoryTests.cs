@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Tests;
 
-/// <summary>Tensors are native memory that no collector sees.</summary>
+/// <summary>Tensors are native memory, which the garbage collector does not manage.</summary>
 public class MemoryTests
 {
     [Fact]
@@ -72,7 +72,7 @@ public class MemoryTests
 
         public void Epoch(EpochRecord record, bool isBest)
         {
-            // What is only waiting for its finalizer is no leak.
+            // Tensors that only wait for their finalizers are not leaks.
             GC.Collect();
             GC.WaitForPendingFinalizers();
             AfterEpoch.Add(Tensor.TotalCount);

@@ -8,7 +8,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Tests;
 
-/// <summary>The network against what PyTorch computed: forward, gradients, three training steps, both forms.</summary>
+/// <summary>Compares the network with PyTorch's results: forward, gradients, three training steps, both
+/// forms.</summary>
 public class ModernCnnTests
 {
     private const string NoGolden = "../shared/golden is not there";

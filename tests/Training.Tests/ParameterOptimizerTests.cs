@@ -7,7 +7,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Tests;
 
-/// <summary>The optimizer against PyTorch's values, and against TorchSharp's own optimizers on random
+/// <summary>Compares the optimizer with PyTorch's values, and with TorchSharp's optimizers on random
 /// parameters.</summary>
 public class ParameterOptimizerTests
 {

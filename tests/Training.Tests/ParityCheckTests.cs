@@ -2,7 +2,7 @@ using TorchBridge.Training.Parity;
 
 namespace TorchBridge.Training.Tests;
 
-/// <summary>The comparer itself: it must reject what is wrong.</summary>
+/// <summary>The comparison itself: it must reject wrong results.</summary>
 public class ParityCheckTests
 {
     private static readonly float[] Logits = [.. Enumerable.Range(0, 40).Select(i => (float)Math.Sin(i * 1.7) * 5)];

@@ -8,7 +8,7 @@ using TorchBridge.Training.Data;
 
 namespace TorchBridge.Training.Tests;
 
-/// <summary>What counts in a folder or an archive, and what is said of the rest.</summary>
+/// <summary>Which files of a folder or an archive are used, and what is reported about the others.</summary>
 public class PictureFolderTests
 {
     private static readonly byte[] Png = TestPictures.Encode(9, 8, SKEncodedImageFormat.Png);
@@ -456,7 +456,8 @@ public class PictureFolderTests
         using var folder = new TempFolder();
         Write(folder["data"], ("a", 12), ("b", 12));
         ZipFile.CreateFromDirectory(folder["data"], folder["data.zip"]);
-        // Names alone are looked at: what is no picture by its content is still there, and is told when it is read.
+        // Only names are checked here: a file whose content is not a picture is still in the list, and is reported
+        // when it is read.
         Place(folder["data", "a", "000.png"], "no picture"u8.ToArray());
         Assert.Equal(24, PictureFolder.Place(folder["data"]).Count);
         var placed = PictureFolder.Place(folder["data.zip"]);

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Tests;
 
-/// <summary>States that libtorch would end the process for are told from those that it gives.</summary>
+/// <summary>Random states with which libtorch would end the process are distinguished from valid ones.</summary>
 public class RandomStatesTests
 {
     [Theory]

@@ -7,7 +7,7 @@ using TorchSharp;
 
 namespace TorchBridge.Training.Tests;
 
-/// <summary>A result that means nothing is no result.</summary>
+/// <summary>Meaningless results (numbers that are not finite, for instance) are refused.</summary>
 public class ResultTests
 {
     [Theory]

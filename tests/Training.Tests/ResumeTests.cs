@@ -6,7 +6,7 @@ using TorchSharp;
 
 namespace TorchBridge.Training.Tests;
 
-/// <summary>A run that was stopped and goes on ends with the same bits as one that was not.</summary>
+/// <summary>A run that was stopped and continued ends with the same bits as one that was not stopped.</summary>
 public class ResumeTests
 {
     internal static readonly PictureData Pictures = DrawnPictures.Make(3, 96, 32, 32);
@@ -226,7 +226,7 @@ public class ResumeTests
     {
         using var folder = new TempFolder();
         var settings = Settings(new Recipe { Epochs = 1, BatchSize = 32 });
-        // A folder of that name stands in the way of the rename, as a full disk stands in the way of the bytes.
+        // A folder of that name makes the rename fail, as a full disk makes writing fail.
         Directory.CreateDirectory(folder["run"]);
         File.WriteAllText(folder["run", "old"], "old");
         var error = Assert.Throws<UserException>(() => Train(settings, folder["run"], null, int.MaxValue, out _));

@@ -17,7 +17,7 @@ namespace TorchBridge.Training.Tests;
 /// <summary>A page, and the files of the pictures on it, in the page's order.</summary>
 internal sealed record SamplePage(string Name, string Path, IReadOnlyList<string> Pictures);
 
-/// <summary>Every page that the program writes, made of figures that take no training.</summary>
+/// <summary>Every page that the program writes, made from figures that need no training.</summary>
 internal static class SamplePages
 {
     /// <summary>The report of a training run of ten classes, some of whose names a page must escape.</summary>
@@ -114,7 +114,7 @@ internal static class SamplePages
         );
     }
 
-    /// <summary>The report of an ablation with every variant; the figures are made up.</summary>
+    /// <summary>The report of an ablation with every variant, with invented figures.</summary>
     public static SamplePage Ablation(string folder)
     {
         var variants = AblationPlan.Variants(20, 8, []);

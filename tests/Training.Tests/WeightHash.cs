@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Tests;
 
-/// <summary>One text for all bits of a module's weights and buffers.</summary>
+/// <summary>A hash of all bits of a module's weights and buffers, as text.</summary>
 internal static class WeightHash
 {
     public static string Of(nn.Module module)

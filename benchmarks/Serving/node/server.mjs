@@ -1,4 +1,5 @@
-// What one writes with Node: onnxruntime-node behind fastify. POST /score: pixels as float32 in, probabilities out.
+// A server as one would write it with Node: onnxruntime-node with fastify. POST /score: pixels in, probabilities out,
+// both as float32.
 // Usage: node server.mjs MODEL.onnx
 import Fastify from 'fastify';
 import ort from 'onnxruntime-node';

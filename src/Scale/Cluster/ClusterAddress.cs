@@ -3,13 +3,13 @@ using TorchBridge.Scale.Contract;
 
 namespace TorchBridge.Scale.Cluster;
 
-/// <summary>Where the books of a cluster are kept.</summary>
+/// <summary>Where a cluster stores the lease state of its jobs.</summary>
 internal enum ClusterKind
 {
-    /// <summary>In this process, for itself.</summary>
+    /// <summary>In the memory of this process, which is the only member.</summary>
     Embedded,
 
-    /// <summary>In the memory of one process of this machine.</summary>
+    /// <summary>In the memory of the coordinator, for workers on the same machine.</summary>
     Localhost,
 
     /// <summary>In a Redis server.</summary>
@@ -19,25 +19,25 @@ internal enum ClusterKind
     Postgres,
 }
 
-/// <summary>What <c>--cluster</c> names.</summary>
-/// <param name="Kind">Where the books are.</param>
-/// <param name="Store">The server and its database, in the form of its client's connection string; empty where there is
-/// none.</param>
-/// <param name="GatewayPort">With <see cref="ClusterKind.Localhost"/>: where the coordinator listens.</param>
+/// <summary>The value of <c>--cluster</c>.</summary>
+/// <param name="Kind">Where the lease state is stored.</param>
+/// <param name="Store">The connection string of the Redis or PostgreSQL database; empty without a store.</param>
+/// <param name="GatewayPort">With <see cref="ClusterKind.Localhost"/>: the port on which the coordinator listens for
+/// workers.</param>
 internal sealed record ClusterAddress(ClusterKind Kind, string Store, int GatewayPort)
 {
-    /// <summary>Where a coordinator listens for workers if nothing else is said.</summary>
+    /// <summary>The port on which a coordinator listens for workers by default.</summary>
     public const int DefaultGatewayPort = 30000;
 
     private const string Allowed =
-        "allowed is localhost, localhost:PORT, redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE] or "
+        "allowed are localhost, localhost:PORT, redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE] and "
         + "postgres://USER[:PASSWORD]@HOST[:PORT]/DATABASE";
 
-    /// <summary>The process itself.</summary>
+    /// <summary>This process alone, without a network address.</summary>
     public static ClusterAddress Embedded { get; } = new(ClusterKind.Embedded, "", 0);
 
-    /// <summary>Reads an address.</summary>
-    /// <exception cref="ScaleException">It is none.</exception>
+    /// <summary>Parses an address.</summary>
+    /// <exception cref="ScaleException">The text is not an address of a cluster.</exception>
     public static ClusterAddress Parse(string text)
     {
         if (text == "localhost")
@@ -47,11 +47,11 @@ internal sealed record ClusterAddress(ClusterKind Kind, string Store, int Gatewa
                 int.TryParse(text.AsSpan(10), NumberStyles.None, CultureInfo.InvariantCulture, out var port)
                 && port is > 0 and < 65536
                 ? new ClusterAddress(ClusterKind.Localhost, "", port)
-                : throw Refused(text, "the port is none");
+                : throw Refused(text, "the port is not a number from 1 to 65535");
         if (!Uri.TryCreate(text, UriKind.Absolute, out var uri) || uri.Host.Length == 0)
-            throw Refused(text, "it is no address");
+            throw Refused(text, "this is not an address");
         if (uri.Query.Length > 0 || uri.Fragment.Length > 0)
-            throw Refused(text, "it has a query");
+            throw Refused(text, "the address must not have a query (?…) or a fragment (#…)");
         return uri.Scheme switch
         {
             "redis" => new ClusterAddress(ClusterKind.Redis, Redis(text, uri), DefaultGatewayPort),
@@ -60,7 +60,7 @@ internal sealed record ClusterAddress(ClusterKind Kind, string Store, int Gatewa
                 Postgres(text, uri),
                 DefaultGatewayPort
             ),
-            _ => throw Refused(text, $"{uri.Scheme} is no store that is known"),
+            _ => throw Refused(text, $"the store {uri.Scheme} is not supported"),
         };
     }
 
@@ -68,12 +68,12 @@ internal sealed record ClusterAddress(ClusterKind Kind, string Store, int Gatewa
     {
         var database = uri.AbsolutePath.Trim('/');
         if (database.Length > 0 && !int.TryParse(database, NumberStyles.None, CultureInfo.InvariantCulture, out _))
-            throw Refused(text, "the database of Redis is a number");
+            throw Refused(text, "the Redis database must be a number");
         var options = new StackExchange.Redis.ConfigurationOptions
         {
             EndPoints = { { uri.Host, uri.Port > 0 ? uri.Port : 6379 } },
             DefaultDatabase = database.Length > 0 ? int.Parse(database, CultureInfo.InvariantCulture) : null,
-            // A store that is away comes back, or the caller says so: the client keeps trying by itself.
+            // The client itself retries while the store is unreachable; the caller decides when to give up.
             AbortOnConnectFail = false,
         };
         var (user, password) = Credentials(uri);
@@ -86,7 +86,7 @@ internal sealed record ClusterAddress(ClusterKind Kind, string Store, int Gatewa
         var (user, password) = Credentials(uri);
         var database = Uri.UnescapeDataString(uri.AbsolutePath.Trim('/'));
         if (user.Length == 0 || database.Length == 0)
-            throw Refused(text, "user and database are needed");
+            throw Refused(text, "the address needs a user and a database");
         return new Npgsql.NpgsqlConnectionStringBuilder
         {
             Host = uri.Host,
@@ -107,7 +107,7 @@ internal sealed record ClusterAddress(ClusterKind Kind, string Store, int Gatewa
     private static ScaleException Refused(string text, string why) =>
         new($"--cluster {Shown(text)}: {why}; {Allowed}.");
 
-    /// <summary>The address without what is in front of its host: a password stays out of messages.</summary>
+    /// <summary>The address without its user and password, for messages.</summary>
     private static string Shown(string text) =>
         text.Contains("://", StringComparison.Ordinal) && text.LastIndexOf('@') is > 0 and var at
             ? $"{text[..(text.IndexOf("://", StringComparison.Ordinal) + 3)]}…{text[at..]}"

@@ -5,8 +5,8 @@ using TorchBridge.Scale.Contract;
 namespace TorchBridge.Scale.Cluster;
 
 /// <summary>
-/// The certificate that all of a cluster share, with its key: who has it belongs to the cluster, and nobody else. So a
-/// self-made one is as good as a bought one: it is compared byte by byte, on both ends, and no authority is asked.
+/// The certificate, with its private key, that all members of a cluster share: whoever has it is a member. Both ends
+/// of a connection compare it byte by byte and ask no certificate authority, so a self-signed certificate is enough.
 /// </summary>
 internal sealed class ClusterCertificate : IDisposable
 {
@@ -17,14 +17,15 @@ internal sealed class ClusterCertificate : IDisposable
     /// <summary>Certificate and key.</summary>
     public X509Certificate2 Own { get; }
 
-    /// <summary>Reads a PEM file with a certificate and its key, not encrypted.</summary>
-    /// <exception cref="ScaleException">It is none.</exception>
+    /// <summary>Reads a PEM file that contains a certificate and its unencrypted private key.</summary>
+    /// <exception cref="ScaleException">The file cannot be read, or does not contain both.</exception>
     public static ClusterCertificate Read(string path)
     {
         try
         {
             using var pem = X509Certificate2.CreateFromPemFile(path);
-            // Windows' TLS takes no key that lives in memory only: through PKCS 12 it gets one.
+            // TLS on Windows does not accept a key that exists in memory only. Exporting and importing the certificate
+            // as PKCS #12 stores the key.
             return new ClusterCertificate(
                 X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), password: null)
             );
@@ -37,14 +38,14 @@ internal sealed class ClusterCertificate : IDisposable
             )
         {
             throw new ScaleException(
-                $"--certificate {path} cannot be read: {error.Message} It is a PEM file with a certificate and its key: "
-                    + "docs/scale.md tells how to make one.",
+                $"--certificate {path} cannot be read: {error.Message} Name a PEM file that contains a certificate and "
+                    + "its private key; docs/scale.md shows how to create one.",
                 error
             );
         }
     }
 
-    /// <summary>Has both ends show the certificate, and look for it.</summary>
+    /// <summary>Sets TLS so that both ends present the certificate and require it of the other.</summary>
     public void Configure(TlsOptions options)
     {
         options.RemoteCertificateMode = RemoteCertificateMode.RequireCertificate;

@@ -14,29 +14,29 @@ using TorchBridge.Scale.Grains;
 
 namespace TorchBridge.Scale.Cluster;
 
-/// <summary>How a coordinator is reached.</summary>
+/// <summary>How a coordinator listens.</summary>
 internal sealed record CoordinatorOptions
 {
-    /// <summary>The address that it listens at.</summary>
+    /// <summary>The IP address on which it listens.</summary>
     public IPAddress Address { get; init; } = IPAddress.Loopback;
 
-    /// <summary>Where workers come in; null for the cluster's own.</summary>
+    /// <summary>The port for workers; null for the one of the cluster's address.</summary>
     public int? GatewayPort { get; init; }
 
-    /// <summary>Where other coordinators come in; null for a thousand below the gateway.</summary>
+    /// <summary>The port for other coordinators; null for the gateway's port less 1,000.</summary>
     public int? SiloPort { get; init; }
 
-    /// <summary>The clock that leases run by.</summary>
+    /// <summary>The clock by which leases expire.</summary>
     public TimeProvider Clock { get; init; } = TimeProvider.System;
 
-    /// <summary>Certificate and key of the cluster; null for plain connections.</summary>
+    /// <summary>Certificate and key of the cluster; null for unencrypted connections.</summary>
     public ClusterCertificate? Certificate { get; init; }
 
-    /// <summary>Where this machine finds the page of the Orleans dashboard; null for none.</summary>
+    /// <summary>The loopback port of the Orleans dashboard; null for no dashboard.</summary>
     public int? DashboardPort { get; init; }
 }
 
-/// <summary>A part of a cluster: a coordinator, which keeps books, or a connection to one.</summary>
+/// <summary>A member of a cluster: a coordinator, which manages the lease state, or a client of one.</summary>
 internal sealed class ClusterNode : IAsyncDisposable
 {
     private const string Name = "torchbridge";
@@ -48,7 +48,7 @@ internal sealed class ClusterNode : IAsyncDisposable
 
     private ClusterNode(IHost host) => (this.host, Client) = (host, host.Services.GetRequiredService<IClusterClient>());
 
-    /// <summary>Speaks to the grains.</summary>
+    /// <summary>The client through which grains are called.</summary>
     public IClusterClient Client { get; }
 
     /// <summary>Starts a coordinator.</summary>
@@ -61,7 +61,7 @@ internal sealed class ClusterNode : IAsyncDisposable
     {
         options ??= new CoordinatorOptions();
         var isEmbedded = address.Kind == ClusterKind.Embedded;
-        // Two ports that are free now may be taken a moment later: then two others.
+        // Two ports that are free now may be taken a moment later: then two others are tried.
         for (var attempt = 0; ; attempt++)
         {
             var gateway = isEmbedded ? FreePort() : options.GatewayPort ?? address.GatewayPort;
@@ -79,7 +79,8 @@ internal sealed class ClusterNode : IAsyncDisposable
             catch (Exception error) when (IsDashboardTaken(error))
             {
                 throw new ScaleException(
-                    $"--dashboard {options.DashboardPort}: another program listens there. Name another port, or leave it out.",
+                    $"--dashboard {options.DashboardPort}: another program already listens on this port. Name another port, "
+                        + "or leave the option out.",
                     error
                 );
             }
@@ -87,15 +88,16 @@ internal sealed class ClusterNode : IAsyncDisposable
             {
                 if (!isEmbedded || attempt == 4)
                     throw new ScaleException(
-                        $"The coordinator cannot listen at {options.Address}, ports {silo} and {gateway}: another one is there. "
-                            + "Wait for its end, or name another port: --cluster localhost:PORT.",
+                        $"The coordinator cannot listen on {options.Address}, ports {silo} and {gateway}: another program, "
+                            + "probably another coordinator, uses one of them. Wait until that program ends, or name another "
+                            + "port: --cluster localhost:PORT.",
                         error
                     );
             }
         }
     }
 
-    /// <summary>Connects to a coordinator; waits for one where there is none yet.</summary>
+    /// <summary>Connects to a coordinator; if there is none yet, waits for one.</summary>
     public static Task<ClusterNode> Connect(
         ClusterAddress address,
         ClusterCertificate? certificate = null,
@@ -128,7 +130,7 @@ internal sealed class ClusterNode : IAsyncDisposable
                     client.UseConnectionRetryFilter(
                         async (error, token) =>
                         {
-                            say?.Invoke($"No coordinator answers yet ({FirstLine(error)}); trying again.");
+                            say?.Invoke($"There is no coordinator yet ({FirstLine(error)}); trying again.");
                             await Task.Delay(LookForGateways, token).ConfigureAwait(false);
                             return !stop.IsCancellationRequested;
                         }
@@ -150,7 +152,7 @@ internal sealed class ClusterNode : IAsyncDisposable
             }
             catch (OperationCanceledException)
             {
-                // Nobody answers to the farewell: the process leaves without it.
+                // Nobody answers the goodbye message: the process ends without it.
             }
         }
     }
@@ -197,7 +199,8 @@ internal sealed class ClusterNode : IAsyncDisposable
         return builder.Build();
     }
 
-    /// <summary>A host with the dashboard's page, for this machine alone: it shows the books to whoever asks.</summary>
+    /// <summary>A host with the dashboard, on the loopback interface only: the dashboard asks for no
+    /// password.</summary>
     private static WebApplication WithDashboard(Action<IHostApplicationBuilder> configure, int port)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
@@ -280,7 +283,11 @@ internal sealed class ClusterNode : IAsyncDisposable
         };
 
     private static ScaleException Unreachable(Exception error) =>
-        new($"The store of the cluster cannot be reached: {FirstLine(error)}.", error);
+        new(
+            $"The store that --cluster names cannot be reached: {FirstLine(error)}. Check the address, and that the "
+                + "server is running.",
+            error
+        );
 
     private static string FirstLine(Exception error) => error.Message.Split('\n')[0].TrimEnd('.', '\r');
 }

@@ -2,16 +2,17 @@ using Npgsql;
 
 namespace TorchBridge.Scale.Cluster;
 
-/// <summary>The tables that Orleans' ADO.NET providers expect, which no package brings.</summary>
+/// <summary>Creates the tables that Orleans' ADO.NET providers expect; no package contains a script for
+/// them.</summary>
 internal static class PostgresSchema
 {
-    /// <summary>Name of the schema that they are in.</summary>
+    /// <summary>Name of the schema that contains the tables.</summary>
     public const string Name = "torchbridge";
 
-    private const long Lock = 0x746f726368; // any number that all of us agree on
+    private const long Lock = 0x746f726368; // an arbitrary number that all coordinators share
 
-    /// <summary>Makes what is missing. Two that begin at once wait for each other.</summary>
-    /// <exception cref="NpgsqlException">The server does not answer, or refuses.</exception>
+    /// <summary>Creates the tables that are missing. Two callers at the same time wait for each other.</summary>
+    /// <exception cref="NpgsqlException">The server cannot be reached, or refuses a statement.</exception>
     public static async Task Ensure(string connectionString, CancellationToken stop)
     {
         using var stream = typeof(PostgresSchema).Assembly.GetManifestResourceStream("TorchBridge.Scale.postgres.sql")!;
@@ -24,12 +25,13 @@ internal static class PostgresSchema
             var transaction = await connection.BeginTransactionAsync(stop).ConfigureAwait(false);
             await using (transaction.ConfigureAwait(false))
             {
-                // Its statements hold the names of parameters inside of texts: nothing of it is ours to fill in.
+                // The parameter names in the script are inside of quoted statements that Orleans uses later; none is set
+                // here.
                 foreach (
                     var text in (string[])[FormattableString.Invariant($"SELECT pg_advisory_xact_lock({Lock})"), script]
                 )
                 {
-#pragma warning disable CA2100 // both are constants of this program
+#pragma warning disable CA2100 // both texts are constants of this program
                     var command = new NpgsqlCommand(text, connection, transaction);
 #pragma warning restore CA2100
                     await using (command.ConfigureAwait(false))

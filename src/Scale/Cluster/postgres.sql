@@ -1,9 +1,11 @@
--- Tables and statements by which Orleans' ADO.NET providers keep a cluster's members and its grains' states. The
--- providers look every statement up in OrleansQuery, by its key; parameters and result columns are theirs. Everything
--- is in a schema of its own: another program's Orleans tables stay as they are. May be run again at any time.
+-- The tables and statements with which Orleans' ADO.NET providers store a cluster's members and the state of its grains.
+-- The providers look up every statement in OrleansQuery by its key, and prescribe its parameters and result columns.
+-- Everything is in its own schema, so the Orleans tables of other programs are not affected. The script can be run again
+-- at any time.
 --
--- Every change of a member turns the version of the whole table, and happens only at the version that was read: one
--- statement, so that both happen or none. A grain's state has a version of its own in the same way.
+-- Every change of a member also increments the version of the whole table, and is made only if that version is still the
+-- one that was read: both in one statement, so that both happen or neither. The state of a grain has a version of its
+-- own, which works in the same way.
 CREATE SCHEMA IF NOT EXISTS torchbridge;
 SET search_path TO torchbridge;
 

@@ -1,6 +1,7 @@
-// One text for one value: members sorted by their names (ordinal), no white space, every number in the shortest form
-// that reads back as the same double, texts escaped only where JSON asks for it. Two people who write the same settings
-// in another order, or 0.10 for 0.1, get the same hash. RFC 8785 is the model; numbers are written by .NET's "R".
+// Equal values get equal text: members are sorted by name (ordinal), there is no white space, every number has the
+// shortest form that parses to the same double, and strings are escaped only where JSON requires it. So settings that
+// are written in a different order, or with 0.10 for 0.1, get the same hash. The form follows RFC 8785, except that
+// numbers are formatted by .NET's "R".
 using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
@@ -9,7 +10,7 @@ using System.Text.Json.Nodes;
 
 namespace TorchBridge.Scale.Contract;
 
-/// <summary>JSON in the one form that a value has.</summary>
+/// <summary>Writes JSON in a canonical form: equal values give equal text.</summary>
 internal static class CanonicalJson
 {
     private static readonly JsonSerializerOptions Texts = new()
@@ -18,7 +19,8 @@ internal static class CanonicalJson
     };
 
     /// <summary>The canonical text of a value.</summary>
-    /// <exception cref="FormatException">A number is not finite, or a member stands twice.</exception>
+    /// <exception cref="FormatException">A number is not finite, or an object has two members of the same
+    /// name.</exception>
     public static string Text(JsonNode? node)
     {
         var text = new StringBuilder();
@@ -62,7 +64,7 @@ internal static class CanonicalJson
         }
         catch (ArgumentException error)
         {
-            throw new FormatException($"a member stands twice: {error.Message}", error);
+            throw new FormatException($"an object has two members of the same name: {error.Message}", error);
         }
 
         text.Append('{');
@@ -88,12 +90,12 @@ internal static class CanonicalJson
     private static string Number(JsonValue value)
     {
         var written = value.ToJsonString();
-        // Whole numbers of 64 bits keep every digit: a double would round a seed above 2^53.
+        // Integers of up to 64 bits keep every digit: a double would round a seed above 2^53.
         if (long.TryParse(written, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole))
             return whole.ToString(CultureInfo.InvariantCulture);
         var number = double.Parse(written, NumberStyles.Float, CultureInfo.InvariantCulture);
         if (!double.IsFinite(number))
-            throw new FormatException($"{written} is no number that a double holds");
+            throw new FormatException($"the number {written} is outside the range of a double");
         return number == Math.Floor(number) && Math.Abs(number) < 1e15
             ? ((long)number).ToString(CultureInfo.InvariantCulture)
             : number.ToString("R", CultureInfo.InvariantCulture);

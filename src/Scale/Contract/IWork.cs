@@ -1,31 +1,32 @@
 namespace TorchBridge.Scale.Contract;
 
-/// <summary>A job as its payload knows it: a pure function from an index to an item, and the doing of it. Everything is
-/// read from the job's folder, so that any process of any machine that sees the folder can do any item.</summary>
+/// <summary>What a job computes: which item has which index, and how an item's result is computed. Everything is read
+/// from the job's folder, so any process on any machine that can read the folder can process any item.</summary>
 internal interface IWork : IDisposable
 {
     /// <summary>Number of items.</summary>
     int Count { get; }
 
-    /// <summary>Which item stands at an index.</summary>
+    /// <summary>The item with an index; the same item for the same index, always.</summary>
     WorkItem Item(int index);
 
-    /// <summary>Does an item, and writes its result to a stream. The bytes depend on the item alone: neither on the
-    /// process, nor on how often it was tried.</summary>
+    /// <summary>Processes an item, and writes its result to a stream. The bytes depend on the item alone, not on the
+    /// process and not on the number of attempts.</summary>
     /// <param name="item">The item.</param>
-    /// <param name="output">Where the result goes.</param>
-    /// <param name="stop">Ends the work.</param>
-    /// <returns>Facts of the result for its receipt.</returns>
+    /// <param name="output">Receives the result.</param>
+    /// <param name="stop">Cancels the work.</param>
+    /// <returns>Facts about the result for its receipt.</returns>
     ResultFacts Do(WorkItem item, Stream output, CancellationToken stop);
 
-    /// <summary>Whether an item leaves traces in its process that another one must not find.</summary>
+    /// <summary>Whether an item changes the state of its process in a way that would affect another item, so that
+    /// each item needs a new process.</summary>
     bool NeedsFreshProcess => false;
 
-    /// <summary>Removes what an item needed on its way, once its result is published.</summary>
+    /// <summary>Removes an item's intermediate files, such as checkpoints, once its result is published.</summary>
     void Forget(WorkItem item) { }
 }
 
-/// <summary>What a receipt says of a result beside its digest.</summary>
-/// <param name="Rows">Rows, or 1 where the result has none.</param>
-/// <param name="Errors">Rows that hold an error.</param>
+/// <summary>What a receipt says about a result, apart from its digest.</summary>
+/// <param name="Rows">Number of rows, or 1 where the result has no rows.</param>
+/// <param name="Errors">Number of rows that contain an error.</param>
 internal sealed record ResultFacts(long Rows, long Errors);

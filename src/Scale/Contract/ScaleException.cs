@@ -1,6 +1,7 @@
 namespace TorchBridge.Scale.Contract;
 
-/// <summary>Something that the user can mend, or has to know: told in one paragraph.</summary>
+/// <summary>An error that the user can fix or has to know about; the message is one paragraph, shown without a stack
+/// trace.</summary>
 internal sealed class ScaleException : Exception
 {
     public ScaleException(string message)

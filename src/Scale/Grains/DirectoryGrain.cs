@@ -1,6 +1,6 @@
 namespace TorchBridge.Scale.Grains;
 
-/// <summary>The open jobs.</summary>
+/// <summary>The list of open jobs.</summary>
 internal sealed class DirectoryGrain(
     [PersistentState("directory", Segments.Store)] IPersistentState<StoredDirectory> stored
 ) : StoredGrain<StoredDirectory>(stored), IDirectoryGrain
@@ -26,7 +26,7 @@ internal sealed class DirectoryGrain(
     }
 }
 
-/// <summary>An open job in the store.</summary>
+/// <summary>An open job, as it is stored.</summary>
 [GenerateSerializer]
 internal sealed class StoredEntry
 {
@@ -34,12 +34,12 @@ internal sealed class StoredEntry
     [Id(0)]
     public required string Job { get; set; }
 
-    /// <summary>What it is.</summary>
+    /// <summary>The job's description.</summary>
     [Id(1)]
     public required JobTicket Ticket { get; set; }
 }
 
-/// <summary>The directory in the store.</summary>
+/// <summary>The list of open jobs, as it is stored.</summary>
 [GenerateSerializer]
 internal sealed class StoredDirectory
 {

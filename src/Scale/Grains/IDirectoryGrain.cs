@@ -1,18 +1,19 @@
 namespace TorchBridge.Scale.Grains;
 
-/// <summary>The jobs that have work; there is one directory, with the key 0.</summary>
+/// <summary>The list of open jobs, from which workers choose. There is one directory per cluster, with the key
+/// 0.</summary>
 [Alias("torchbridge.directory")]
 internal interface IDirectoryGrain : IGrainWithIntegerKey
 {
-    /// <summary>Keys of the open jobs, in the order in which they were submitted, with what they are.</summary>
+    /// <summary>Keys and descriptions of the open jobs, in the order in which they were submitted.</summary>
     [Alias("jobs")]
     Task<(string Job, JobTicket Ticket)[]> Jobs();
 
-    /// <summary>A job has work.</summary>
+    /// <summary>Adds a job, if it is not in the list.</summary>
     [Alias("add")]
     Task Add(string job, JobTicket ticket);
 
-    /// <summary>A job is over.</summary>
+    /// <summary>Removes a job that has ended.</summary>
     [Alias("remove")]
     Task Remove(string job);
 }

@@ -1,25 +1,25 @@
 namespace TorchBridge.Scale.Grains;
 
-/// <summary>A job's door: hands leases out, and knows when all is done.</summary>
+/// <summary>The entry point of a job: grants leases, and knows when the job has ended.</summary>
 [Alias("torchbridge.job")]
 internal interface IJobGrain : IGrainWithStringKey
 {
-    /// <summary>Begins a job. One that runs is joined; one that is over is begun anew (what is published is found by
-    /// its receipts, so nothing is repeated).</summary>
+    /// <summary>Starts a job. If the job is running, the call joins it; if it has ended, it is started again, which
+    /// repeats nothing: published results are found by their receipts.</summary>
     [Alias("submit")]
     Task Submit(JobTicket ticket);
 
-    /// <summary>Gives a worker items.</summary>
-    /// <param name="worker">Its name.</param>
-    /// <param name="most">How many it can take.</param>
+    /// <summary>Leases items to a worker.</summary>
+    /// <param name="worker">The worker's name.</param>
+    /// <param name="most">The most items that it can take.</param>
     [Alias("lease")]
     Task<LeaseAnswer> Lease(string worker, int most);
 
-    /// <summary>Says what becomes of items that were held back; saying it twice is saying it once.</summary>
+    /// <summary>Decides about items that were held back. A decision that is sent twice counts once.</summary>
     [Alias("settle")]
     Task Settle(Verdict[] verdicts);
 
-    /// <summary>How far the job is.</summary>
+    /// <summary>The job's progress.</summary>
     [Alias("progress")]
     Task<JobProgress> Progress();
 }

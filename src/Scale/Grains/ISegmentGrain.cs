@@ -1,40 +1,39 @@
 namespace TorchBridge.Scale.Grains;
 
-/// <summary>The book of some hundred items in a row. Its state is written at every change, so it is small; workers
-/// speak to it directly, so no grain sees every item.</summary>
+/// <summary>The lease state of a few hundred consecutive items of a job. The whole state is stored at every change,
+/// so it is small; workers call it directly, so no single grain has to handle every item.</summary>
 [Alias("torchbridge.segment")]
 internal interface ISegmentGrain : IGrainWithStringKey
 {
-    /// <summary>Gives items out, where the segment has any.</summary>
+    /// <summary>Leases pending items to a worker, as far as there are any.</summary>
     [Alias("lease")]
     Task<SegmentReport> Lease(SegmentTerms terms, string worker, int most);
 
-    /// <summary>How far the segment is; takes back what has run out.</summary>
+    /// <summary>The segment's progress; takes back items whose leases have expired.</summary>
     [Alias("report")]
     Task<SegmentReport> Report(SegmentTerms terms);
 
-    /// <summary>Moves a lease's deadline; false where the lease is void.</summary>
+    /// <summary>Extends a lease; false if the lease is void.</summary>
     [Alias("renew")]
     Task<bool> Renew(int index, int epoch);
 
-    /// <summary>An item's result is published; false where the lease is void.</summary>
+    /// <summary>Marks an item as done because its result is published; false if the lease is void.</summary>
     [Alias("complete")]
     Task<bool> Complete(int index, int epoch);
 
-    /// <summary>An item failed; false where the lease is void.</summary>
+    /// <summary>Counts a failed attempt of an item; false if the lease is void.</summary>
     [Alias("fail")]
     Task<bool> Fail(int index, int epoch, string error);
 
-    /// <summary>An item is given back; false where the lease is void.</summary>
+    /// <summary>Takes an item back without counting an attempt; false if the lease is void.</summary>
     [Alias("release")]
     Task<bool> Release(int index, int epoch);
 
-    /// <summary>Says what becomes of items that were held back; those of them that are not are left as they
-    /// are.</summary>
+    /// <summary>Decides about items that were held back; items that are not held back stay as they are.</summary>
     [Alias("settle")]
     Task Settle(SegmentTerms terms, Verdict[] verdicts);
 
-    /// <summary>Removes the stored book: the job is over.</summary>
+    /// <summary>Removes the stored state, because the job has ended.</summary>
     [Alias("forget")]
     Task Forget();
 }

@@ -1,6 +1,6 @@
 namespace TorchBridge.Scale.Grains;
 
-/// <summary>A job: which of its segments have work.</summary>
+/// <summary>A job: knows which of its segments are finished, and passes requests for items to the others.</summary>
 internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersistentState<StoredJob> stored)
     : StoredGrain<StoredJob>(stored),
         IJobGrain
@@ -23,8 +23,9 @@ internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersist
         {
             if (running != ticket)
                 throw new InvalidOperationException(
-                    $"The job of {ticket.Folder} runs already, with other terms (leases of {running.LeaseDuration}, "
-                        + $"{running.MostAttempts} attempts, program {running.Program}). Wait for its end, or use the same."
+                    $"The job in {ticket.Folder} is already running with other settings (leases of {running.LeaseDuration}, "
+                        + $"{running.MostAttempts} attempts, program {running.Program}). Wait until it ends, or use the "
+                        + "same settings."
                 );
         }
         else
@@ -82,7 +83,7 @@ internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersist
             {
                 report = await Segment(segment).Report(Segments.Terms(ticket, segment));
                 Note(segment, report);
-                // Nobody has been there, nor behind: items are given out from the first to the last.
+                // Items are leased in order, so if nobody has touched this segment, the later ones are untouched too.
                 if (report.IsUntouched)
                     break;
             }
@@ -136,7 +137,8 @@ internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersist
         firstOpen = 0;
     }
 
-    /// <summary>Remembers a segment that is over; nobody needs to ask it again.</summary>
+    /// <summary>Keeps the report of a segment that is finished, so that it is not asked again.</summary>
+    /// <returns>Whether the segment is finished.</returns>
     private bool Note(int segment, SegmentReport report)
     {
         if (!report.IsOver)
@@ -158,19 +160,19 @@ internal sealed class JobGrain([PersistentState("job", Segments.Store)] IPersist
     }
 }
 
-/// <summary>What of a job is in the store.</summary>
+/// <summary>A job, as it is stored.</summary>
 [GenerateSerializer]
 internal sealed class StoredJob
 {
-    /// <summary>What the job is.</summary>
+    /// <summary>The job's description; null if it was never submitted.</summary>
     [Id(0)]
     public JobTicket? Ticket { get; set; }
 
-    /// <summary>Name of the run.</summary>
+    /// <summary>Unique name of the current run.</summary>
     [Id(1)]
     public string? Run { get; set; }
 
-    /// <summary>How it ended; null while it runs.</summary>
+    /// <summary>The final progress; null while the job is running.</summary>
     [Id(2)]
     public JobProgress? Ended { get; set; }
 }

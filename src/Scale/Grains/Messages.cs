@@ -1,6 +1,7 @@
 namespace TorchBridge.Scale.Grains;
 
-/// <summary>A job as the cluster knows it. What its items are stands in its folder, which all workers see.</summary>
+/// <summary>The description of a job that the cluster has. What the items are is in the job's folder, which all
+/// workers can read.</summary>
 [GenerateSerializer]
 [Immutable]
 internal sealed record JobTicket
@@ -13,24 +14,25 @@ internal sealed record JobTicket
     [Id(1)]
     public required int Count { get; init; }
 
-    /// <summary>How long a lease lasts where it is not renewed.</summary>
+    /// <summary>How long a lease lasts unless it is renewed.</summary>
     [Id(2)]
     public required TimeSpan LeaseDuration { get; init; }
 
-    /// <summary>Failed attempts after which an item is set aside.</summary>
+    /// <summary>Number of failed attempts after which an item is set aside.</summary>
     [Id(3)]
     public required int MostAttempts { get; init; }
 
-    /// <summary>The program that must do it: another version may give other bytes.</summary>
+    /// <summary>The program version that workers must have: another version may give other bytes.</summary>
     [Id(4)]
     public required string Program { get; init; }
 
-    /// <summary>The first so many items are held back until somebody says what becomes of them.</summary>
+    /// <summary>How many of the first items are held back until there is a <see cref="Verdict"/> about
+    /// them.</summary>
     [Id(5)]
     public int Held { get; init; }
 }
 
-/// <summary>What becomes of an item that was held back.</summary>
+/// <summary>The decision about an item that was held back.</summary>
 [GenerateSerializer]
 [Immutable]
 internal sealed record Verdict
@@ -39,16 +41,16 @@ internal sealed record Verdict
     [Id(0)]
     public required int Index { get; init; }
 
-    /// <summary>Whether it is given out now; else it never is.</summary>
+    /// <summary>Whether the item may be leased now; if not, it never is.</summary>
     [Id(1)]
     public required bool IsOpened { get; init; }
 
-    /// <summary>Of an item that is never given out: why it was set aside; null where its result is published.</summary>
+    /// <summary>For an item that is never leased: why it is set aside; null if its result is published.</summary>
     [Id(2)]
     public string? Error { get; init; }
 }
 
-/// <summary>Who is at what.</summary>
+/// <summary>A current lease, for display: which worker has which item.</summary>
 [GenerateSerializer]
 [Immutable]
 internal sealed record ItemAtWork
@@ -57,7 +59,7 @@ internal sealed record ItemAtWork
     [Id(0)]
     public required int Index { get; init; }
 
-    /// <summary>How often the item has been given out.</summary>
+    /// <summary>How often the item has been leased, this time included.</summary>
     [Id(1)]
     public required int Epoch { get; init; }
 
@@ -66,7 +68,7 @@ internal sealed record ItemAtWork
     public required string Owner { get; init; }
 }
 
-/// <summary>A lease: which item of which run of a job, until when.</summary>
+/// <summary>A lease that a worker was granted: which item of which run of which job, and for how long.</summary>
 [GenerateSerializer]
 [Immutable]
 internal sealed record ItemLease
@@ -75,7 +77,8 @@ internal sealed record ItemLease
     [Id(0)]
     public required string Job { get; init; }
 
-    /// <summary>The run of the job: a book that was lost and begun anew counts its epochs from 1 again.</summary>
+    /// <summary>The run of the job. It tells equal epochs apart: if the lease state was lost, epochs start at 1
+    /// again.</summary>
     [Id(1)]
     public required string Run { get; init; }
 
@@ -83,11 +86,11 @@ internal sealed record ItemLease
     [Id(2)]
     public required int Index { get; init; }
 
-    /// <summary>How often the item has been given out.</summary>
+    /// <summary>How often the item has been leased, this time included.</summary>
     [Id(3)]
     public required int Epoch { get; init; }
 
-    /// <summary>How long it lasts from when it was given.</summary>
+    /// <summary>How long the lease lasts, from when it was granted or renewed.</summary>
     [Id(4)]
     public required TimeSpan Duration { get; init; }
 
@@ -96,16 +99,16 @@ internal sealed record ItemLease
     public required string Folder { get; init; }
 }
 
-/// <summary>An answer to a worker that asks for work.</summary>
+/// <summary>The answer to a worker that asks for items.</summary>
 [GenerateSerializer]
 [Immutable]
 internal sealed record LeaseAnswer
 {
-    /// <summary>What it got.</summary>
+    /// <summary>The leases that the worker got.</summary>
     [Id(0)]
     public required ItemLease[] Leases { get; init; }
 
-    /// <summary>Whether the job is over: nothing is pending and nobody is at anything.</summary>
+    /// <summary>Whether the job has ended: no item is pending, leased or held back.</summary>
     [Id(1)]
     public required bool IsFinished { get; init; }
 }
@@ -115,54 +118,54 @@ internal sealed record LeaseAnswer
 [Immutable]
 internal sealed record SetAsideItem
 {
-    /// <summary>Its index in the job.</summary>
+    /// <summary>The item's index in the job.</summary>
     [Id(0)]
     public required int Index { get; init; }
 
-    /// <summary>Its last error.</summary>
+    /// <summary>The item's last error.</summary>
     [Id(1)]
     public required string Error { get; init; }
 }
 
-/// <summary>How far a job is.</summary>
+/// <summary>The progress of a job.</summary>
 [GenerateSerializer]
 [Immutable]
 internal sealed record JobProgress
 {
-    /// <summary>Items in all; 0 where there is no such job.</summary>
+    /// <summary>Number of items in the job; 0 if there is no such job.</summary>
     [Id(0)]
     public int Count { get; init; }
 
-    /// <summary>Items that are done.</summary>
+    /// <summary>Number of items that are done.</summary>
     [Id(1)]
     public int Done { get; init; }
 
-    /// <summary>Items that somebody is at.</summary>
+    /// <summary>Number of items that are leased to workers.</summary>
     [Id(2)]
     public int Leased { get; init; }
 
-    /// <summary>Items that were set aside.</summary>
+    /// <summary>Number of items that were set aside.</summary>
     [Id(3)]
     public int SetAside { get; init; }
 
-    /// <summary>The first hundred of those.</summary>
+    /// <summary>The items that were set aside, with their errors: the first hundred.</summary>
     [Id(4)]
     public SetAsideItem[] Errors { get; init; } = [];
 
-    /// <summary>Items that are held back.</summary>
+    /// <summary>Number of items that are held back.</summary>
     [Id(5)]
     public int Held { get; init; }
 
-    /// <summary>Failed attempts so far, of all items.</summary>
+    /// <summary>Total number of failed attempts of all items so far.</summary>
     [Id(6)]
     public int FailedAttempts { get; init; }
 
-    /// <summary>Who is at what: the first hundred.</summary>
+    /// <summary>The current leases: the first hundred.</summary>
     [Id(7)]
     public ItemAtWork[] AtWork { get; init; } = [];
 
-    /// <summary>In a job that began with items held back, which are decided by it: every item that was set
-    /// aside.</summary>
+    /// <summary>The index of every item that was set aside. Filled only in a job that began with items held back,
+    /// where the decisions about those depend on it.</summary>
     [Id(8)]
     public int[] AllSetAside { get; init; } = [];
 
@@ -170,56 +173,56 @@ internal sealed record JobProgress
     public bool IsFinished => Count > 0 && Done + SetAside == Count;
 }
 
-/// <summary>A segment's counts.</summary>
+/// <summary>The progress of a segment, and the leases that a call has granted.</summary>
 [GenerateSerializer]
 [Immutable]
 internal sealed record SegmentReport
 {
-    /// <summary>Items that nobody is at.</summary>
+    /// <summary>Number of items that wait for a worker.</summary>
     [Id(0)]
     public int Pending { get; init; }
 
-    /// <summary>Items that somebody is at.</summary>
+    /// <summary>Number of items that are leased to workers.</summary>
     [Id(1)]
     public int Leased { get; init; }
 
-    /// <summary>Items that are done.</summary>
+    /// <summary>Number of items that are done.</summary>
     [Id(2)]
     public int Done { get; init; }
 
-    /// <summary>What was set aside: index in the job, error.</summary>
+    /// <summary>The items that were set aside, with their errors.</summary>
     [Id(3)]
     public SetAsideItem[] SetAside { get; init; } = [];
 
-    /// <summary>What was leased by this call: index in the job, epoch.</summary>
+    /// <summary>The leases that this call has granted: index in the job, epoch.</summary>
     [Id(4)]
     public (int Index, int Epoch)[] Granted { get; init; } = [];
 
-    /// <summary>Items that are held back.</summary>
+    /// <summary>Number of items that are held back.</summary>
     [Id(5)]
     public int Held { get; init; }
 
-    /// <summary>Failed attempts so far, of all items.</summary>
+    /// <summary>Total number of failed attempts of all items so far.</summary>
     [Id(6)]
     public int FailedAttempts { get; init; }
 
-    /// <summary>Who is at what; empty where work was asked for.</summary>
+    /// <summary>The current leases; empty in the answer to a request for items.</summary>
     [Id(7)]
     public ItemAtWork[] AtWork { get; init; } = [];
 
-    /// <summary>Whether nothing is left to do.</summary>
+    /// <summary>Whether nothing is left to do in this segment.</summary>
     public bool IsOver => Pending + Leased + Held == 0;
 
-    /// <summary>Whether nobody has been there yet, and nothing is held back.</summary>
+    /// <summary>Whether no item was ever leased, and none is held back.</summary>
     public bool IsUntouched => Leased + Done + SetAside.Length + Held == 0;
 }
 
-/// <summary>What a segment of a job is.</summary>
+/// <summary>The terms of a segment: its range of items in the job, and how they are leased.</summary>
 [GenerateSerializer]
 [Immutable]
 internal sealed record SegmentTerms
 {
-    /// <summary>The first so many of its items are held back.</summary>
+    /// <summary>How many of its first items are held back.</summary>
     [Id(4)]
     public int Held { get; init; }
 
@@ -227,15 +230,15 @@ internal sealed record SegmentTerms
     [Id(0)]
     public required int First { get; init; }
 
-    /// <summary>Its items.</summary>
+    /// <summary>Number of its items.</summary>
     [Id(1)]
     public required int Count { get; init; }
 
-    /// <summary>How long a lease lasts.</summary>
+    /// <summary>How long a lease lasts unless it is renewed.</summary>
     [Id(2)]
     public required TimeSpan LeaseDuration { get; init; }
 
-    /// <summary>Failed attempts after which an item is set aside.</summary>
+    /// <summary>Number of failed attempts after which an item is set aside.</summary>
     [Id(3)]
     public required int MostAttempts { get; init; }
 }

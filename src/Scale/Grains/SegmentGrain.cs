@@ -3,7 +3,7 @@ using TorchBridge.Scale.Leases;
 
 namespace TorchBridge.Scale.Grains;
 
-/// <summary>A segment's book and its store.</summary>
+/// <summary>Holds a segment's lease state, and stores it at every change.</summary>
 internal sealed class SegmentGrain(
     [PersistentState("segment", Segments.Store)] IPersistentState<StoredSegment> stored,
     [FromKeyedServices(LeaseClock.Key)] TimeProvider clock
@@ -64,7 +64,7 @@ internal sealed class SegmentGrain(
 
     /// <inheritdoc/>
     public Task<bool> Renew(int index, int epoch) =>
-        // Not stored: whoever reads the book anew gives every lease its whole time.
+        // Deadlines are not stored: when the state is read again, every lease gets its whole duration.
         Task.FromResult(book?.Renew(index - First, epoch, clock.GetUtcNow()) ?? false);
 
     /// <inheritdoc/>
@@ -101,7 +101,7 @@ internal sealed class SegmentGrain(
     private async Task<bool> Change(Func<int, DateTimeOffset, bool> change, int index)
     {
         if (book is null)
-            return false; // the job is over, or this run of it was lost
+            return false; // the job has ended, or this run of it was lost
         if (!change(index - First, clock.GetUtcNow()))
             return false;
         await Save();
@@ -132,22 +132,23 @@ internal sealed class SegmentGrain(
     }
 }
 
-/// <summary>What of a segment is in the store.</summary>
+/// <summary>A segment, as it is stored.</summary>
 [GenerateSerializer]
 internal sealed class StoredSegment
 {
-    /// <summary>What the segment is.</summary>
+    /// <summary>The segment's terms.</summary>
     [Id(0)]
     public SegmentTerms? Terms { get; set; }
 
-    /// <summary>Its book, as <see cref="LeaseBook.Save"/> gives it.</summary>
+    /// <summary>Its lease state, as <see cref="LeaseBook.Save"/> returns it.</summary>
     [Id(1)]
     public byte[]? Book { get; set; }
 }
 
-/// <summary>The clock that leases run by.</summary>
+/// <summary>The clock by which leases expire.</summary>
 internal static class LeaseClock
 {
-    /// <summary>Key of the service: Orleans' own timers keep the system's clock.</summary>
+    /// <summary>Key of the service. It is a keyed service so that Orleans' own timers keep the system's
+    /// clock.</summary>
     public const string Key = "leases";
 }

@@ -2,19 +2,20 @@ using System.Globalization;
 
 namespace TorchBridge.Scale.Grains;
 
-/// <summary>How a job's items are cut into books.</summary>
+/// <summary>How a job's items are divided into segments.</summary>
 internal static class Segments
 {
-    /// <summary>Items of a segment: one state of about 1.5 kB, written twice an item.</summary>
+    /// <summary>Number of items per segment. Its state is about 1.5 kB, and is stored twice per item: when the item
+    /// is leased and when it is completed.</summary>
     public const int Size = 512;
 
-    /// <summary>Name of the grain storage.</summary>
+    /// <summary>Name of the Orleans grain storage.</summary>
     public const string Store = "books";
 
-    /// <summary>How many segments a job has.</summary>
+    /// <summary>Number of segments of a job.</summary>
     public static int CountOf(JobTicket ticket) => (ticket.Count + Size - 1) / Size;
 
-    /// <summary>What a segment is.</summary>
+    /// <summary>The terms of a segment.</summary>
     public static SegmentTerms Terms(JobTicket ticket, int segment) =>
         new()
         {
@@ -25,10 +26,10 @@ internal static class Segments
             Held = Math.Clamp(ticket.Held - (segment * Size), 0, Math.Min(Size, ticket.Count - (segment * Size))),
         };
 
-    /// <summary>The key of the segment that an item is in.</summary>
+    /// <summary>The grain key of the segment that contains an item.</summary>
     public static string KeyOf(string job, string run, int index) => Key(job, run, index / Size);
 
-    /// <summary>The key of a segment.</summary>
+    /// <summary>The grain key of a segment.</summary>
     public static string Key(string job, string run, int segment) =>
         string.Create(CultureInfo.InvariantCulture, $"{job}/{run}/{segment}");
 }

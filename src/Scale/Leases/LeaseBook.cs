@@ -1,18 +1,19 @@
-// The books of some items, without time of its own: every call says what time it is. An item is
-//   held      nobody may be at it yet: whether it is done at all depends on the results of others
-//   pending   nobody is at it
-//   leased    a worker is at it, until a deadline; the lease has an epoch, higher than any that the item had before
-//   done      its result is published
-//   set aside it failed as often as is allowed
-// A lease whose deadline has passed is void from that moment, whether somebody has noticed or not: its item is pending
-// again, with one more failed attempt, and what its holder says (renew, complete, fail) is refused. Refusing costs
-// nothing: a result that a late worker has published is found by the next one.
+// The lease state of a range of items. It has no clock: the caller passes the time to every call. An item is
+//   held       not available yet: the results of other items decide whether it is processed at all
+//   pending    available; no worker has it
+//   leased     a worker has it until a deadline; the lease has an epoch, higher than any earlier epoch of the item
+//   done       its result is published
+//   set aside  it has failed as often as is allowed
+// A lease is void from the moment its deadline passes, even if nobody has noticed: its item is pending again, with
+// one more failed attempt, and calls of its holder (renew, complete, fail) return false. No work is lost by that: if
+// a late worker has published a result, the next worker finds it.
 using System.Runtime.InteropServices;
 using System.Text;
 
 namespace TorchBridge.Scale.Leases;
 
-/// <summary>Who is at which item until when, what is done, and what was set aside.</summary>
+/// <summary>The lease state of a range of items: which worker has which item until when, which items are done, and
+/// which were set aside.</summary>
 internal sealed class LeaseBook
 {
     private const byte Version = 1;
@@ -27,7 +28,7 @@ internal sealed class LeaseBook
     private int done;
     private int held;
 
-    /// <summary>An empty book: every item is pending, or held back.</summary>
+    /// <summary>The state at the start of a job: every item is pending or held back.</summary>
     public LeaseBook(LeaseTerms terms)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(terms.Count, 1);
@@ -42,31 +43,31 @@ internal sealed class LeaseBook
         states.AsSpan(0, held).Fill(ItemState.Held);
     }
 
-    /// <summary>How many items are in which state.</summary>
+    /// <summary>Number of items in each state.</summary>
     public BookCounts Counts =>
         new(terms.Count - done - holdings.Count - errors.Count - held, holdings.Count, done, errors.Count, held);
 
-    /// <summary>Failed attempts of all items.</summary>
+    /// <summary>Total number of failed attempts of all items.</summary>
     public int FailedAttempts => attempts.Sum(count => count);
 
-    /// <summary>Who is at what, the lowest item first.</summary>
+    /// <summary>The current leases, ordered by item.</summary>
     public IEnumerable<HeldLease> AtWork =>
         holdings.OrderBy(pair => pair.Key).Select(pair => new HeldLease(pair.Key, epochs[pair.Key], pair.Value.Owner));
 
-    /// <summary>What was set aside, with its last error.</summary>
+    /// <summary>The items that were set aside, each with its last error.</summary>
     public IReadOnlyDictionary<int, string> SetAside => errors;
 
-    /// <summary>When the next lease runs out; null where there is none.</summary>
+    /// <summary>When the next lease expires; null where there is none.</summary>
     public DateTimeOffset? NextDeadline =>
         holdings.Count == 0 ? null : holdings.Values.Min(holding => holding.Deadline);
 
-    /// <summary>Failed attempts of an item.</summary>
+    /// <summary>Number of failed attempts of an item.</summary>
     public int AttemptsOf(int item) => attempts[item];
 
-    /// <summary>Gives pending items to a worker, the lowest first.</summary>
-    /// <param name="worker">Its name, for people.</param>
-    /// <param name="most">How many it can take.</param>
-    /// <param name="now">The time.</param>
+    /// <summary>Leases pending items to a worker, the lowest index first.</summary>
+    /// <param name="worker">The worker's name, for messages.</param>
+    /// <param name="most">The most items that it can take.</param>
+    /// <param name="now">The current time.</param>
     public IReadOnlyList<GrantedLease> Lease(string worker, int most, DateTimeOffset now)
     {
         Expire(now);
@@ -84,7 +85,7 @@ internal sealed class LeaseBook
         return granted;
     }
 
-    /// <summary>Moves a lease's deadline; false where the lease is void.</summary>
+    /// <summary>Extends a lease by its whole duration; false if the lease is void.</summary>
     public bool Renew(int item, int epoch, DateTimeOffset now)
     {
         Expire(now);
@@ -94,11 +95,12 @@ internal sealed class LeaseBook
         return true;
     }
 
-    /// <summary>An item's result is published; false where the lease is void: then it counts for nothing.</summary>
+    /// <summary>Marks an item as done because its result is published; false, without effect, if the lease is
+    /// void.</summary>
     public bool Complete(int item, int epoch, DateTimeOffset now)
     {
         Expire(now);
-        // Said twice, because the first answer was lost: it was true, and is.
+        // The same call again, because its first answer was lost: the answer is the same.
         if (IsKnown(item) && states[item] == ItemState.Done && epochs[item] == epoch)
             return true;
         if (!IsHeld(item, epoch))
@@ -109,11 +111,11 @@ internal sealed class LeaseBook
         return true;
     }
 
-    /// <summary>An item failed; false where the lease is void.</summary>
-    /// <param name="item">The item.</param>
-    /// <param name="epoch">The lease's.</param>
-    /// <param name="error">What happened.</param>
-    /// <param name="now">The time.</param>
+    /// <summary>Counts a failed attempt of an item; false if the lease is void.</summary>
+    /// <param name="item">The item's index in this range.</param>
+    /// <param name="epoch">The epoch of the lease.</param>
+    /// <param name="error">The error, for messages.</param>
+    /// <param name="now">The current time.</param>
     public bool Fail(int item, int epoch, string error, DateTimeOffset now)
     {
         Expire(now);
@@ -123,7 +125,7 @@ internal sealed class LeaseBook
         return true;
     }
 
-    /// <summary>An item that was held back may be given out; false where it was not held.</summary>
+    /// <summary>Makes an item that was held back pending; false if it was not held back.</summary>
     public bool Open(int item)
     {
         if (!IsKnown(item) || states[item] != ItemState.Held)
@@ -133,10 +135,10 @@ internal sealed class LeaseBook
         return true;
     }
 
-    /// <summary>An item that was held back will never be given out: its result is published without work, or it was
-    /// set aside. False where it was not held.</summary>
-    /// <param name="item">The item.</param>
-    /// <param name="error">Why it was set aside; null where its result is published.</param>
+    /// <summary>Ends an item that was held back without leasing it: its result has been published, or it is set
+    /// aside. False if it was not held back.</summary>
+    /// <param name="item">The item's index in this range.</param>
+    /// <param name="error">Why it is set aside; null if its result is published.</param>
     public bool Settle(int item, string? error)
     {
         if (!IsKnown(item) || states[item] != ItemState.Held)
@@ -155,8 +157,8 @@ internal sealed class LeaseBook
         return true;
     }
 
-    /// <summary>A worker that stops in peace gives an item back: no attempt is counted. False where the lease is
-    /// void.</summary>
+    /// <summary>Takes an item back from a worker that shuts down in order: no failed attempt is counted. False if the
+    /// lease is void.</summary>
     public bool Release(int item, int epoch, DateTimeOffset now)
     {
         Expire(now);
@@ -167,21 +169,22 @@ internal sealed class LeaseBook
         return true;
     }
 
-    /// <summary>Takes back what has run out.</summary>
-    /// <returns>Whether anything has.</returns>
+    /// <summary>Takes back the items whose leases have expired.</summary>
+    /// <param name="now">The current time.</param>
+    /// <returns>Whether there was one.</returns>
     public bool Expire(DateTimeOffset now)
     {
         var late = holdings.Where(pair => pair.Value.Deadline <= now).ToArray();
         foreach (var (item, holding) in late)
             CountFailure(
                 item,
-                $"the worker {holding.Owner} was not heard of until the lease ran out: it, its machine or its network "
-                    + "has stopped"
+                $"the lease expired: the worker {holding.Owner} did not renew it. The worker, its machine or its network "
+                    + "may have stopped"
             );
         return late.Length > 0;
     }
 
-    /// <summary>The book as bytes: about three an item.</summary>
+    /// <summary>Serializes the state: about three bytes per item.</summary>
     public byte[] Save()
     {
         using var stream = new MemoryStream();
@@ -211,9 +214,9 @@ internal sealed class LeaseBook
         return stream.ToArray();
     }
 
-    /// <summary>Reads a book. While it was in the store nobody could renew, so every lease gets its whole time
-    /// anew.</summary>
-    /// <exception cref="InvalidDataException">The bytes are no book of these terms.</exception>
+    /// <summary>Reads a serialized state. Nobody could renew a lease while it was only in the store, so every lease
+    /// gets its whole duration again.</summary>
+    /// <exception cref="InvalidDataException">The bytes are not a state of this version with these terms.</exception>
     public static LeaseBook Load(LeaseTerms terms, byte[] saved, DateTimeOffset now)
     {
         var book = new LeaseBook(terms);
@@ -221,7 +224,9 @@ internal sealed class LeaseBook
         {
             using var reader = new BinaryReader(new MemoryStream(saved), Encoding.UTF8);
             if (reader.ReadByte() != Version || reader.Read7BitEncodedInt() != terms.Count)
-                throw new InvalidDataException("the stored book is of another version or another size");
+                throw new InvalidDataException(
+                    "the stored lease state has a different version or a different number of items"
+                );
             reader.BaseStream.ReadExactly(MemoryMarshal.AsBytes(book.states.AsSpan()));
             reader.BaseStream.ReadExactly(book.attempts);
             for (var item = 0; item < terms.Count; item++)
@@ -233,7 +238,7 @@ internal sealed class LeaseBook
         }
         catch (Exception error) when (error is EndOfStreamException or FormatException or ArgumentException)
         {
-            throw new InvalidDataException("the stored book is damaged", error);
+            throw new InvalidDataException("the stored lease state is damaged", error);
         }
 
         book.done = book.states.Count(state => state == ItemState.Done);
@@ -245,7 +250,7 @@ internal sealed class LeaseBook
             || book.states.Count(state => state == ItemState.SetAside) != book.errors.Count
             || book.states.Any(state => state > ItemState.Held)
         )
-            throw new InvalidDataException("the stored book contradicts itself");
+            throw new InvalidDataException("the stored lease state is inconsistent");
         return book;
     }
 

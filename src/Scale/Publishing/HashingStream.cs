@@ -2,8 +2,8 @@ using System.Security.Cryptography;
 
 namespace TorchBridge.Scale.Publishing;
 
-/// <summary>Passes what is written on, and hashes it on the way. It can only be appended to: what it has hashed cannot
-/// change. The inner stream stays open.</summary>
+/// <summary>Writes to another stream and hashes everything that is written. It can only be appended to, because bytes
+/// that are already hashed must not change. The inner stream stays open.</summary>
 internal sealed class HashingStream(Stream inner) : Stream
 {
     private readonly IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -25,10 +25,10 @@ internal sealed class HashingStream(Stream inner) : Stream
     public override long Position
     {
         get => written;
-        set => throw new NotSupportedException("what is hashed cannot be gone back to");
+        set => throw new NotSupportedException("a hashed stream can only be appended to");
     }
 
-    /// <summary>The digest and the length of all that was written.</summary>
+    /// <summary>The digest and the length of everything that was written.</summary>
     public (string Sha256, long Length) Finish() => (Convert.ToHexStringLower(hash.GetHashAndReset()), written);
 
     /// <inheritdoc/>

@@ -1,13 +1,14 @@
-// Why not File.Move(overwrite: false): on Unix .NET looks whether the target is there and then calls rename(2), which
-// replaces a file that came between. link(2) is one step: it makes the second name, or fails because it is there, on
-// NFS too. Where a file system has no hard links (FAT, some network shares), the system's own rename that refuses to
-// replace does the same. Windows' MoveFileEx refuses by itself.
+// Why not File.Move(overwrite: false)? On Unix, .NET first checks whether the target exists and then calls rename(2),
+// which replaces a file that was created in between. link(2) is atomic, on NFS too: it creates the second name, or
+// fails because that name exists. On file systems without hard links (FAT, some network shares) the system's rename
+// that does not replace is used instead. On Windows, MoveFileEx does not replace by itself.
 using System.Runtime.InteropServices;
 using TorchBridge.Onnx.Files;
 
 namespace TorchBridge.Scale.Publishing;
 
-/// <summary>Files that are written whole, once, and never replaced: of two writers the first one wins.</summary>
+/// <summary>Files that are written completely or not at all, and never replaced: of two writers, the first
+/// wins.</summary>
 internal static partial class OnceFile
 {
     private const int FileExists = 17; // EEXIST, on Linux and macOS
@@ -15,18 +16,19 @@ internal static partial class OnceFile
     private const uint NoReplace = 1; // RENAME_NOREPLACE
     private const uint Exclusive = 4; // RENAME_EXCL
 
-    /// <summary>Called with the final path when the temporary file is whole; tests die there.</summary>
+    /// <summary>Called with the final path when the temporary file is complete; tests kill the process
+    /// here.</summary>
     internal static Action<string>? BeforePublish { get; set; }
 
-    /// <summary>Called with the final path once the file has it; tests die there.</summary>
+    /// <summary>Called with the final path once the file has that name; tests kill the process here.</summary>
     internal static Action<string>? AfterPublish { get; set; }
 
-    /// <summary>Writes a file: to a temporary name, flushed, then named in one step.</summary>
-    /// <param name="path">Its name.</param>
+    /// <summary>Writes a file under a temporary name, flushes it, and gives it its name in one step.</summary>
+    /// <param name="path">The file's path.</param>
     /// <param name="write">Writes the content.</param>
-    /// <returns>Whether this writer was the first; where it was not, the file that is there is as it was.</returns>
-    /// <exception cref="IOException">The place cannot be written.</exception>
-    /// <exception cref="UnauthorizedAccessException">The place must not be written.</exception>
+    /// <returns>Whether this writer was the first; if not, the existing file is unchanged.</returns>
+    /// <exception cref="IOException">The file cannot be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">There is no permission to write the file.</exception>
     public static bool Write(string path, Action<Stream> write)
     {
         var isFirst = AtomicFile.Write(path, write, temporary =>
@@ -67,8 +69,8 @@ internal static partial class OnceFile
         return Marshal.GetLastPInvokeError() == FileExists
             ? false
             : throw new IOException(
-                $"{path} cannot be published: {Marshal.GetPInvokeErrorMessage(error)}. The folder's file system needs hard "
-                    + "links, or a rename that does not replace."
+                $"{path} cannot be published: {Marshal.GetPInvokeErrorMessage(error)}. The file system must support hard "
+                    + "links, or a rename that does not replace an existing file; choose a folder on another one."
             );
     }
 

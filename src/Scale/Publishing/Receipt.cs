@@ -2,14 +2,14 @@ using System.Text.Json;
 
 namespace TorchBridge.Scale.Publishing;
 
-/// <summary>What stands beside a published result, written after it: with it the item is done.</summary>
-/// <param name="Index">The item's place in the job.</param>
+/// <summary>The file beside a published result that marks the item as done. It is written after the result.</summary>
+/// <param name="Index">The item's index in the job.</param>
 /// <param name="Id">The item's id.</param>
 /// <param name="File">Name of the result's file.</param>
-/// <param name="Sha256">Digest of that file.</param>
-/// <param name="Bytes">Its length.</param>
-/// <param name="Rows">Rows in it.</param>
-/// <param name="Errors">Rows that hold an error.</param>
+/// <param name="Sha256">Digest of the result's file.</param>
+/// <param name="Bytes">Length of the result's file.</param>
+/// <param name="Rows">Number of rows in the result.</param>
+/// <param name="Errors">Number of rows that contain an error.</param>
 internal sealed record Receipt(int Index, string Id, string File, string Sha256, long Bytes, long Rows, long Errors)
 {
     private const int MostBytes = 1 << 16;
@@ -17,10 +17,10 @@ internal sealed record Receipt(int Index, string Id, string File, string Sha256,
     private static JsonSerializerOptions Options { get; } =
         new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
-    /// <summary>As JSON, on one line.</summary>
+    /// <summary>The receipt as one line of JSON.</summary>
     public byte[] ToBytes() => [.. JsonSerializer.SerializeToUtf8Bytes(this, Options), (byte)'\n'];
 
-    /// <summary>Reads a receipt; null where there is none, or where the file is none.</summary>
+    /// <summary>Reads a receipt; null if there is no file, or the file is not a receipt.</summary>
     public static Receipt? Read(string path)
     {
         try

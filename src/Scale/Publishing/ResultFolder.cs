@@ -4,15 +4,15 @@ using TorchBridge.Scale.Contract;
 namespace TorchBridge.Scale.Publishing;
 
 /// <summary>
-/// The published results of a job: a file an item, and a receipt beside it. Work may be done twice, results are
-/// published once: the first file stands, and a second one must have its bytes.
+/// The published results of a job: one file per item, with a receipt beside it. An item may be computed twice, but
+/// its result is published once: the first file stays, and a second result must have the same bytes.
 /// </summary>
-/// <param name="path">The folder; all workers see it.</param>
+/// <param name="path">The folder, which all workers can read and write.</param>
 internal sealed class ResultFolder(string path)
 {
     private const string ReceiptEnding = ".receipt.json";
 
-    /// <summary>Its path.</summary>
+    /// <summary>The folder's path.</summary>
     public string Path => path;
 
     /// <summary>The path of an item's result.</summary>
@@ -21,23 +21,24 @@ internal sealed class ResultFolder(string path)
     /// <summary>The path of an item's receipt.</summary>
     public string ReceiptOf(WorkItem item) => FileOf(item) + ReceiptEnding;
 
-    /// <summary>The receipt of an item that is done; null where it is not.</summary>
-    /// <exception cref="ScaleException">The item's place holds another job's result.</exception>
+    /// <summary>The receipt of an item that is done; null if it is not done.</summary>
+    /// <exception cref="ScaleException">The receipt with this item's name belongs to another job.</exception>
     public Receipt? Find(WorkItem item)
     {
         if (Receipt.Read(ReceiptOf(item)) is not { } receipt)
             return null;
         if (receipt.Id != item.Id || receipt.File != item.File)
             throw new ScaleException(
-                $"{ReceiptOf(item)} belongs to another job (item {receipt.Id}, and this is {item.Id}): the model, the "
-                    + "pictures or the settings were others. Name another folder, or remove the old results."
+                $"{ReceiptOf(item)} belongs to another job (its item is {receipt.Id}, expected is {item.Id}): that job had "
+                    + "a different model, different pictures or different settings. Name another folder, or remove the "
+                    + "old results."
             );
         return new FileInfo(FileOf(item)) is { Exists: true } file && file.Length == receipt.Bytes ? receipt : null;
     }
 
-    /// <summary>Does an item that is not done, and publishes its result.</summary>
-    /// <returns>The receipt, of now or of before.</returns>
-    /// <exception cref="ScaleException">There is a result already, and this one has other bytes.</exception>
+    /// <summary>Processes an item and publishes its result, unless it is already done.</summary>
+    /// <returns>The receipt, new or existing.</returns>
+    /// <exception cref="ScaleException">There is already a result, with other bytes than the new one.</exception>
     public Receipt DoOnce(IWork work, WorkItem item, CancellationToken stop)
     {
         if (Find(item) is { } done)
@@ -55,8 +56,9 @@ internal sealed class ResultFolder(string path)
         });
         if (!isFirst && ContentHash.OfFile(FileOf(item)) is var before && before != digest)
             throw new ScaleException(
-                $"{FileOf(item)} is there with other bytes ({before[..12]}…, and these are {digest[..12]}…): two runs of one "
-                    + "item must agree. The file that is there was not touched; remove it to have the item done anew."
+                $"{FileOf(item)} already exists with other bytes (SHA-256 {before[..12]}…; the new result has "
+                    + $"{digest[..12]}…). Two runs of one item must give the same bytes. The existing file was not changed; "
+                    + "delete it to have the item processed again."
             );
         var receipt = new Receipt(item.Index, item.Id, item.File, digest, length, facts.Rows, facts.Errors);
         OnceFile.Write(ReceiptOf(item), stream => stream.Write(receipt.ToBytes()));
@@ -71,10 +73,11 @@ internal sealed class ResultFolder(string path)
             AtomicFile.RemoveLeftovers(path);
     }
 
-    /// <summary>Looks at every item: whether it is done, exactly once, and whether its file has the digest that its
-    /// receipt says; and whether the folder holds results that are no item's.</summary>
+    /// <summary>Checks that every item is done exactly once, that its file has the digest in its receipt, and that
+    /// the folder contains no results that belong to no item.</summary>
     /// <param name="work">The job.</param>
-    /// <param name="check">Looks into a result whose digest is right; gives what is wrong with it, or null.</param>
+    /// <param name="check">Checks the content of a result whose digest is right; returns what is wrong with it, or
+    /// null.</param>
     public VerificationResult Verify(IWork work, Func<WorkItem, string, Receipt, string?>? check = null)
     {
         var problems = new List<string>();
@@ -85,7 +88,7 @@ internal sealed class ResultFolder(string path)
             var item = work.Item(index);
             if (!expected.Add(item.File))
             {
-                problems.Add($"item {index} has the result file of another item, {item.File}");
+                problems.Add($"item {index} has the same result file as another item, {item.File}");
                 continue;
             }
 
@@ -102,7 +105,7 @@ internal sealed class ResultFolder(string path)
         }
 
         foreach (var name in Others(expected))
-            problems.Add($"{name} is the result of no item of this job");
+            problems.Add($"{name} is not the result of any item of this job");
         return new VerificationResult(work.Count, done, rows, errors, problems);
     }
 
@@ -113,9 +116,9 @@ internal sealed class ResultFolder(string path)
             if (Find(item) is not { } receipt)
                 return File.Exists(FileOf(item)) ? "its receipt is missing: it is not done" : "not done";
             if (receipt.Index != item.Index)
-                return $"its receipt says item {receipt.Index}";
+                return $"its receipt is for item {receipt.Index}";
             return ContentHash.OfFile(FileOf(item)) != receipt.Sha256
-                ? "its file has another digest than its receipt: it was changed after it was published"
+                ? "its file has another digest than its receipt says: the file was changed after it was published"
                 : check?.Invoke(item, FileOf(item), receipt);
         }
         catch (Exception error) when (error is ScaleException or IOException or UnauthorizedAccessException)
@@ -139,10 +142,10 @@ internal sealed class ResultFolder(string path)
                 .Order(StringComparer.Ordinal);
 }
 
-/// <summary>What a look at all results found.</summary>
-/// <param name="Items">Items of the job.</param>
-/// <param name="Done">Items that are done and whole.</param>
-/// <param name="Rows">Rows of those.</param>
-/// <param name="Errors">Rows that hold an error.</param>
-/// <param name="Problems">What is missing, doubled or damaged; empty where all is well.</param>
+/// <summary>The outcome of a check of all results.</summary>
+/// <param name="Items">Number of items of the job.</param>
+/// <param name="Done">Number of items that are done and whose results are intact.</param>
+/// <param name="Rows">Number of rows in those results.</param>
+/// <param name="Errors">Number of rows that contain an error.</param>
+/// <param name="Problems">What is missing, duplicated or damaged; empty if nothing is.</param>
 internal sealed record VerificationResult(int Items, int Done, long Rows, long Errors, IReadOnlyList<string> Problems);

@@ -1,6 +1,7 @@
-// A worker does no item in its own process: what crashes, or is killed because memory ran out, is a child. A child takes
-// one request a line on its input, and answers with one line on its output; its errors are kept for the message. The
-// end of its input is the end of the worker, however that ended: the child leaves.
+// A worker processes no item in its own process, so a crash or an out-of-memory kill ends a child process and not the
+// worker. A child reads one request per line from its standard input, and answers each with one line on its standard
+// output; the end of its standard error is kept for messages. However the worker ends, the child's input ends too,
+// and then the child exits.
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Text;
@@ -9,8 +10,8 @@ using TorchBridge.Scale.Grains;
 
 namespace TorchBridge.Scale.Work;
 
-/// <summary>Does each item in a child process.</summary>
-/// <param name="start">How a child is started; its input and output are taken.</param>
+/// <summary>Processes each item in a child process.</summary>
+/// <param name="start">How to start a child; its input and output are redirected.</param>
 internal sealed class ChildProcessRunner(Func<ProcessStartInfo> start) : IItemRunner
 {
     private readonly ConcurrentBag<Child> idle = [];
@@ -29,7 +30,7 @@ internal sealed class ChildProcessRunner(Func<ProcessStartInfo> start) : IItemRu
         {
             var reply = await child.Ask(new ItemRequest(lease.Folder, lease.Index), stop).ConfigureAwait(false);
             if (reply is null)
-                return await child.Death().ConfigureAwait(false);
+                return await child.ExitReason().ConfigureAwait(false);
             isReusable = !reply.IsSpent;
             return reply.Error;
         }
@@ -77,15 +78,15 @@ internal sealed class ChildProcessRunner(Func<ProcessStartInfo> start) : IItemRu
             }
             catch (IOException)
             {
-                return null; // it is gone
+                return null; // the child has ended
             }
 
             var line = await process.StandardOutput.ReadLineAsync(stop).ConfigureAwait(false);
             return line is null ? null : JsonSerializer.Deserialize<ItemReply>(line);
         }
 
-        /// <summary>How the process ended, for people.</summary>
-        public async Task<string> Death()
+        /// <summary>How the process ended, for messages.</summary>
+        public async Task<string> ExitReason()
         {
             await process.WaitForExitAsync().ConfigureAwait(false);
             await reading.ConfigureAwait(false);
@@ -94,7 +95,7 @@ internal sealed class ChildProcessRunner(Func<ProcessStartInfo> start) : IItemRu
                 said = errors.ToString().Trim();
             var how = process.ExitCode switch
             {
-                137 => "was killed (SIGKILL: by somebody, or because memory ran out)",
+                137 => "was killed (SIGKILL: by a user, or because memory ran out)",
                 139 => "crashed (SIGSEGV)",
                 134 => "crashed (SIGABRT)",
                 var code => FormattableString.Invariant($"ended with exit code {code}"),
@@ -110,7 +111,7 @@ internal sealed class ChildProcessRunner(Func<ProcessStartInfo> start) : IItemRu
             }
             catch (InvalidOperationException)
             {
-                // it has ended
+                // the process has already ended
             }
 
             process.Dispose();
@@ -133,18 +134,18 @@ internal sealed class ChildProcessRunner(Func<ProcessStartInfo> start) : IItemRu
             }
             catch (Exception error) when (error is IOException or ObjectDisposedException)
             {
-                // closed
+                // the process has ended or was disposed
             }
         }
     }
 }
 
-/// <summary>What a child is asked.</summary>
+/// <summary>A request to a child.</summary>
 /// <param name="Folder">The job's folder.</param>
-/// <param name="Index">The item.</param>
+/// <param name="Index">The item's index in the job.</param>
 internal sealed record ItemRequest(string Folder, int Index);
 
-/// <summary>What it answers.</summary>
-/// <param name="Error">What went wrong; null where the result is published.</param>
-/// <param name="IsSpent">Whether the child must do no other item.</param>
+/// <summary>A child's answer.</summary>
+/// <param name="Error">What went wrong; null if the result is published.</param>
+/// <param name="IsSpent">Whether the child must not process another item.</param>
 internal sealed record ItemReply(string? Error, bool IsSpent);

@@ -5,18 +5,18 @@ using TorchBridge.Scale.Publishing;
 
 namespace TorchBridge.Scale.Work;
 
-/// <summary>The child's side: does what comes in, line by line.</summary>
+/// <summary>The main loop of a child process: reads requests line by line, and processes the items.</summary>
 internal static class ItemServer
 {
-    /// <summary>What a child exits with whose worker is gone.</summary>
+    /// <summary>Exit code of a child whose worker has ended in the middle of an item.</summary>
     public const int Orphaned = 3;
 
-    /// <summary>Serves until the input ends.</summary>
-    /// <param name="input">Requests.</param>
-    /// <param name="output">Replies.</param>
-    /// <param name="open">Opens the job of a folder.</param>
-    /// <param name="paragraph">An error as one paragraph.</param>
-    /// <param name="orphaned">Ends the process at once; called when the input ends in the middle of an item.</param>
+    /// <summary>Processes requests until the input ends.</summary>
+    /// <param name="input">The requests, one per line.</param>
+    /// <param name="output">Receives the replies, one per line.</param>
+    /// <param name="open">Opens the job in a folder.</param>
+    /// <param name="paragraph">Formats an error as one paragraph.</param>
+    /// <param name="orphaned">Ends the process at once; called if the input ends in the middle of an item.</param>
     public static void Serve(
         TextReader input,
         TextWriter output,

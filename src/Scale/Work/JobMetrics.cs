@@ -3,8 +3,8 @@ using TorchBridge.Scale.Grains;
 
 namespace TorchBridge.Scale.Work;
 
-/// <summary>How far a job is, as metrics for OpenTelemetry: <c>torchbridge.items</c> by state, and the count
-/// <c>torchbridge.failed_attempts</c>.</summary>
+/// <summary>A job's progress as metrics for OpenTelemetry: the gauge <c>torchbridge.items</c> by state, and the
+/// counter <c>torchbridge.failed_attempts</c>.</summary>
 internal sealed class JobMetrics : IDisposable
 {
     /// <summary>Name of the meter.</summary>
@@ -13,8 +13,8 @@ internal sealed class JobMetrics : IDisposable
     private readonly Meter meter = new(Name);
     private JobProgress progress = new();
 
-    /// <summary>Begins to report a job.</summary>
-    /// <param name="job">Its key.</param>
+    /// <summary>Starts reporting a job.</summary>
+    /// <param name="job">The job's key.</param>
     public JobMetrics(string job)
     {
         meter.CreateObservableCounter(
@@ -25,7 +25,7 @@ internal sealed class JobMetrics : IDisposable
                     new KeyValuePair<string, object?>("job", job)
                 ),
             "{attempt}",
-            "Attempts at a job's items that failed: errors, crashes, and leases that ran out."
+            "Failed attempts at a job's items: errors, crashes, and leases that expired."
         );
         meter.CreateObservableGauge(
             "torchbridge.items",
@@ -52,7 +52,7 @@ internal sealed class JobMetrics : IDisposable
         );
     }
 
-    /// <summary>How far it is now.</summary>
+    /// <summary>Sets the progress that is reported from now on.</summary>
     public void Set(JobProgress now) => Volatile.Write(ref progress, now);
 
     /// <inheritdoc/>

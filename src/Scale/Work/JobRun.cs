@@ -3,27 +3,29 @@ using TorchBridge.Scale.Grains;
 
 namespace TorchBridge.Scale.Work;
 
-/// <summary>A job from its submission to its end.</summary>
+/// <summary>Runs a job from its submission to its end.</summary>
 internal static class JobRun
 {
     private const int MostVerdicts = 10_000;
 
-    /// <summary>The key of a job: its folder, and what it is.</summary>
+    /// <summary>The key of a job, made of its folder and its specification.</summary>
     /// <param name="folder">The job's folder.</param>
-    /// <param name="specification">Hash of its specification.</param>
+    /// <param name="specification">Hash of the job's specification.</param>
     public static string KeyOf(string folder, string specification) =>
         ContentHash.Of($"{Path.GetFullPath(folder)}\n{specification}")[..ContentHash.IdLength];
 
-    /// <summary>Submits a job, and waits for its end; works for it too, where a worker is given.</summary>
-    /// <param name="client">Speaks to the coordinator.</param>
-    /// <param name="job">Its key.</param>
-    /// <param name="ticket">What it is.</param>
-    /// <param name="runner">Does items here; null to leave them to other workers.</param>
-    /// <param name="worker">How.</param>
-    /// <param name="progress">Hears how far it is.</param>
-    /// <param name="decide">Where items are held back: says what becomes of them, whenever something has been done or set
-    /// aside. It is asked at the beginning too, and may say a thing twice.</param>
-    /// <param name="stop">Ends the waiting and the work here.</param>
+    /// <summary>Submits a job and waits until it ends. With a runner, this process also works on the job.</summary>
+    /// <param name="client">The connection to the coordinator.</param>
+    /// <param name="job">The job's key.</param>
+    /// <param name="ticket">The job's description.</param>
+    /// <param name="runner">Processes items in this process; null to leave them to other workers.</param>
+    /// <param name="worker">Options of the worker in this process.</param>
+    /// <param name="progress">Called with the progress.</param>
+    /// <param name="decide">For jobs with items that are held back: returns decisions about them. Called at the
+    /// beginning, and again whenever an item was done or set aside; it may return a decision more than once.</param>
+    /// <param name="stop">Cancels the waiting and the work in this process.</param>
+    /// <returns>The final progress.</returns>
+    /// <exception cref="ScaleException">The job is already running with other settings.</exception>
     public static async Task<JobProgress> Do(
         IGrainFactory client,
         string job,
@@ -86,7 +88,7 @@ internal static class JobRun
         }
     }
 
-    /// <summary>Says what becomes of items; false where nobody can hear it now.</summary>
+    /// <summary>Sends decisions; false if the coordinator cannot be reached now.</summary>
     private static async Task<bool> Settle(IJobGrain grain, IReadOnlyList<Verdict> verdicts)
     {
         try
@@ -101,7 +103,7 @@ internal static class JobRun
         }
     }
 
-    /// <summary>How far the job is; null where nobody can say now, because the store is away.</summary>
+    /// <summary>The job's progress; null if the coordinator or its store cannot be reached now.</summary>
     private static async Task<JobProgress?> Look(IJobGrain grain)
     {
         try

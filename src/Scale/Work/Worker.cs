@@ -2,45 +2,46 @@ using TorchBridge.Scale.Grains;
 
 namespace TorchBridge.Scale.Work;
 
-/// <summary>How a worker works.</summary>
-/// <param name="Name">For people.</param>
-/// <param name="Slots">Items at a time.</param>
-/// <param name="Program">Its version: jobs of another one are left to others.</param>
+/// <summary>The options of a worker.</summary>
+/// <param name="Name">The worker's name, for messages.</param>
+/// <param name="Slots">Number of items that are processed at the same time.</param>
+/// <param name="Program">The program version; jobs of another version are left to other workers.</param>
 internal sealed record WorkerOptions(string Name, int Slots, string Program)
 {
-    /// <summary>The one job it works for; null for all there are.</summary>
+    /// <summary>The key of the only job to work on; null for all open jobs.</summary>
     public string? Job { get; init; }
 
-    /// <summary>How long it waits before it asks again where there was nothing.</summary>
+    /// <summary>How long to wait before asking again, after there were no items or no answer.</summary>
     public TimeSpan Poll { get; init; } = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>Its clock.</summary>
+    /// <summary>The clock for waiting and for renewals.</summary>
     public TimeProvider Clock { get; init; } = TimeProvider.System;
 
-    /// <summary>Hears what is worth a line.</summary>
+    /// <summary>Receives messages for the user, one line each.</summary>
     public Action<string> Say { get; init; } = _ => { };
 
-    /// <summary>A name of this process.</summary>
+    /// <summary>A name for this process: machine and process id.</summary>
     public static string DefaultName =>
         FormattableString.Invariant($"{Environment.MachineName}:{Environment.ProcessId}");
 }
 
-/// <summary>Pulls leases, renews them, has the items done, and says how it went. Where the coordinator is away it goes
-/// on with what it has, and tries until it answers again.</summary>
-/// <param name="client">Speaks to the coordinator.</param>
-/// <param name="runner">Does the items.</param>
-/// <param name="options">How.</param>
+/// <summary>Asks for leases, renews them, has the items processed, and reports the outcome. While the coordinator
+/// cannot be reached, the worker continues with the items that it has, and retries its calls until they are
+/// answered.</summary>
+/// <param name="client">The connection to the coordinator.</param>
+/// <param name="runner">Processes the items.</param>
+/// <param name="options">The worker's options.</param>
 internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOptions options)
 {
     private readonly Dictionary<Task, ItemLease> running = [];
     private bool isAway;
     private int done;
 
-    /// <summary>Items that it has completed.</summary>
+    /// <summary>Number of items that it has completed.</summary>
     public int Done => done;
 
-    /// <summary>Works until it is stopped, or until its one job is over. What it is at when it is stopped is given
-    /// back.</summary>
+    /// <summary>Works until it is cancelled, or until its only job has ended. When it is cancelled, it gives back the
+    /// items that it has.</summary>
     public async Task Run(CancellationToken stop)
     {
         try
@@ -52,12 +53,12 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
                     return;
                 if (!started || running.Count >= options.Slots)
                     await WaitForSomething(stop).ConfigureAwait(false);
-                Reap();
+                RemoveFinished();
             }
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            // in peace
+            // stopping was asked for
         }
         finally
         {
@@ -74,7 +75,7 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
         var isFinished = false;
         foreach (var job in await Jobs(stop).ConfigureAwait(false))
         {
-            var answer = await Insist(() => client.GetGrain<IJobGrain>(job).Lease(options.Name, free), stop)
+            var answer = await Retry(() => client.GetGrain<IJobGrain>(job).Lease(options.Name, free), stop)
                 .ConfigureAwait(false);
             foreach (var lease in answer.Leases)
                 running.Add(Task.Run(() => Do(lease, stop), CancellationToken.None), lease);
@@ -91,8 +92,9 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
     {
         if (options.Job is not null)
             return [options.Job];
-        // Nothing is lost with an answer that nobody waits for any more; a lease would be.
-        var all = await Insist(() => client.GetGrain<IDirectoryGrain>(0).Jobs().WaitAsync(stop), stop)
+        // This call may be abandoned, because its answer has no effect. A call for a lease may not: its lease would
+        // be lost.
+        var all = await Retry(() => client.GetGrain<IDirectoryGrain>(0).Jobs().WaitAsync(stop), stop)
             .ConfigureAwait(false);
         return [.. all.Where(entry => entry.Ticket.Program == options.Program).Select(entry => entry.Job)];
     }
@@ -101,14 +103,14 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var pause = Task.Delay(options.Poll, options.Clock, over.Token);
-        // Full: until one ends. Else: until one ends, or it is time to ask again.
+        // With all slots in use, wait until an item ends; otherwise also stop waiting when it is time to ask again.
         await Task.WhenAny(running.Count >= options.Slots ? running.Keys : [.. running.Keys, pause])
             .ConfigureAwait(false);
         await over.CancelAsync().ConfigureAwait(false);
         stop.ThrowIfCancellationRequested();
     }
 
-    private void Reap()
+    private void RemoveFinished()
     {
         foreach (var task in running.Keys.Where(task => task.IsCompleted).ToArray())
             running.Remove(task);
@@ -125,14 +127,15 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
             var error = await Attempt(lease, lost.Token).ConfigureAwait(false);
             await over.CancelAsync().ConfigureAwait(false);
             var counts = error is null
-                ? await Insist(() => segment.Complete(lease.Index, lease.Epoch), stop).ConfigureAwait(false)
-                : await Insist(() => segment.Fail(lease.Index, lease.Epoch, error), stop).ConfigureAwait(false);
+                ? await Retry(() => segment.Complete(lease.Index, lease.Epoch), stop).ConfigureAwait(false)
+                : await Retry(() => segment.Fail(lease.Index, lease.Epoch, error), stop).ConfigureAwait(false);
             if (error is not null)
                 options.Say(FormattableString.Invariant($"item {lease.Index}, attempt {lease.Epoch}: {error}"));
             if (!counts)
                 options.Say(
                     FormattableString.Invariant(
-                        $"item {lease.Index}, attempt {lease.Epoch}: the lease had run out; another worker has the item."
+                        $"item {lease.Index}, attempt {lease.Epoch}: the lease had expired before the result was reported; "
+                            + "another worker may have the item."
                     )
                 );
             else if (error is null)
@@ -158,12 +161,12 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
         }
         catch (Exception error) when (error is not OperationCanceledException)
         {
-            // No child can be started, say: that is this attempt's failure, and not the worker's end.
+            // Such as a child that cannot be started. The attempt has failed, but the worker goes on.
             return error.Message;
         }
     }
 
-    /// <summary>Renews a lease at each third of its time; ends the item where it is void.</summary>
+    /// <summary>Renews a lease after every third of its duration; cancels the item when the lease is void.</summary>
     private async Task Renew(
         ISegmentGrain segment,
         ItemLease lease,
@@ -176,10 +179,12 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
             while (true)
             {
                 await Task.Delay(lease.Duration / 3, options.Clock, over).ConfigureAwait(false);
-                if (await Insist(() => segment.Renew(lease.Index, lease.Epoch), over).ConfigureAwait(false))
+                if (await Retry(() => segment.Renew(lease.Index, lease.Epoch), over).ConfigureAwait(false))
                     continue;
                 options.Say(
-                    FormattableString.Invariant($"item {lease.Index}: the lease is void; the item is dropped.")
+                    FormattableString.Invariant(
+                        $"item {lease.Index}: the lease had expired; this worker stops working on the item."
+                    )
                 );
                 await lost.CancelAsync().ConfigureAwait(false);
                 return;
@@ -187,7 +192,7 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
         }
         catch (OperationCanceledException)
         {
-            // the item is over
+            // the item has ended
         }
     }
 
@@ -199,12 +204,12 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
         }
         catch (Exception error) when (IsAway(error))
         {
-            // then it runs out
+            // the lease then expires by itself
         }
     }
 
-    /// <summary>Asks until there is an answer.</summary>
-    private async Task<T> Insist<T>(Func<Task<T>> call, CancellationToken stop)
+    /// <summary>Repeats a call until the coordinator answers.</summary>
+    private async Task<T> Retry<T>(Func<Task<T>> call, CancellationToken stop)
     {
         while (true)
         {
@@ -229,7 +234,8 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
         }
     }
 
-    /// <summary>Whether a call failed because the coordinator or its store is away, or has just moved.</summary>
+    /// <summary>Whether a call failed because the coordinator or its store cannot be reached, or has just moved to
+    /// another process.</summary>
     public static bool IsAway(Exception error) =>
         error is Orleans.Runtime.OrleansException or TimeoutException or IOException
         || error is ObjectDisposedException

@@ -6,7 +6,7 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>What people write in <c>forward</c> who never heard of an exporter.</summary>
+/// <summary>Code in <c>forward</c> by people who did not think of an exporter.</summary>
 public class StrangersCodeTests
 {
     private static readonly Func<Tensor, Tensor> StaticActivation = sin;

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>What is changed in place is read by whoever sees the same memory, as in TorchSharp.</summary>
+/// <summary>A change in place is visible to every tensor that shares the memory, as in TorchSharp.</summary>
 public class TensorStatesTests
 {
     private static readonly TensorIndex All = TensorIndex.Colon;

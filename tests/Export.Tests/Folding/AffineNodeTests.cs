@@ -4,7 +4,7 @@ using static TorchBridge.Export.Tests.FoldingGraph;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>What scales and shifts channels, and what only looks like it.</summary>
+/// <summary>Nodes that scale and shift channels, and nodes that only look like it.</summary>
 public class AffineNodeTests
 {
     public static TheoryData<string, bool, double[]?, double[]?> Arithmetic =>

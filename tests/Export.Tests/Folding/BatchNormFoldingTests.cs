@@ -5,7 +5,8 @@ using static TorchBridge.Export.Tests.FoldingGraph;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>What goes where, with the numbers by hand; and each reason why a norm stays, word by word.</summary>
+/// <summary>Which node is folded into which, with numbers computed by hand; and the wording of each reason why a norm
+/// stays.</summary>
 public class BatchNormFoldingTests
 {
     [Fact]
@@ -155,7 +156,7 @@ public class BatchNormFoldingTests
         Assert.DoesNotContain(graph.Initializers.Keys, name => name.Contains("folded", StringComparison.Ordinal));
     }
 
-    /// <summary>The one next to the layer first: behind it the other stands next to the layer.</summary>
+    /// <summary>The node next to the layer is folded first; then the other one is next to the layer.</summary>
     [Fact]
     public void A_chain_before_a_layer_goes_into_it_from_its_end()
     {

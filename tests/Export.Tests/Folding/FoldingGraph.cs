@@ -2,7 +2,7 @@ using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>Small graphs put together by hand, whose numbers float64 and float32 hold exactly.</summary>
+/// <summary>Small graphs built by hand, with numbers that are exact in float64 and float32.</summary>
 internal static class FoldingGraph
 {
     /// <summary>A graph from x, of the sizes given (the batch is free), to y, with these nodes.</summary>

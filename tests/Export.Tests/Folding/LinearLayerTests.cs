@@ -5,7 +5,8 @@ using static TorchBridge.Export.Tests.FoldingGraph;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>Folded weights and biases by hand, in every layout; and why a layer takes nothing.</summary>
+/// <summary>Folded weights and biases computed by hand, in every layout; and the reasons why nothing can be folded
+/// into a layer.</summary>
 public class LinearLayerTests
 {
     /// <summary>Two groups: outputs 0 and 1 read the input 0, outputs 2 and 3 the input 1.</summary>
@@ -78,7 +79,8 @@ public class LinearLayerTests
         }
     }
 
-    /// <summary>What stands nearer to the layer is done later before it, and earlier behind it.</summary>
+    /// <summary>The order of several operations: of those before the layer, the nearest is applied last; of those
+    /// after it, the nearest is applied first.</summary>
     [Fact]
     public void Several_on_a_side_are_taken_in_their_order()
     {

@@ -1,6 +1,6 @@
-// What it does: exports a generated case and compares the file with the module on inputs that the export has not
-// seen. The comparison is its own, not the exporter's: integers as integers, each float by its own size or its row's,
-// NaN only with NaN.
+// Exports a generated case, and compares the file with the module on inputs that the export has not seen. The
+// comparison is independent of the exporter's: integers are compared as integers, each float relative to its own size
+// or that of its row, and NaN is equal only to NaN.
 using System.Globalization;
 using Microsoft.ML.OnnxRuntime;
 using TorchBridge.Export.Onnx;
@@ -146,7 +146,8 @@ internal static class CaseRunner
     {
         double[] got = Doubles(actual),
             want = Doubles(expected);
-        // A last axis of one or two is no measure of what the sums were made of: then the axes before count too.
+        // A last axis of one or two elements does not show the size of the terms: then the axes before it are
+        // included.
         var width = 1;
         for (var axis = expected.dim() - 1; axis > 0 && width < LeastRow; axis--)
             width *= (int)expected.shape[axis];

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Tests.Generators;
 
-/// <summary>What the elements of a generated tensor are like.</summary>
+/// <summary>The kind of values in a generated tensor.</summary>
 internal enum ValueKind
 {
     /// <summary>Random numbers around zero, integers from -9 to 9.</summary>
@@ -20,7 +20,7 @@ internal enum ValueKind
 }
 
 /// <summary>Draws options, shapes and values of generated cases; the same seed draws the same.</summary>
-/// <param name="seed">Where the randomness comes from.</param>
+/// <param name="seed">The seed of the random numbers.</param>
 internal sealed class Draw(int seed)
 {
     // csharpier-ignore

@@ -1,7 +1,6 @@
 namespace TorchBridge.Export.Tests.Generators;
 
-/// <summary>Generated graphs with BatchNorms: what folding makes of them gives what the network gives in
-/// float64.</summary>
+/// <summary>Generated graphs with BatchNorms: the folded file gives what the network gives in float64.</summary>
 public class FoldingGeneratorTests
 {
     [Theory]

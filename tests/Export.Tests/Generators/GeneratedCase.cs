@@ -3,8 +3,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Tests.Generators;
 
-/// <summary>What floating-point results are compared by; integers and booleans are always compared exactly, NaN
-/// equals only NaN.</summary>
+/// <summary>How floating-point results are compared. Integers and Booleans are always compared exactly, and NaN is
+/// equal only to NaN.</summary>
 internal enum Closeness
 {
     /// <summary>Each element by its own size: functions of single elements.</summary>
@@ -17,11 +17,12 @@ internal enum Closeness
     ElementAndSignOfZero,
 }
 
-/// <summary>A module with an example, and other inputs on which its file must give what it gives.</summary>
-/// <param name="Name">What it is, for the report.</param>
+/// <summary>A module with an example, and other inputs for which the file must give the same results as the
+/// module.</summary>
+/// <param name="Name">Name of the case, for the report.</param>
 /// <param name="Module">The module, in eval mode.</param>
-/// <param name="Example">What it is exported with.</param>
-/// <param name="Others">Inputs that the export has not seen, by what they are.</param>
+/// <param name="Example">The example with which it is exported.</param>
+/// <param name="Others">Inputs that the export has not seen, with their descriptions.</param>
 internal sealed record GeneratedCase(
     string Name,
     nn.Module Module,
@@ -39,8 +40,8 @@ internal sealed record GeneratedCase(
     /// exact to 1e-7 of one, not of their value.</summary>
     public double Floor { get; init; } = 1e-7;
 
-    /// <summary>Size of the terms that a result is summed up from where they may cancel: roundings are of these, however small
-    /// what is left of them.</summary>
+    /// <summary>Size of the terms that a result is summed up from where they may cancel: roundings are of these,
+    /// however small what is left of them.</summary>
     public double Terms { get; init; }
 
     /// <summary>Options of the export.</summary>

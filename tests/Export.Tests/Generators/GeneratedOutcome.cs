@@ -1,6 +1,6 @@
 namespace TorchBridge.Export.Tests.Generators;
 
-/// <summary>What came of a generated case.</summary>
+/// <summary>The outcome of a generated case.</summary>
 public enum GeneratedOutcome
 {
     /// <summary>The file equals the module wherever it was looked at.</summary>

@@ -1,7 +1,7 @@
 namespace TorchBridge.Export.Tests.Generators;
 
-/// <summary>A generated case and what came of it.</summary>
-/// <param name="Outcome">What came of it.</param>
+/// <summary>A generated case and its outcome.</summary>
+/// <param name="Outcome">The outcome.</param>
 /// <param name="Case">The case, for a report.</param>
 /// <param name="Detail">The refusal, or where the file differs.</param>
 public sealed record GeneratedResult(GeneratedOutcome Outcome, string Case, string Detail);

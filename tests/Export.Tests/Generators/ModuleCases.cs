@@ -1,6 +1,6 @@
 // Cases of TorchSharp's modules, found by reflection: every factory of torch.nn whose module has a lowering, with
-// each of its options at other values than the default. An option that nobody gave values for here is an error, so
-// that a new one cannot be forgotten.
+// each of its options at values other than the default. An option without values here is an error, so that a new one
+// cannot be forgotten.
 using System.Globalization;
 using System.Reflection;
 using System.Runtime.CompilerServices;
@@ -300,7 +300,8 @@ internal static class ModuleCases
         );
     }
 
-    // ---- inputs --------------------------------------------------------------------------------------------------------------
+    // ---- inputs
+    // --------------------------------------------------------------------------------------------------------------
 
     private static Tensor[] Inputs(nn.Module module, Dictionary<string, object?> arguments, long batch)
     {
@@ -383,7 +384,7 @@ internal static class ModuleCases
             };
         var kernel = Wide(arguments["kernel_size"], 1);
         var (stride, padding) = (Wide(arguments["stride"], kernel[0]), Wide(arguments["padding"], 0));
-        // Sizes that unpooling gives back as they were.
+        // Sizes that pooling and unpooling together leave unchanged.
         long[] size = [.. Enumerable.Range(0, spatial).Select(i => (3 * stride[i]) - (2 * padding[i]) + kernel[i])];
         var x = randn([batch, 2, .. size]);
         var (values, indices) = spatial switch

@@ -688,7 +688,7 @@ internal static partial class OperationCases
         }) with
         {
             Ranks = [2],
-            Batches = [2, 1, 7], // of no rows, TorchSharp gives what stands in its memory
+            Batches = [2, 1, 7], // without rows, TorchSharp returns uninitialized memory
         };
 
         // searching

@@ -1,15 +1,15 @@
-// Operations with random options on one to three tensors. A row makes a function; the shapes, dtypes and values of
-// its tensors are drawn by what the row says of itself. Adding a row is all that a new operation needs.
+// Operations with random options on one to three tensors. Each row creates a function, and describes the tensors from
+// which random shapes, dtypes and values are chosen. A new operation only needs a new row.
 using TorchSharp;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
 namespace TorchBridge.Export.Tests.Generators;
 
-/// <summary>An operation to draw cases of.</summary>
+/// <summary>An operation for which cases are generated.</summary>
 /// <param name="Name">Its name, unique.</param>
 /// <param name="Arity">Number of tensors that the function takes: 1 or 2.</param>
-/// <param name="Make">Draws options for tensors of a rank, and gives the function.</param>
+/// <param name="Make">Chooses random options for tensors of a rank, and returns the function.</param>
 internal sealed record OperationRow(string Name, int Arity, Func<Draw, Shape, Delegate> Make)
 {
     /// <summary>Ranks that the first tensor may have.</summary>
@@ -55,7 +55,7 @@ internal sealed record OperationRow(string Name, int Arity, Func<Draw, Shape, De
     public long[] Batches { get; init; } = [2, 1, 7, 0];
 }
 
-/// <summary>What is known of the first tensor when options are drawn.</summary>
+/// <summary>What is known about the first tensor when the options are chosen.</summary>
 /// <param name="Sizes">Its sizes in the example.</param>
 /// <param name="Type">Its dtype.</param>
 internal sealed record Shape(long[] Sizes, ScalarType Type)
@@ -64,7 +64,7 @@ internal sealed record Shape(long[] Sizes, ScalarType Type)
     public int Rank => Sizes.Length;
 }
 
-/// <summary>Draws cases of the operations.</summary>
+/// <summary>Generates cases of the operations.</summary>
 internal static partial class OperationCases
 {
     /// <summary>Dtypes that ONNX Runtime and TorchSharp share.</summary>

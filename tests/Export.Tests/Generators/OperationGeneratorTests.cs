@@ -1,7 +1,7 @@
 namespace TorchBridge.Export.Tests.Generators;
 
 /// <summary>Generated operations, modules and chains: the file gives what the module gives, or the export is refused.
-/// The long run is a benchmark's.</summary>
+/// The long run is <c>benchmarks -- generate</c>.</summary>
 public class OperationGeneratorTests
 {
     [Theory]

@@ -31,7 +31,7 @@ public static class SizeFormulaGenerator
             5 + random.Next(60),
         ];
         if (random.Next(4) == 0)
-            example[2] = example[1]; // squares are what people give
+            example[2] = example[1]; // square pictures are common examples
         var name = $"#{seed} {use} of {formula.Text} at [{string.Join(", ", example.Take(axes))}]";
         using var scope = NewDisposeScope();
         using var module = new FormulaModule(formula, use);

@@ -5,7 +5,8 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace TorchBridge.Export.Tests.Networks;
 
-/// <summary>CLIP: two towers, as many pictures and texts as there are, the text's last token looked up.</summary>
+/// <summary>CLIP: two towers, any numbers of pictures and texts, and a look-up of the last token of each
+/// text.</summary>
 public class ClipTests
 {
     [Fact]

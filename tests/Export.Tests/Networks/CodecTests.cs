@@ -5,8 +5,8 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace TorchBridge.Export.Tests.Networks;
 
-/// <summary>A sound codec as ports of DAC and SNAC write it: weight norm by hand, snake, codebooks, a length that is
-/// filled up to whole frames.</summary>
+/// <summary>A sound codec as ports of DAC and SNAC write it: weight norm written out, snake, codebooks, a length that
+/// is padded to whole frames.</summary>
 public class CodecTests
 {
     [Fact]

@@ -13,7 +13,7 @@ public class DiffusionTests
     public void Free_picture_and_text_sizes()
     {
         using var model = new UNet();
-        // TorchSharp 0.107 makes a GroupNorm of memory as it finds it; whoever uses one loads weights.
+        // TorchSharp 0.107 leaves the weights of a GroupNorm uninitialized; a real program loads weights.
         foreach (var norm in model.modules().OfType<GroupNorm>())
         {
             nn.init.uniform_(norm.weight, 0.5, 1.5);

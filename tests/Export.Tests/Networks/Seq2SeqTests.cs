@@ -5,8 +5,8 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace TorchBridge.Export.Tests.Networks;
 
-/// <summary>Translation as tutorials write it: a GRU encoder, additive attention, a decoder that goes on from its own
-/// words, softmax modules made on the spot.</summary>
+/// <summary>Translation as tutorials write it: a GRU encoder, additive attention, a decoder that continues from its
+/// own output, softmax modules created in forward.</summary>
 public class Seq2SeqTests
 {
     [Fact]

@@ -5,8 +5,8 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace TorchBridge.Export.Tests.Networks;
 
-/// <summary>A detector as the YOLO ports are written: heads in lists gone through with LINQ, anchors from meshgrid, boxes
-/// from distributions, pictures in steps of 32.</summary>
+/// <summary>A detector as ports of YOLO are written: lists of heads that LINQ enumerates, anchors from meshgrid,
+/// boxes from distributions, pictures in steps of 32.</summary>
 public class YoloTests
 {
     [Fact]

@@ -257,7 +257,8 @@ public class FreeAxesTests
     [Fact]
     public void Shapes_that_end_the_process_in_native_code_are_refused_instead()
     {
-        // TorchSharp's matmul has no catch: the default frees the rows of both, of which the second is no batch.
+        // TorchSharp's matmul does not catch native errors. The default frees the rows of both inputs, but those of
+        // the second are not a batch.
         var report = Exported.Check(new Function2((x, matrix) => x.matmul(matrix)), [randn(3, 3), randn(3, 3)]);
         Assert.DoesNotContain("other[0] = batch", report.FreeAxes);
     }

@@ -4,8 +4,8 @@ using TorchBridge.Export.Sizes;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>Numbers that follow sizes: the formula found gives the planted number at other sizes, to float64's
-/// precision.</summary>
+/// <summary>Numbers that depend on sizes: the formula that is found gives the number of the original formula at other
+/// sizes, with the precision of float64.</summary>
 public class NumberSolverTests
 {
     private static readonly long[] Heights = [64, 38, 102, 22, 131, 51, 77, 3, 8, 200, 17, 33];
@@ -67,8 +67,8 @@ public class NumberSolverTests
         Assert.Null(NumberSolver.Solve([.. Heights.Select(size => Math.Sin(size))], solver));
     }
 
-    /// <summary>Function, integers, scale and offset of every planted number: a change of what is preferred shows in a
-    /// diff.</summary>
+    /// <summary>Function, integers, scale and offset of every planted number: a change of what is preferred shows in
+    /// a diff.</summary>
     [Fact]
     public void The_numbers_that_are_found_are_those_of_the_file()
     {
@@ -84,8 +84,8 @@ public class NumberSolverTests
         Assert.Null(Snapshot.Difference(text.ToString(), path, "what the solver finds"));
     }
 
-    /// <summary>Formulas of the other ways: quotients under a function, an integer of several steps over a size, and an
-    /// offset beside a function.</summary>
+    /// <summary>Formulas of the other ways: quotients under a function, an integer of several steps over a size, and
+    /// an offset beside a function.</summary>
     private static readonly Dictionary<string, Func<long, long, double>> More = new(StringComparer.Ordinal)
     {
         ["sqrt(h / (double)w)"] = (h, w) => Math.Sqrt(h / (double)w),

@@ -2,7 +2,7 @@ using TorchBridge.Export.Sizes;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>Integer formulas: values by hand, what has no value, and the text that people read.</summary>
+/// <summary>Integer formulas: values computed by hand, formulas without a value, and their text.</summary>
 public class SizeExpressionTests
 {
     private const long Limit = 1L << 31;

@@ -4,7 +4,7 @@ using TorchBridge.Export.Sizes;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>The formula that is found equals the planted one at sizes that the solver never saw.</summary>
+/// <summary>The formula that is found equals the original one at sizes that the solver has not seen.</summary>
 public class SizeSolverTests
 {
     private static readonly long[] Heights = [64, 38, 102, 22, 131, 51, 77, 3, 8, 200, 17, 33];
@@ -171,7 +171,8 @@ public class SizeSolverTests
         Assert.Equal("24 / h", Text(solver.Solve([.. sizes.Select(size => 24 / size)])[0]));
     }
 
-    /// <summary>Each vector of sizes once, the nearest first; what never changes is no size of a formula.</summary>
+    /// <summary>Of equal vectors of sizes only the nearest is used, and sizes that never change are not used in
+    /// formulas.</summary>
     [Fact]
     public void Sizes_that_are_equal_or_constant_are_left_out()
     {

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>Which axes are free, which of them are one, and how people read it.</summary>
+/// <summary>Which axes are free, which are tied together, and how that is described.</summary>
 public class SizeSymbolsTests
 {
     private static readonly Dictionary<string, int[]> NoFreeAxes = [];

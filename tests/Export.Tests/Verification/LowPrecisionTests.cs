@@ -4,8 +4,9 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>A float16 model is computed in float32 where ONNX Runtime has no kernel; what TorchSharp keeps in float16
-/// between two operations overflows there all the same. Each export compares the example, values and all.</summary>
+/// <summary>A float16 model is computed in float32 where ONNX Runtime has no kernel; a value that TorchSharp stores
+/// in float16 between two operations overflows in the file too. Each export compares the results for the
+/// example.</summary>
 public class LowPrecisionTests
 {
     [Theory]

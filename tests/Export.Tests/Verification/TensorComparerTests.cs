@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Export.Tests;
 
-/// <summary>The tolerance goes by slice, integers go by all their bits, NaN passes nowhere.</summary>
+/// <summary>The tolerance is relative to a slice, integers are compared bit by bit, and NaN never passes.</summary>
 public class TensorComparerTests
 {
     [Fact]

@@ -3,7 +3,8 @@ using TorchBridge.Inference.Pictures;
 
 namespace TorchBridge.Inference.Tests.Pictures;
 
-/// <summary>The triangle filter by its properties: constants stay, halves are means, the middle is taken.</summary>
+/// <summary>Properties of the triangle filter: constants stay constant, halving gives means, and the middle is
+/// cropped.</summary>
 public class AntialiasedResizeTests
 {
     [Theory]

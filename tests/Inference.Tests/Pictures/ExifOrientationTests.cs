@@ -3,7 +3,7 @@ using TorchBridge.Inference.Pictures;
 
 namespace TorchBridge.Inference.Tests.Pictures;
 
-/// <summary>The eight orientations, by where the first pixel and its neighbour to the right come to lie.</summary>
+/// <summary>The eight orientations, checked by the position of the first pixel and of its right neighbour.</summary>
 public class ExifOrientationTests
 {
     [Theory]

@@ -3,7 +3,8 @@ using TorchBridge.Inference.Scoring;
 
 namespace TorchBridge.Inference.Tests.Scoring;
 
-/// <summary>Keys are numbers: in another order than the model's classes they would count other classes as right.</summary>
+/// <summary>Keys are numbers. If their order differed from that of the model's classes, wrong classes would count as
+/// right.</summary>
 public class ClassKeysTests
 {
     private static readonly string[] Classes = ["cat", "dog", "owl"];

@@ -22,12 +22,12 @@ public class BatchManifestsTests
             count,
             BatchManifests.Arguments(isSweep: false, "/shared/$(a) \"b\"")
         );
-        // Strict: a field that Kubernetes has not is an error.
+        // Strict: a field that Kubernetes does not have is an error.
         var job = KubernetesYaml.Deserialize<V1Job>(text, strict: true);
         Assert.Equal(("Indexed", count), (job.Spec.CompletionMode, job.Spec.Completions));
         Assert.Equal((2, Math.Max(1, count / 10)), (job.Spec.BackoffLimitPerIndex, job.Spec.MaxFailedIndexes));
         var pod = job.Spec.Template.Spec;
-        Assert.Equal("Never", pod.RestartPolicy); // a failure policy of pods demands it
+        Assert.Equal("Never", pod.RestartPolicy); // required by a pod failure policy
         var container = Assert.Single(pod.Containers);
         Assert.Equal(["score", "--out", "/shared/$$(a) \"b\"", "--shard", "$(JOB_COMPLETION_INDEX)"], container.Args);
         Assert.Equal(container.Name, job.Spec.PodFailurePolicy.Rules[1].OnExitCodes.ContainerName);
@@ -58,7 +58,7 @@ public class BatchManifestsTests
             .Single(line => line.StartsWith("#SBATCH --array=0-", StringComparison.Ordinal));
         var last = int.Parse(array["#SBATCH --array=0-".Length..].Split('%')[0], CultureInfo.InvariantCulture);
         Assert.InRange(last, 0, 999);
-        // In place of dotnet, a program that says its arguments; in place of Slurm, a loop.
+        // A program that prints its arguments replaces dotnet, and a loop replaces Slurm.
         var said = Run.Command(
             "bash",
             [

@@ -7,8 +7,8 @@ using TorchBridge.Training.Deployment;
 
 namespace TorchBridge.Pipeline.Tests.Deployment;
 
-/// <summary><c>package</c>: what it writes is what Triton, KServe, Docker and Kubernetes read, and our own server
-/// serves.</summary>
+/// <summary><c>package</c>: Triton, KServe, Docker and Kubernetes accept what it writes, and our own server serves
+/// it.</summary>
 public class DeploymentPackagerTests(TinyModel model) : IClassFixture<TinyModel>
 {
     private const string Config = """
@@ -82,7 +82,7 @@ public class DeploymentPackagerTests(TinyModel model) : IClassFixture<TinyModel>
         );
         Assert.Equal(("serving.kserve.io/v1beta1", "InferenceService"), (service["apiVersion"], service["kind"]));
         Assert.Equal("cats", At(service, "metadata", "name"));
-        // Without v2 KServe finds no runtime; the format's name chooses Triton.
+        // Without v2, KServe finds no runtime; the name of the format selects Triton.
         Assert.Equal("v2", At(service, "spec", "predictor", "model", "protocolVersion"));
         Assert.Equal("onnx", At(service, "spec", "predictor", "model", "modelFormat", "name"));
         Assert.Equal("s3://bucket/models", At(service, "spec", "predictor", "model", "storageUri"));
@@ -90,13 +90,13 @@ public class DeploymentPackagerTests(TinyModel model) : IClassFixture<TinyModel>
 
     [Theory]
     [InlineData("modern-cnn", "modern-cnn:latest")]
-    [InlineData("null", "registry.example.org:5000/team/cats:1")] // a name that YAML would take for something else
+    [InlineData("null", "registry.example.org:5000/team/cats:1")] // a name that YAML would not read as a string
     public void Kubernetes_gets_a_Deployment_that_its_own_client_reads(string name, string image)
     {
         using var folder = new TempFolder();
         Assert.Equal(0, Package(folder, "kubernetes", "--image", image, "--name", name).ExitCode);
         var documents = File.ReadAllText(folder["to", "deployment.yaml"]).Split("---\n");
-        // Strict: a field that Kubernetes has not is an error.
+        // Strict: a field that Kubernetes does not have is an error.
         var deployment = KubernetesYaml.Deserialize<V1Deployment>(documents[0], strict: true);
         var service = KubernetesYaml.Deserialize<V1Service>(documents[1], strict: true);
         var pod = deployment.Spec.Template.Spec;
@@ -129,7 +129,7 @@ public class DeploymentPackagerTests(TinyModel model) : IClassFixture<TinyModel>
     {
         using var folder = new TempFolder();
         Assert.Equal(0, Package(folder, "docker").ExitCode);
-        // A backslash at its end continues a line.
+        // A backslash at the end of a line continues it.
         var lines = File.ReadAllText(folder["to", "Dockerfile"])
             .ReplaceLineEndings("\n")
             .Replace("\\\n", "", StringComparison.Ordinal)
@@ -139,8 +139,8 @@ public class DeploymentPackagerTests(TinyModel model) : IClassFixture<TinyModel>
             line.StartsWith("FROM mcr.microsoft.com/dotnet/aspnet:10.0-", StringComparison.Ordinal)
             && line.EndsWith("-chiseled", StringComparison.Ordinal)
         );
-        // The very arguments of the image, but for where the models are and where it listens: the server starts and
-        // answers.
+        // With the arguments of the image, except for the folder of the models and the addresses, the server must
+        // start and answer.
         const string key = "ENTRYPOINT ";
         var command = lines.Single(line => line.StartsWith(key, StringComparison.Ordinal))[key.Length..];
         var entry = JsonNode.Parse(command)!.AsArray().Select(item => (string)item!).ToList();

@@ -5,7 +5,8 @@ using TorchBridge.Testing;
 
 namespace TorchBridge.Pipeline.Tests.Jobs;
 
-/// <summary><c>score</c> as a program: whoever does the shards, the results are the same bytes.</summary>
+/// <summary>The command <c>score</c>: whichever process computes the shards, the results have the same
+/// bytes.</summary>
 public class ScoreTests(TinyModel model) : IClassFixture<TinyModel>
 {
     private const int Pictures = 60;
@@ -99,7 +100,7 @@ public class ScoreTests(TinyModel model) : IClassFixture<TinyModel>
             );
         Assert.Contains("is not", lines[8], StringComparison.Ordinal);
 
-        // One byte is changed: it is found.
+        // A change of one byte is detected.
         var shard = Directory.EnumerateFiles(folder["out", "results"], "*.csv").Order(StringComparer.Ordinal).First();
         var bytes = File.ReadAllBytes(shard);
         bytes[^2] ^= 1;

@@ -4,7 +4,7 @@ using TorchBridge.Testing;
 
 namespace TorchBridge.Pipeline.Tests.Jobs;
 
-/// <summary><c>sweep</c> as a program.</summary>
+/// <summary>The command <c>sweep</c>.</summary>
 public class SweepTests
 {
     private const string Specification = """
@@ -26,7 +26,7 @@ public class SweepTests
             Sweep("sweep", "run", folder["sweep.json"], "--out", folder["parts"], "--index", index);
         Assert.Equal(Contents(folder["whole", "results"]), Contents(folder["parts", "results"]));
 
-        // Two workers in processes of their own; the sweep keeps the books.
+        // Two workers in separate processes; the sweep is the coordinator only.
         Shared("localhost:38431", 2, cluster =>
             Sweep("sweep", folder["sweep.json"], "--out", folder["shared"], "--cluster", cluster)
         );
@@ -51,7 +51,7 @@ public class SweepTests
             "setting [0-3] \\(training.learning_rate [0-9.e-]+\\) ends after 1: validation accuracy [0-9.]+ %, rank [34] of 4",
             here
         );
-        Assert.Empty(Directory.EnumerateFiles(folder["here", "work"])); // no checkpoint outlives its trial
+        Assert.Empty(Directory.EnumerateFiles(folder["here", "work"])); // the checkpoints are removed with their trials
         Assert.Equal(0, TinyModel.Program("verify", folder["here"]).ExitCode);
 
         Shared("localhost:38432", 2, cluster =>
@@ -61,18 +61,18 @@ public class SweepTests
         Assert.Equal(Contents(folder["here", "halving"]), Contents(folder["shared", "halving"]));
         Assert.Equal(File.ReadAllText(folder["here", "sweep.csv"]), File.ReadAllText(folder["shared", "sweep.csv"]));
 
-        // Started again, it repeats nothing and says the same.
+        // Started again, the sweep repeats nothing and prints the same.
         var written = File.GetLastWriteTimeUtc(folder["here", "job.json"]);
         Sweep("sweep", folder["halving.json"], "--out", folder["here"]);
         Assert.Equal(written, File.GetLastWriteTimeUtc(folder["here", "job.json"]));
 
-        // Nobody else's end changes what a trial gives that goes to its own.
+        // A trial that runs to its end gives the same result, even if others were ended early.
         Sweep("sweep", folder["all.json"], "--out", folder["all"], "--parallel", "2");
         var whole = File.ReadAllLines(folder["here", "sweep.csv"]).Skip(1).Where(line => line.EndsWith(',')).ToArray();
         Assert.NotEmpty(whole);
         Assert.All(whole, line => Assert.Contains(line, File.ReadAllLines(folder["all", "sweep.csv"])));
 
-        // An array's task cannot decide who goes on.
+        // A task of a scheduler's array cannot decide which trials continue.
         Sweep("sweep", folder["halving.json"], "--out", folder["prepared"], "--prepare");
         var one = TinyModel.Program("sweep", "run", "--out", folder["prepared"], "--index", "0");
         Assert.Equal(1, one.ExitCode);
@@ -115,7 +115,7 @@ public class SweepTests
         );
         using (var killed = Worker(cluster))
         {
-            await begun.Task.WaitAsync(TestContext.Current.CancellationToken); // it has come to its first epoch's end
+            await begun.Task.WaitAsync(TestContext.Current.CancellationToken); // it has reached the end of its first epoch
             killed.Kill();
             await killed.WaitForExitAsync(TestContext.Current.CancellationToken);
         }
@@ -127,7 +127,7 @@ public class SweepTests
         Assert.Equal(Contents(folder["whole", "results"]), Contents(folder["shared", "results"]));
     }
 
-    /// <summary>Has workers in processes of their own while something runs.</summary>
+    /// <summary>Runs an action while workers run in separate processes.</summary>
     private static void Shared(string cluster, int count, Action<string> run)
     {
         var workers = Enumerable.Range(0, count).Select(_ => Worker(cluster)).ToArray();

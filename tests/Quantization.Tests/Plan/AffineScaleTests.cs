@@ -2,7 +2,7 @@ using TorchBridge.Quantization.Plan;
 
 namespace TorchBridge.Quantization.Tests.Plan;
 
-/// <summary>QuantizeLinear and DequantizeLinear by their definition, on many ranges.</summary>
+/// <summary>Compares with the definitions of QuantizeLinear and DequantizeLinear, for many ranges.</summary>
 public class AffineScaleTests
 {
     public static TheoryData<bool> Signs => [true, false];

@@ -3,7 +3,7 @@ using TorchBridge.Quantization.Preparation;
 
 namespace TorchBridge.Quantization.Tests.Preparation;
 
-/// <summary>The norm's formula, in the weights; and the places where it has to stay.</summary>
+/// <summary>The formula of the norm in the folded weights, and the places where a norm has to stay.</summary>
 public class BatchNormFoldingTests
 {
     [Fact]

@@ -4,8 +4,8 @@ using TorchBridge.Onnx.Graph;
 
 namespace TorchBridge.Quantization.Tests.Verification;
 
-/// <summary>What the proof looks at: every output of every type, rows of the output, and that nothing compared is no
-/// proof.</summary>
+/// <summary>What the proof compares: every output of every type, and rows of classes. If nothing was compared, there
+/// is no proof.</summary>
 public class FidelityCheckTests
 {
     private static readonly QuantizationOptions NoFallBack = new()
@@ -222,7 +222,7 @@ public class FidelityCheckTests
 
     private static SmallModel Ruined(string type)
     {
-        // A layer that costs nothing stands behind, so that one is left when the two others are back in float.
+        // A layer without loss comes after them, so that one is left when the two others have returned to float32.
         var model = Outliers(new SmallModel().Input("x", 3, 5, 6))
             .Weight("w3", 4, 4, 1, 1)
             .Node("Relu", ["z"], "zr")

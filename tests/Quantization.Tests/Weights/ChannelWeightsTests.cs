@@ -48,7 +48,7 @@ public class ChannelWeightsTests
         Assert.Equal([0, 2, -2, 63, -63, -2], weights.Round([1], 63));
     }
 
-    /// <summary>A number of which no normal float32 is left stands for nothing.</summary>
+    /// <summary>Weights so small that their scale is not a normal float32 are treated as zero.</summary>
     [Fact]
     public void A_scale_below_the_normal_numbers_is_one() =>
         Assert.Equal([1f], new ChannelWeights([1e-37f], 1, 1).Scales(127));

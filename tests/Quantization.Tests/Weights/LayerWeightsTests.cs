@@ -4,7 +4,8 @@ using TorchBridge.Quantization.Weights;
 
 namespace TorchBridge.Quantization.Tests.Weights;
 
-/// <summary>A layer's integers by their definition: scales of output channels, biases at the scale of products.</summary>
+/// <summary>Compares the integers of a layer with their definition: one scale per output channel, and biases at the
+/// scale of the products.</summary>
 public class LayerWeightsTests
 {
     [Theory]
@@ -33,7 +34,8 @@ public class LayerWeightsTests
         Assert.Equal(63, MemoryMarshal.Cast<byte, sbyte>(tensor.Data.Span).ToArray().Max());
     }
 
-    /// <summary>What rounding takes from the mean of an output, the bias gives back (Nagel et al. 2019, 4.2).</summary>
+    /// <summary>The bias compensates the shift of an output's mean that rounding causes (Nagel et al. 2019,
+    /// 4.2).</summary>
     [Fact]
     public void The_bias_takes_up_the_mean_error_of_rounding()
     {

@@ -6,7 +6,8 @@ using TorchBridge.Quantization.Weights;
 
 namespace TorchBridge.Quantization.Tests.Weights;
 
-/// <summary>Two layers with a ReLU between them: channels are brought to one range, and the product stays.</summary>
+/// <summary>Two layers with a ReLU between them: channels get the same range, and the product stays the
+/// same.</summary>
 public class RangeEqualizationTests
 {
     [Fact]

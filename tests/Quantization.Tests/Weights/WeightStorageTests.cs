@@ -126,7 +126,8 @@ public class WeightStorageTests
         Assert.Empty(WeightStorage.Apply(beyond, QuantizationMode.WeightsFloat16));
     }
 
-    /// <summary>From 256 elements on; never what the model gives back as it is, nor another type.</summary>
+    /// <summary>Only float32 weights of at least 256 elements are stored smaller, unless they are an output of the
+    /// model.</summary>
     [Fact]
     public void What_is_too_small_or_given_back_or_no_float32_stays()
     {

@@ -35,7 +35,7 @@ public class ClusterAddressTests
     [InlineData("postgres://me@host")]
     public void What_is_no_address_is_refused_with_what_is_allowed(string text) =>
         Assert.Contains(
-            "allowed is localhost",
+            "allowed are localhost",
             Assert.Throws<ScaleException>(() => ClusterAddress.Parse(text)).Message,
             StringComparison.Ordinal
         );

@@ -38,7 +38,7 @@ public class ClusterCertificateTests
         foreach (var stranger in (ClusterCertificate?[])[other, null])
         {
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-            // It is refused, and says so; it would go on trying.
+            // The client is refused and reports it; it would go on trying forever.
             await Assert.ThrowsAnyAsync<Exception>(() =>
                 ClusterNode.Connect(address, stranger, _ => stop.Cancel(), stop.Token)
             );
@@ -60,13 +60,13 @@ public class ClusterCertificateTests
         await using var second = await Coordinate(ports.Item2);
         var there = second.Client.ServiceProvider.GetRequiredService<ILocalSiloDetails>().SiloAddress;
 
-        // The first one places nothing at a silo whose kinds of grain it does not know yet.
+        // The first silo places no grain on another silo until it knows which kinds of grain that silo has.
         var kinds = first.Client.ServiceProvider.GetRequiredService<IClusterManifestProvider>();
         await foreach (var known in kinds.Updates.WithCancellation(TestContext.Current.CancellationToken))
             if (known.Silos.ContainsKey(there))
                 break;
 
-        // The books of this job are at the second one: every call of the first one to them goes from silo to silo.
+        // The lease state of this job is on the second silo, so every call of the first one goes from silo to silo.
         using var job = new TestJob(300);
         RequestContext.Set(IPlacementDirector.PlacementHintKey, there);
         var grain = first.Client.GetGrain<IJobGrain>(job.Key);
@@ -82,7 +82,7 @@ public class ClusterCertificateTests
         Assert.Equal(300, (await job.Run(first, runner)).Done);
         job.IsWhole();
 
-        // At the silos' own door: who shows the certificate is answered, others are not.
+        // On the silos' own port: a connection with the certificate is answered, all others are not.
         Assert.True(await IsLetIn(ports.Item2.Silo, certificate, certificate));
         Assert.False(await IsLetIn(ports.Item2.Silo, certificate, other));
         Assert.False(await IsLetIn(ports.Item2.Silo, certificate, null));
@@ -115,7 +115,7 @@ public class ClusterCertificateTests
         Assert.Throws<ScaleException>(() => ClusterCertificate.Read(folder["keyless.pem"]));
     }
 
-    /// <summary>Whether a silo speaks to whoever shows a certificate, or none.</summary>
+    /// <summary>Whether a silo answers a connection with a certificate, or with none.</summary>
     private static async Task<bool> IsLetIn(int port, ClusterCertificate expected, ClusterCertificate? shown)
     {
         using var socket = new TcpClient();
@@ -135,7 +135,7 @@ public class ClusterCertificateTests
                 },
                 TestContext.Current.CancellationToken
             );
-            // The silo's own first words; who is refused hears of it with the first answer only.
+            // The silo's greeting. A client that is refused finds out only with the first answer.
             return await stream.ReadAsync(new byte[1], TestContext.Current.CancellationToken) > 0;
         }
         catch (Exception error) when (error is AuthenticationException or IOException)

@@ -23,12 +23,12 @@ public class DashboardTests
             var types = await http.GetStringAsync("/GrainTypes", TestContext.Current.CancellationToken);
             Assert.Contains("SegmentGrain", types, StringComparison.Ordinal);
 
-            // A second one finds the port taken, and says so.
+            // A second dashboard is refused, because the port is in use.
             var error = await Assert.ThrowsAsync<ScaleException>(() => Coordinate(port));
             Assert.Contains($"--dashboard {port}", error.Message, StringComparison.Ordinal);
         }
 
-        // It ends with its coordinator; and nobody who did not ask for it has one.
+        // The dashboard ends with its coordinator, and a coordinator without the option has none.
         await using var without = await Coordinate(null);
         using var socket = new TcpClient();
         await Assert.ThrowsAsync<SocketException>(() =>

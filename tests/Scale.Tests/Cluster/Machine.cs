@@ -4,8 +4,8 @@ using TorchBridge.Testing;
 namespace TorchBridge.Scale.Tests.Cluster;
 
 /// <summary>
-/// A "machine" on this one: a network namespace with a cable to this machine's, which can be pulled and put back. What is
-/// cut off hears nothing: no connection is closed.
+/// A simulated machine: a network namespace with a virtual cable to this machine, which can be disconnected and
+/// connected. Disconnecting closes no connection, so neither side is notified.
 /// </summary>
 internal sealed class Machine : IDisposable
 {
@@ -14,21 +14,21 @@ internal sealed class Machine : IDisposable
 
     private Machine(string name, string cable, string here) => (this.name, this.cable, Here) = (name, cable, here);
 
-    /// <summary>This machine's address on the cable.</summary>
+    /// <summary>The address of the test's machine on the cable.</summary>
     public string Here { get; }
 
-    /// <summary>Words before a command line, so that it runs over there.</summary>
+    /// <summary>The words to put before a command line to run it on the simulated machine.</summary>
     public IReadOnlyList<string> Prefix => ["ip", "netns", "exec", name];
 
-    /// <summary>Makes a machine; skips the test where that is not allowed.</summary>
-    /// <param name="number">From 0 to 63, another one for each of a test's machines.</param>
+    /// <summary>Creates a machine; skips the test if there is no permission.</summary>
+    /// <param name="number">A number from 0 to 63, different for each machine of a test.</param>
     public static Machine Start(int number)
     {
         Assert.SkipUnless(
             OperatingSystem.IsLinux() && Run.IsInstalled("ip"),
             "a machine that can be cut off is a network namespace of Linux, made by ip (apt-get install iproute2)"
         );
-        // Two test runs at once must not meet.
+        // Two test runs at the same time must not use the same addresses.
         var id = string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId % 4096:x}{number:x}");
         var (name, here, there) = ($"tb{id}", $"tbh{id}", $"tbt{id}");
         // A network of 64 x 1024 pairs of addresses.
@@ -57,10 +57,10 @@ internal sealed class Machine : IDisposable
         }
     }
 
-    /// <summary>Pulls the cable.</summary>
+    /// <summary>Disconnects the machine.</summary>
     public void CutOff() => Do("link", "set", cable, "down");
 
-    /// <summary>Puts it back.</summary>
+    /// <summary>Connects the machine again.</summary>
     public void Heal() => Do("link", "set", cable, "up");
 
     /// <inheritdoc/>

@@ -6,7 +6,7 @@ using TorchBridge.Testing;
 
 namespace TorchBridge.Scale.Tests.Cluster;
 
-/// <summary>Machines that are cut off from the coordinator and its store, and come back.</summary>
+/// <summary>Machines that lose the connection to the coordinator and its store, and are connected again.</summary>
 public class MachineTests
 {
     [Fact]
@@ -35,7 +35,7 @@ public class MachineTests
             var running = job.Run(node, runner: null);
             pipe.Meet(); // it is in the middle of item 4
             machine.CutOff();
-            pipe.Let(); // its child ends the item and publishes it; nobody hears of that
+            pipe.Let(); // its child finishes and publishes the item, but cannot report it
             clock.Advance(TestJob.LeaseDuration);
             using (var near = await WorkerProgram.Worker(store.Address, "near"))
                 Assert.Equal(30, (await running).Done);
@@ -45,7 +45,7 @@ public class MachineTests
             job.IsWhole();
         }
 
-        // Alone, and with the connections that it had.
+        // The machine alone, with the connections that it had before.
         using var next = new TestJob(10);
         Assert.Equal(10, (await next.Run(node, runner: null)).Done);
         next.IsWhole();

@@ -7,33 +7,34 @@ using TorchBridge.Testing;
 
 namespace TorchBridge.Scale.Tests.Cluster;
 
-/// <summary>A Redis or a PostgreSQL server of a test's own, from Debian's packages.</summary>
+/// <summary>A Redis or PostgreSQL server that a test starts for itself, from Debian's packages.</summary>
 internal sealed class StoreServer : IDisposable
 {
     private readonly Process process;
     private readonly string? idFile;
 
-    /// <param name="process">What was started.</param>
-    /// <param name="address">What <c>--cluster</c> takes.</param>
-    /// <param name="idFile">Whose first line is the server's own number, where it is a child of what was started, which
-    /// passes no signals on.</param>
+    /// <param name="process">The process that was started.</param>
+    /// <param name="address">The value of <c>--cluster</c>.</param>
+    /// <param name="idFile">A file whose first line is the server's process id, for a server that is a child of the
+    /// started process, which does not forward signals.</param>
     private StoreServer(Process process, string address, string? idFile = null) =>
         (this.process, Address, this.idFile) = (process, address, idFile);
 
-    /// <summary>What <c>--cluster</c> takes.</summary>
+    /// <summary>The value of <c>--cluster</c> for this server.</summary>
     public string Address { get; }
 
-    /// <summary>Starts a server; skips the test where it is not installed.</summary>
+    /// <summary>Starts a server; skips the test if it is not installed.</summary>
     /// <param name="kind"><c>redis</c> or <c>postgres</c>.</param>
-    /// <param name="folder">Where its data go.</param>
-    /// <param name="address">Where a Redis listens: at another address it is reached by a test's other machines.</param>
+    /// <param name="folder">The folder for its data.</param>
+    /// <param name="address">The address on which Redis listens; the simulated machines of a test need one that they
+    /// can reach.</param>
     public static Task<StoreServer> Start(string kind, string folder, string address = "127.0.0.1") =>
         kind == "redis" ? Redis(folder, address) : Postgres(folder);
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        // SIGINT: PostgreSQL's fast shutdown, which ends its own children too.
+        // SIGINT is PostgreSQL's fast shutdown, which also ends its child processes.
         var id = idFile is null ? process.Id.ToString(CultureInfo.InvariantCulture) : File.ReadLines(idFile).First();
         Run.Command("kill", ["-INT", id]);
         process.WaitForExit();
@@ -148,7 +149,7 @@ internal sealed class StoreServer : IDisposable
         return process;
     }
 
-    /// <summary>Tries until it works; the test's own time limit ends it.</summary>
+    /// <summary>Repeats an action until it succeeds; the time limit of the test ends it otherwise.</summary>
     private static async Task Until(Func<Task> work)
     {
         while (true)

@@ -7,7 +7,8 @@ using TorchBridge.Testing;
 
 namespace TorchBridge.Scale.Tests.Cluster;
 
-/// <summary>Books in real stores: the coordinator is killed, and another one goes on where it was.</summary>
+/// <summary>Lease state in real stores: the coordinator is killed, and another one continues from the stored
+/// state.</summary>
 public class StoreTests
 {
     [Theory]
@@ -29,14 +30,14 @@ public class StoreTests
             await client.Client.GetGrain<IJobGrain>(job.Key).Submit(job.Ticket);
             held = (await client.Client.GetGrain<IJobGrain>(job.Key).Lease("test", 1)).Leases[0];
             using var worker = await WorkerProgram.Worker(store.Address);
-            pipe.Meet(); // 19 items are done, and one is being done
+            pipe.Meet(); // 19 items are done, and one is in progress
             first.Kill();
             using var second = await WorkerProgram.Coordinator(store.Address, gateway, silo);
-            pipe.Let(); // the worker completes at the new coordinator, with its lease from the old one
+            pipe.Let(); // the worker reports to the new coordinator, with the lease from the old one
             await using var later = await ClusterNode.Connect(address, stop: TestContext.Current.CancellationToken);
             var grain = later.Client.GetGrain<IJobGrain>(job.Key);
             var segment = later.Client.GetGrain<ISegmentGrain>(Segments.KeyOf(held.Job, held.Run, held.Index));
-            Assert.True(await segment.Release(held.Index, held.Epoch)); // a lease outlives the process that gave it
+            Assert.True(await segment.Release(held.Index, held.Epoch)); // a lease outlives the process that granted it
             JobProgress progress;
             do progress = await grain.Progress();
             while (!progress.IsFinished);
@@ -95,14 +96,15 @@ public class StoreTests
         Assert.Equal((before.Done, before.SetAside), (after.Done, after.SetAside));
         Assert.Equal(before.Errors, after.Errors);
         Assert.Equal([0, 2, 3], after.AllSetAside);
-        await again.Submit(job.Ticket); // and begins anew
+        await again.Submit(job.Ticket); // the job starts again
         Assert.False((await again.Progress()).IsFinished);
     }
 
     [Fact]
     public void What_is_stored_or_sent_has_types_that_every_process_knows()
     {
-        // The compiler makes a type of its own for a list that is written as [..] and known by its interface only.
+        // For a list that is written as [..] and typed by its interface, the compiler generates a type, which cannot
+        // be read back from a store.
         var properties = typeof(IJobGrain)
             .Assembly.GetTypes()
             .Where(type => type.IsDefined(typeof(GenerateSerializerAttribute), inherit: false))

@@ -25,8 +25,9 @@ public class LeaseBookTests
         var late = book.Lease("a", 1, Start)[0];
         var deadline = Start + Terms.Duration;
         Assert.True(book.Renew(late.Item, late.Epoch, deadline - TimeSpan.FromTicks(1)));
-        Assert.True(book.Renew(late.Item, late.Epoch, Start)); // a clock that went back moves it back, and no further
-        // Nobody else has asked: the deadline alone makes it void.
+        // A clock that was set back moves the deadline back by as much.
+        Assert.True(book.Renew(late.Item, late.Epoch, Start));
+        // No other call was made: the deadline alone makes the lease void.
         Assert.False(book.Complete(late.Item, late.Epoch, deadline));
         Assert.False(book.Renew(late.Item, late.Epoch, deadline));
         var next = book.Lease("b", 1, deadline)[0];
@@ -40,7 +41,7 @@ public class LeaseBookTests
         }
 
         Assert.True(book.Complete(next.Item, next.Epoch, deadline));
-        Assert.True(book.Complete(next.Item, next.Epoch, deadline)); // the answer was lost, and it is said again
+        Assert.True(book.Complete(next.Item, next.Epoch, deadline)); // the answer was lost, so the call is repeated
         Assert.False(book.Complete(next.Item, late.Epoch, deadline));
         Assert.False(book.Fail(next.Item, next.Epoch, "after all", deadline));
         Assert.Equal(new BookCounts(3, 0, 1, 0, 0), book.Counts);
@@ -141,7 +142,7 @@ public class LeaseBookTests
         var book = new LeaseBook(terms);
         Assert.Equal(new BookCounts(1, 0, 0, 0, 3), book.Counts);
         Assert.Equal([3], book.Lease("a", 9, Start).Select(lease => lease.Item));
-        Assert.False(book.Complete(0, 0, Start)); // nobody has it
+        Assert.False(book.Complete(0, 0, Start)); // the item is not leased
         Assert.True(book.Open(1));
         Assert.True(book.Settle(0, null));
         Assert.True(book.Settle(2, "not worth it"));
@@ -159,7 +160,7 @@ public class LeaseBookTests
         Assert.Equal([1], book.Lease("b", 9, Start).Select(lease => lease.Item));
         Assert.Equal([new HeldLease(1, 1, "b"), new HeldLease(3, 1, "a")], book.AtWork);
 
-        // Held in the store, held when it is read.
+        // An item that is held back in the store is held back after reading.
         book = LeaseBook.Load(terms, new LeaseBook(terms).Save(), Start);
         Assert.Equal(new BookCounts(1, 0, 0, 0, 3), book.Counts);
         Assert.True(book.Open(0));
@@ -176,8 +177,8 @@ public class LeaseBookTests
         Assert.Equal(2, book.FailedAttempts);
     }
 
-    /// <summary>Many workers, any order of events: every item ends done or set aside, and no lease was held
-    /// twice.</summary>
+    /// <summary>Many workers and random orders of events: every item ends as done or set aside, and no two workers
+    /// had the same lease.</summary>
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
@@ -209,7 +210,7 @@ public class LeaseBookTests
                     book.Release(lease.Item, lease.Epoch, now);
                     break;
                 case 2:
-                    continue; // forgotten, or paused: it may come back after its time
+                    continue; // the worker is gone or paused; it may report after its lease has expired
                 default:
                     if (book.Complete(lease.Item, lease.Epoch, now) && !completed.Add(lease.Item))
                         Assert.Fail($"item {lease.Item} was completed twice");
@@ -223,6 +224,6 @@ public class LeaseBookTests
 
         Assert.Equal(terms.Count, book.Counts.Done + book.Counts.SetAside);
         Assert.Equal(completed.Count, book.Counts.Done);
-        Assert.NotEqual(0, book.Counts.SetAside); // or the schedule shows less than it seems
+        Assert.NotEqual(0, book.Counts.SetAside); // otherwise the schedule would not test what it should
     }
 }

@@ -45,11 +45,11 @@ public class ResultFolderTests
         var (work, results) = FaultyWork.Open(folder.Path);
         var first = results.DoOnce(work, work.Item(1), CancellationToken.None);
         Assert.Equal(first, results.Find(work.Item(1)));
-        FaultyWork.Ask(folder.Path, 1, "error"); // it would fail if it were done again
+        FaultyWork.Ask(folder.Path, 1, "error"); // the item would fail if it were processed again
         Assert.Equal(first, results.DoOnce(work, work.Item(1), CancellationToken.None));
         Assert.Null(results.Find(work.Item(0)));
 
-        // Killed between the file and its receipt: the same bytes are made, and accepted.
+        // As after a kill between the file and its receipt: the same bytes are made again, and accepted.
         File.Delete(folder["faults", "1"]);
         File.Delete(results.ReceiptOf(work.Item(1)));
         Assert.Null(results.Find(work.Item(1)));

@@ -3,12 +3,12 @@ using TorchBridge.Scale.Work;
 
 namespace TorchBridge.Scale.Tests.Work;
 
-/// <summary>Does items in the test's own process.</summary>
+/// <summary>Processes items in the process of the test.</summary>
 internal sealed class DirectRunner : IItemRunner
 {
     private int items;
 
-    /// <summary>How many it was given.</summary>
+    /// <summary>How many items it was given.</summary>
     public int Items => items;
 
     /// <inheritdoc/>

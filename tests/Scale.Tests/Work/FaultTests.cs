@@ -5,8 +5,8 @@ using TorchBridge.Testing;
 
 namespace TorchBridge.Scale.Tests.Work;
 
-/// <summary>Workers that are killed, stopped and cut off. Leases run by a clock that the test moves; every test ends by
-/// comparing bytes with a run that had no fault.</summary>
+/// <summary>Workers that are killed, suspended or disconnected. Leases expire by a clock that the test controls, and
+/// every test ends by comparing the results with those of a run without faults, byte for byte.</summary>
 public class FaultTests
 {
     private readonly FakeTimeProvider clock = new();
@@ -69,7 +69,7 @@ public class FaultTests
             Assert.Equal(6, (await running).Done);
         job.IsWhole();
 
-        pipe.Let(); // its child ends the item: the result is there already, with the same bytes
+        pipe.Let(); // its child finishes the item: the result already exists, with the same bytes
         zombie.Signal("CONT");
         Assert.Contains("another worker", await zombie.Until("item 2, attempt 1"), StringComparison.Ordinal);
         job.IsWhole();
@@ -117,7 +117,7 @@ public class FaultTests
         const int items = 500,
             kills = 50,
             seed = 20261130;
-        // An item may be the neighbour of several kills of its worker.
+        // A kill of a worker also costs an attempt of the other items that it has.
         using var job = new TestJob(items) { MostAttempts = 10 };
         var random = new Random(seed);
         var points = (string[])["item", "half", "temporary", "published", "receipt", "worker", "uncompleted"];
@@ -135,7 +135,7 @@ public class FaultTests
             using var worker = await WorkerProgram.Worker(cluster, $"w{workers++}", slots: 2);
             var exit = worker.Exit();
             await Task.WhenAny(running, exit);
-            // What the dead one had is void from now on.
+            // The leases of the killed worker are void from now on.
             if (exit.IsCompleted)
                 clock.Advance(TestJob.LeaseDuration);
         }

@@ -8,15 +8,16 @@ using TorchBridge.Scale.Publishing;
 namespace TorchBridge.Scale.Tests.Work;
 
 /// <summary>
-/// Cheap items, and faults where a test has asked for them: a file <c>faults/INDEX</c> of the job's folder names one.
+/// Cheap items, with faults that a test can request: a file <c>faults/INDEX</c> in the job's folder names the fault.
 /// <list type="bullet">
-/// <item><c>item</c>, <c>half</c>, <c>temporary</c>, <c>published</c>, <c>receipt</c>: the child kills itself in the middle of
-/// the item, when half of its result is written, before the rename, after it, after the receipt's; once.</item>
-/// <item><c>worker</c>: the child kills its worker in the middle of the item; <c>uncompleted</c>: when the receipt is
-/// published, and the worker has not heard of it; once.</item>
-/// <item><c>meet</c>: the item opens the pipe <c>faults/INDEX.pipe</c>, and goes on when its other end is closed;
+/// <item><c>item</c>, <c>half</c>, <c>temporary</c>, <c>published</c>, <c>receipt</c>: the child kills itself, once:
+/// in the middle of the item, when half of its result is written, before the rename, after it, or after the rename of
+/// the receipt.</item>
+/// <item><c>worker</c>: the child kills its worker in the middle of the item, once; <c>uncompleted</c>: the same when
+/// the receipt is published, but not yet reported.</item>
+/// <item><c>meet</c>: the item opens the pipe <c>faults/INDEX.pipe</c> and continues when the other end is closed,
 /// once.</item>
-/// <item><c>crash</c>: the child dies, every time. <c>error</c>: the item throws, every time.</item>
+/// <item><c>crash</c>: the child crashes, every time. <c>error</c>: the item throws, every time.</item>
 /// </list>
 /// </summary>
 internal sealed class FaultyWork : IWork
@@ -34,7 +35,7 @@ internal sealed class FaultyWork : IWork
     /// <inheritdoc/>
     public int Count { get; }
 
-    /// <summary>Makes a job's folder.</summary>
+    /// <summary>Creates the folder of a job.</summary>
     public static void Write(string folder, int items, int seed = 1)
     {
         Directory.CreateDirectory(Path.Combine(folder, "faults"));
@@ -44,13 +45,13 @@ internal sealed class FaultyWork : IWork
         );
     }
 
-    /// <summary>Opens a job's folder.</summary>
+    /// <summary>Opens the folder of a job.</summary>
     public static (IWork Work, ResultFolder Results) Open(string folder) => (new FaultyWork(folder), ResultsOf(folder));
 
-    /// <summary>Where a job's results are.</summary>
+    /// <summary>The folder of a job's results.</summary>
     public static ResultFolder ResultsOf(string folder) => new(Path.Combine(folder, "results"));
 
-    /// <summary>Asks for a fault.</summary>
+    /// <summary>Requests a fault.</summary>
     public static void Ask(string folder, int index, string fault) => File.WriteAllText(FaultOf(folder, index), fault);
 
     /// <inheritdoc/>
@@ -91,7 +92,8 @@ internal sealed class FaultyWork : IWork
                 OnceFile.AfterPublish = _ => Die(Environment.ProcessId);
                 break;
             case "meet":
-                // Opened when the other end is, and read to its end: no clock, no polling.
+                // Opening waits for the other end, and reading waits until it is closed: no clock and no polling is
+                // needed.
                 _ = File.ReadAllBytes($"{FaultOf(folder, item.Index)}.pipe");
                 break;
             case "error":
@@ -135,6 +137,6 @@ internal sealed class FaultyWork : IWork
     {
         using var process = Process.GetProcessById(id);
         process.Kill();
-        Thread.Sleep(Timeout.Infinite); // the signal is on its way, or the worker's end is
+        Thread.Sleep(Timeout.Infinite); // waits for the signal, or for the end of the worker
     }
 }

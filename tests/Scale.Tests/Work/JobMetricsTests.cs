@@ -34,7 +34,7 @@ public class JobMetricsTests
         listener.SetMeasurementEventCallback<int>(
             (instrument, count, tags, _) =>
             {
-                // Other tests' jobs are reported too.
+                // Jobs of other tests are reported too.
                 if (tags.ToArray().Contains(new KeyValuePair<string, object?>("job", job)))
                     seen[$"{instrument.Name} {tags.ToArray().FirstOrDefault(tag => tag.Key == "state").Value}"] = count;
             }

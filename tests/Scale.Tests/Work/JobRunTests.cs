@@ -74,7 +74,7 @@ public class JobRunTests
         Assert.Equal(29 + job.Ticket.MostAttempts, runner.Items);
         job.IsWhole(except: 11);
 
-        // Mended: the next submission does it, and it alone.
+        // The fault is removed: the next submission processes this item only.
         File.Delete(Path.Combine(job.Path, "faults", "11"));
         Assert.Equal(0, (await job.Run(node, runner)).SetAside);
         job.IsWhole();
@@ -93,7 +93,8 @@ public class JobRunTests
         var (work, results) = FaultyWork.Open(job.Path);
         IReadOnlyList<Verdict> Decide(JobProgress now)
         {
-            // Nothing before all the others are done: then one half is opened, some are settled, the rest is set aside.
+            // No decision until all other items are done. Then half of the held items are opened, some are settled as
+            // done, and the rest is set aside.
             if (now.Done < job.Count - job.Held)
                 return [];
             return
@@ -122,7 +123,7 @@ public class JobRunTests
         Assert.Equal((job.Count - aside.Length, aside.Length), (ended.Done, ended.SetAside));
         Assert.Equal(aside, ended.AllSetAside);
         Assert.Equal("not wanted", ended.Errors[0].Error);
-        // Those that were settled cost no worker anything.
+        // Items that were settled were not given to a worker.
         Assert.Equal(job.Count - (job.Held / 2), runner.Items);
         job.IsWhole(except: aside);
     }
@@ -143,7 +144,7 @@ public class JobRunTests
         var error = await Assert.ThrowsAsync<InvalidOperationException>(() =>
             grain.Submit(job.Ticket with { MostAttempts = 9 })
         );
-        Assert.Contains("runs already", error.Message, StringComparison.Ordinal);
+        Assert.Contains("is already running", error.Message, StringComparison.Ordinal);
         Assert.Equal((0, 1), (lease.Index, lease.Epoch));
     }
 
@@ -165,7 +166,7 @@ public class JobRunTests
             lease = (await grain.Lease("a", 1)).Leases[0];
         }
 
-        // The books were in memory, and are gone with their process: the new ones begin with the same epochs.
+        // The lease state was in memory and is lost with the process: the new one starts with the same epochs.
         await using var node = await ClusterNode.Coordinate(
             ClusterAddress.Embedded,
             stop: TestContext.Current.CancellationToken

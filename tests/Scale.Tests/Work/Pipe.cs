@@ -3,7 +3,7 @@ using TorchBridge.Testing;
 
 namespace TorchBridge.Scale.Tests.Work;
 
-/// <summary>A named pipe at which a test and an item meet: opening it waits for the other end.</summary>
+/// <summary>A named pipe with which a test and an item synchronize: opening it waits for the other end.</summary>
 internal sealed class Pipe : IDisposable
 {
     private readonly string path;
@@ -11,7 +11,7 @@ internal sealed class Pipe : IDisposable
 
     private Pipe(string path) => this.path = path;
 
-    /// <summary>Asks for an item that waits at a pipe.</summary>
+    /// <summary>Requests that an item waits at a pipe.</summary>
     public static Pipe Of(TestJob job, int index)
     {
         job.Ask(index, "meet");
@@ -20,10 +20,10 @@ internal sealed class Pipe : IDisposable
         return new Pipe(path);
     }
 
-    /// <summary>Waits until the item is there.</summary>
+    /// <summary>Waits until the item has opened the pipe.</summary>
     public void Meet() => end = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
 
-    /// <summary>Lets it go on.</summary>
+    /// <summary>Lets the item continue.</summary>
     public void Let() => end?.Dispose();
 
     /// <inheritdoc/>

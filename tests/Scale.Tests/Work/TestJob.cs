@@ -8,10 +8,10 @@ using TorchBridge.Scale.Work;
 
 namespace TorchBridge.Scale.Tests.Work;
 
-/// <summary>A job of cheap items, and what its results must be.</summary>
+/// <summary>A job of cheap items, with a check of its results.</summary>
 internal sealed class TestJob : IDisposable
 {
-    /// <summary>Longer than any test: a lease ends when the test moves its clock.</summary>
+    /// <summary>Longer than any test, so a lease expires only when the test moves its clock.</summary>
     public static readonly TimeSpan LeaseDuration = TimeSpan.FromHours(1);
 
     public TestJob(int items)
@@ -20,27 +20,27 @@ internal sealed class TestJob : IDisposable
         FaultyWork.Write(Path, items);
     }
 
-    /// <summary>Its folder: in memory where the system has a place for that, because every result is flushed to the
-    /// disk four times, and these tests are not about disks.</summary>
+    /// <summary>The job's folder. It is in memory if the system has a place for that, because every result is flushed
+    /// to the disk four times, and these tests are not about disks.</summary>
     public string Path { get; } =
         System.IO.Path.Combine(
             Directory.Exists("/dev/shm") ? "/dev/shm" : System.IO.Path.GetTempPath(),
             $"torchbridge-test-{Guid.NewGuid():N}"
         );
 
-    /// <summary>Its items.</summary>
+    /// <summary>Number of items.</summary>
     public int Count { get; }
 
-    /// <summary>The first so many items are held back.</summary>
+    /// <summary>How many of the first items are held back.</summary>
     public int Held { get; init; }
 
-    /// <summary>Failed attempts after which an item is set aside.</summary>
+    /// <summary>Number of failed attempts after which an item is set aside.</summary>
     public int MostAttempts { get; init; } = 3;
 
-    /// <summary>Its key.</summary>
+    /// <summary>The job's key.</summary>
     public string Key => JobRun.KeyOf(Path, "test");
 
-    /// <summary>What a cluster is told of it.</summary>
+    /// <summary>The job's description for the cluster.</summary>
     public JobTicket Ticket =>
         new()
         {
@@ -52,7 +52,7 @@ internal sealed class TestJob : IDisposable
             Held = Held,
         };
 
-    /// <summary>Its results.</summary>
+    /// <summary>The job's results.</summary>
     public ResultFolder Results => FaultyWork.ResultsOf(Path);
 
     /// <summary>Two ports that are free.</summary>
@@ -72,10 +72,10 @@ internal sealed class TestJob : IDisposable
         static int PortOf(Socket socket) => ((IPEndPoint)socket.LocalEndPoint!).Port;
     }
 
-    /// <summary>Asks for a fault.</summary>
+    /// <summary>Requests a fault.</summary>
     public void Ask(int index, string fault) => FaultyWork.Ask(Path, index, fault);
 
-    /// <summary>Works for the job in this process.</summary>
+    /// <summary>Works on the job in this process.</summary>
     public Task<JobProgress> Run(
         ClusterNode node,
         IItemRunner? runner,
@@ -94,8 +94,8 @@ internal sealed class TestJob : IDisposable
             TestContext.Current.CancellationToken
         );
 
-    /// <summary>Every item is published once, whole, and with the bytes that a run without any fault gives; nothing else
-    /// is there.</summary>
+    /// <summary>Asserts that every item is published once, completely, with the bytes of a run without faults, and
+    /// that nothing else is in the folder.</summary>
     public void IsWhole(params int[] except)
     {
         using var clean = new TempFolder();
@@ -118,7 +118,7 @@ internal sealed class TestJob : IDisposable
     private static Dictionary<string, string> Contents(string path) =>
         Directory
             .EnumerateFiles(path)
-            // Of a writer that lives: what the dead have left was removed.
+            // A temporary file of a running writer is allowed; those of killed writers were removed before.
             .Where(file => !file.EndsWith(".tmp", StringComparison.Ordinal))
             .ToDictionary(file => System.IO.Path.GetFileName(file), ContentHash.OfFile, StringComparer.Ordinal);
 }

@@ -5,13 +5,13 @@ using TorchBridge.Scale.Work;
 
 namespace TorchBridge.Scale.Tests.Work;
 
-/// <summary>The programs that tests kill.</summary>
+/// <summary>The programs that the tests start and kill.</summary>
 internal static class WorkerProcess
 {
-    /// <summary>The version that tests' jobs are of.</summary>
+    /// <summary>The program version of the tests' jobs.</summary>
     public const string Version = "test";
 
-    /// <summary>How a child of this process is started.</summary>
+    /// <summary>How to start a child of this process.</summary>
     public static ProcessStartInfo Child(string program)
     {
         var start = new ProcessStartInfo("dotnet", [program, "child"]);
@@ -19,8 +19,8 @@ internal static class WorkerProcess
         return start;
     }
 
-    /// <summary>Runs what a command line asks: <c>child</c>, <c>worker CLUSTER NAME SLOTS</c>, or <c>coordinator CLUSTER
-    /// GATEWAY SILO</c>. The latter two say <c>ready</c>, and end with their input.</summary>
+    /// <summary>Runs a command line: <c>child</c>, <c>worker CLUSTER NAME SLOTS</c>, or <c>coordinator CLUSTER
+    /// GATEWAY SILO</c>. The latter two print <c>ready</c>, and end when their standard input ends.</summary>
     public static async Task Run(string program, string[] arguments)
     {
         if (arguments is ["child"])

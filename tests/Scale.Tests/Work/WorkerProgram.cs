@@ -5,7 +5,7 @@ using TorchBridge.Testing;
 
 namespace TorchBridge.Scale.Tests.Work;
 
-/// <summary>A worker, or a coordinator, in a process of its own.</summary>
+/// <summary>A worker or a coordinator in a separate process.</summary>
 internal sealed class WorkerProgram : IDisposable
 {
     private static readonly string Dll = Path.Combine(Run.OutputOf("tests", "ScaleWorker"), "ScaleWorker.dll");
@@ -26,14 +26,14 @@ internal sealed class WorkerProgram : IDisposable
         errors = process.StandardError.ReadToEndAsync();
     }
 
-    /// <summary>Whether it has ended.</summary>
+    /// <summary>Whether the process has ended.</summary>
     public bool HasExited => process.HasExited;
 
     /// <summary>Starts a worker, and waits until it is connected.</summary>
-    /// <param name="cluster">What <c>--cluster</c> takes.</param>
-    /// <param name="name">Its name.</param>
-    /// <param name="slots">Items at a time.</param>
-    /// <param name="machine">Where it runs; null for here.</param>
+    /// <param name="cluster">The value of <c>--cluster</c>.</param>
+    /// <param name="name">The worker's name.</param>
+    /// <param name="slots">Number of items that it processes at the same time.</param>
+    /// <param name="machine">The simulated machine on which it runs; null for this machine.</param>
     public static async Task<WorkerProgram> Worker(
         string cluster,
         string name = "w",
@@ -62,7 +62,7 @@ internal sealed class WorkerProgram : IDisposable
         return coordinator;
     }
 
-    /// <summary>Waits for a line that holds a text.</summary>
+    /// <summary>Waits for an output line that contains a text.</summary>
     public async Task<string> Until(string text)
     {
         while (await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line)
@@ -74,17 +74,17 @@ internal sealed class WorkerProgram : IDisposable
         throw new InvalidOperationException($"the program ended before it said '{text}': {await errors}");
     }
 
-    /// <summary>Waits for its end.</summary>
+    /// <summary>Waits until the process has ended.</summary>
     public Task Exit() => process.WaitForExitAsync(TestContext.Current.CancellationToken);
 
-    /// <summary>SIGKILL.</summary>
+    /// <summary>Kills the process (SIGKILL).</summary>
     public void Kill()
     {
         process.Kill();
         process.WaitForExit();
     }
 
-    /// <summary>SIGSTOP, and SIGCONT.</summary>
+    /// <summary>Suspends the process (SIGSTOP), or continues it (SIGCONT).</summary>
     public void Signal(string name) =>
         Assert.Equal(0, Run.Command("kill", [$"-{name}", process.Id.ToString(CultureInfo.InvariantCulture)]).ExitCode);
 

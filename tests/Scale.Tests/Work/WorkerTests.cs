@@ -22,7 +22,7 @@ public class WorkerTests
         Assert.Equal(0, worker.Done);
     }
 
-    /// <summary>Grains whose answers never come.</summary>
+    /// <summary>Grains that never answer.</summary>
     public class Unanswered : DispatchProxy
     {
         /// <inheritdoc/>

@@ -2,7 +2,7 @@ using TorchBridge.Training.Commands;
 
 namespace TorchBridge.Training.Tests.Commands;
 
-/// <summary>What is wrong with a command line is told before anything is begun.</summary>
+/// <summary>Errors in a command line are reported before any work begins.</summary>
 public class CommandLineFaultsTests
 {
     [Theory]

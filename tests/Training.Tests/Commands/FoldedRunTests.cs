@@ -5,7 +5,7 @@ using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Tests.Commands;
 
-/// <summary>Cross-validation judges every picture once, by a network that has not seen it.</summary>
+/// <summary>Cross-validation evaluates every picture once, with a network that was not trained on it.</summary>
 public class FoldedRunTests
 {
     private const int Folds = 3;

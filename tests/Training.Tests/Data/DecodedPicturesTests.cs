@@ -5,7 +5,7 @@ using Xunit;
 
 namespace TorchBridge.Training.Tests.Data;
 
-/// <summary>What is in the cache folder is for speed only: it never changes a pixel.</summary>
+/// <summary>The cache affects only the speed: it never changes a pixel.</summary>
 public sealed class DecodedPicturesTests : IDisposable
 {
     private const int Side = 24,

@@ -4,7 +4,7 @@ using Xunit;
 
 namespace TorchBridge.Training.Tests.Data;
 
-/// <summary>A picture that is trained on and tested on is named before anything is trained.</summary>
+/// <summary>A picture that is in both the training and the test part is reported before training begins.</summary>
 public class PartOverlapTests
 {
     [Fact]

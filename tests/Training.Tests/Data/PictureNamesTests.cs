@@ -26,7 +26,7 @@ public class PictureNamesTests
     [InlineData("cat/1.png", "II*\0", "Format")]
     [InlineData("cat/1", "any text", "NoPicture")]
     [InlineData("cat/1", "GIF89a", null)]
-    [InlineData("cat/1.jpg", "any text", null)] // an error, told where it is read
+    [InlineData("cat/1.jpg", "any text", null)] // an error, which is reported when the file is read
     public void The_first_bytes_decide(string path, string head, string? expected)
     {
         var bytes = System.Text.Encoding.Latin1.GetBytes(head);

@@ -3,7 +3,7 @@ using Xunit;
 
 namespace TorchBridge.Training.Tests.Data;
 
-/// <summary>Wherever pixels are kept, they are given back.</summary>
+/// <summary>Wherever pixels are stored, they are returned unchanged.</summary>
 public class PixelSpoolTests
 {
     [Theory]

@@ -9,8 +9,8 @@ using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Tests.Estimators;
 
-/// <summary>The trainer in ML.NET: trains, evaluates, cross-validates, saves; on a tiny network of ours, so that it
-/// takes seconds.</summary>
+/// <summary>The trainer in ML.NET: trains, evaluates, cross-validates and saves, with a tiny network, so that the
+/// tests take seconds.</summary>
 public class TuneImagesEstimatorTests
 {
     [Fact]

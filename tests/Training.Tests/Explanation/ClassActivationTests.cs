@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Tests.Explanation;
 
-/// <summary>The class-activation map is the logit, spread over the picture.</summary>
+/// <summary>The class-activation map is the logit, distributed over the picture.</summary>
 public class ClassActivationTests
 {
     [Theory]

@@ -3,7 +3,7 @@ using TorchBridge.Training.Inspection;
 
 namespace TorchBridge.Training.Tests.Inspection;
 
-/// <summary>What is wrong with a folder of pictures is named before anything is trained on it.</summary>
+/// <summary>Problems of a folder of pictures are reported before anything is trained on it.</summary>
 public class DataInspectionTests
 {
     [Fact]
@@ -73,7 +73,7 @@ public class DataInspectionTests
         File.WriteAllBytes(folder["cut", "b.png"], pictures[1].Bytes[..^30]);
         var found = DataInspection.Of(PictureFolder.Place(folder.Path), TestContext.Current.CancellationToken);
         Assert.Equal([new ClassCount("all", "cut", 0), new ClassCount("all", "whole", 1)], found.Counts);
-        // A number, which JSON has: of a class with nothing there is no share.
+        // The ratio must be finite, for JSON: classes without pictures are left out of it.
         Assert.Equal(1, found.LargestOverSmallest);
     }
 

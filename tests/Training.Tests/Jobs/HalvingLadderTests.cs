@@ -14,7 +14,7 @@ public class HalvingLadderTests
             contender < seen ? (RungState.Scored, scores[contender]) : (RungState.Open, 0);
         seen = 2;
         Assert.Empty(ladder.Advance(Result));
-        seen = 3; // one of three may go on
+        seen = 3; // one of three may continue
         Assert.Equal([new LadderStep(2, 0, LadderStepKind.GoesOn, 0.9, 1, 3)], ladder.Advance(Result));
         seen = 5;
         Assert.Empty(ladder.Advance(Result));
@@ -65,20 +65,20 @@ public class HalvingLadderTests
         );
         Assert.Equal([2], GoneOn(steps, 1));
 
-        // Where all fail nobody goes on, and there is an end.
+        // If all fail, none continues, and the ladder ends.
         steps = new HalvingLadder(3, 3, 3).Advance((_, _) => (RungState.Failed, 0));
         Assert.Equal(3, steps.Count(step => step.Kind == LadderStepKind.Fails));
         Assert.Empty(GoneOn(steps, 0));
 
-        // No number is no result.
+        // NaN is not a result.
         steps = new HalvingLadder(2, 2, 2).Advance(
             (contender, _) => (RungState.Scored, contender == 0 ? double.NaN : 0)
         );
         Assert.Equal([1], GoneOn(steps, 0));
     }
 
-    /// <summary>The same results, arriving in any order and in any portions, decide the same; and what is decided is what
-    /// the rule of the paper says of the results in the contenders' order.</summary>
+    /// <summary>The same results, arriving in any order and in any portions, decide the same; and what is decided is
+    /// what the rule of the paper says of the results in the contenders' order.</summary>
     [Theory]
     [InlineData(1, 40, 4, 3)]
     [InlineData(2, 27, 3, 3)]

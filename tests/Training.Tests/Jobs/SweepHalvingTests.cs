@@ -65,7 +65,7 @@ public class SweepHalvingTests
         );
         Assert.Equal(6, said.Count);
 
-        // Whoever goes on with the sweep decides nothing anew, and says nothing twice.
+        // A process that continues the sweep repeats no decision and no message.
         var again = new List<string>();
         Assert.Equal(
             verdicts.Select(verdict => (verdict.Index, verdict.IsOpened)).Order(),

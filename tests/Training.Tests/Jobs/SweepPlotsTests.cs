@@ -17,7 +17,7 @@ public class SweepPlotsTests
         var names = SweepScale.Of(["group", "batch", "", "group"]);
         Assert.Equal(["", "batch", "group"], names.Names);
         Assert.Equal(0.5, names.PlaceOf("batch"), 12);
-        // Where there is one value only there is no side to lie on.
+        // A single value is in the middle.
         Assert.Equal(0.5, SweepScale.Of(["7"]).PlaceOf("7"));
         // Negative numbers and zero have no logarithm.
         Assert.False(SweepScale.Of(["0", "100"]).IsLogarithmic);

@@ -44,7 +44,7 @@ public class SweepWorkTests
         elsewhere.Do(elsewhere.Item(0), resumed, TestContext.Current.CancellationToken);
         Assert.Equal(bytes.ToArray(), resumed.ToArray());
 
-        // A checkpoint that is broken is no reason to fail.
+        // A broken checkpoint must not make the trial fail.
         File.WriteAllText(checkpoint, "no checkpoint");
         using var anew = new MemoryStream();
         elsewhere.Do(elsewhere.Item(0), anew, TestContext.Current.CancellationToken);

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Tests.Networks;
 
-/// <summary>Patches behind the whitening layer are not correlated, and vary by 1.</summary>
+/// <summary>After the whitening layer, patches are not correlated, and have variance 1.</summary>
 public class PatchWhiteningTests
 {
     [Theory]

@@ -14,7 +14,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Tests.Networks;
 
-/// <summary>The pooled form is a ModernCNN to everything else.</summary>
+/// <summary>Everything that works with a ModernCNN works with the pooled form.</summary>
 public class PooledFormTests
 {
     [Fact]

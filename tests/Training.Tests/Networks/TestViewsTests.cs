@@ -10,7 +10,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Tests.Networks;
 
-/// <summary>Views are what averaging by hand gives, here and in the exported file.</summary>
+/// <summary>Test views give the same as averaging by hand, in TorchSharp and in the exported file.</summary>
 public class TestViewsTests
 {
     [Theory]

@@ -9,7 +9,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Tests.Optimization;
 
-/// <summary>What a checkpoint holds comes back bit by bit; what does not fit is refused before anything is changed.</summary>
+/// <summary>The content of a checkpoint is restored bit by bit; if it does not fit, it is refused before anything is
+/// changed.</summary>
 public class CheckpointTests
 {
     private static readonly Recipe Averaged = new()
@@ -330,7 +331,7 @@ public class CheckpointTests
             texts[MetadataKeys.Checkpoint] = facts.ToJsonString();
         });
 
-    /// <summary>Writes a checkpoint anew with something changed.</summary>
+    /// <summary>Rewrites a checkpoint with a change.</summary>
     private static void Change(
         string path,
         Action<Dictionary<string, Tensor>>? tensors = null,

@@ -3,7 +3,8 @@ using TorchBridge.Training.Recipes;
 
 namespace TorchBridge.Training.Tests.Optimization;
 
-/// <summary>Learning rates computed by hand: numbers that float64 holds exactly, so that they are compared exactly.</summary>
+/// <summary>Learning rates computed by hand. The numbers are exact in float64, so they are compared
+/// exactly.</summary>
 public class LearningRateScheduleTests
 {
     /// <summary>Four steps up to the peak, which the first step of the fall has again.</summary>
@@ -48,7 +49,8 @@ public class LearningRateScheduleTests
         Assert.Equal(expected, LearningRateSchedule.At(ScheduleKind.Cosine, 4, step, 8, end: 0.25), 12);
     }
 
-    /// <summary>A warm-up as long as the run leaves nothing to fall in; that is no division by zero.</summary>
+    /// <summary>If the warm-up is as long as the run, no steps are left in which the rate could fall; this must not
+    /// cause a division by zero.</summary>
     [Fact]
     public void A_run_that_is_all_warm_up_ends_at_the_peak()
     {

@@ -1,9 +1,9 @@
-// Muon once more, in float64 and by another road: the singular values are found (one-sided Jacobi: columns are turned
-// in pairs until all are orthogonal; Golub & Van Loan, 8.6.3), the polynomial is applied to each of them, and the
-// matrix is put together again. No matrix polynomial, no torch.
+// A second implementation of Muon, in float64 and by another method: compute the singular values (one-sided Jacobi:
+// rotate columns in pairs until all are orthogonal; Golub & Van Loan, 8.6.3), apply the polynomial to each of them,
+// and compose the matrix again. It uses no matrix polynomial and no torch.
 namespace TorchBridge.Training.Tests.Optimization;
 
-/// <summary>An independent computation of what the optimizer does.</summary>
+/// <summary>An independent implementation of the optimizer.</summary>
 internal static class MuonReference
 {
     /// <summary>One step on a weight of [rows, columns], in place; the momentum too.</summary>
@@ -27,8 +27,8 @@ internal static class MuonReference
             p[i, j] = (p[i, j] * Math.Sqrt(rows / squares)) - (learningRate * update[i, j]);
     }
 
-    /// <summary>The matrix with each singular value s replaced by three rounds of 3.4445 s - 4.775 s^3 + 2.0315 s^5 of
-    /// its share of the matrix' norm.</summary>
+    /// <summary>The matrix with each singular value s replaced by three rounds of 3.4445 s - 4.775 s^3 + 2.0315 s^5
+    /// of its share of the matrix' norm.</summary>
     public static double[,] Orthogonalized(double[,] matrix)
     {
         int rows = matrix.GetLength(0),

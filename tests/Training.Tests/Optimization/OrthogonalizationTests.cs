@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Tests.Optimization;
 
-/// <summary>The orthogonalization against singular values that are found in float64.</summary>
+/// <summary>Compares the orthogonalization with singular values computed in float64.</summary>
 public class OrthogonalizationTests
 {
     [Theory]

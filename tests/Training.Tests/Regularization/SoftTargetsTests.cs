@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Tests.Regularization;
 
-/// <summary>Smoothed targets and their loss by hand; a real library's numbers are in RegularizationTests.</summary>
+/// <summary>Smoothed targets and their loss, computed by hand; RegularizationTests compares with the numbers of
+/// PyTorch.</summary>
 public class SoftTargetsTests
 {
     [Fact]

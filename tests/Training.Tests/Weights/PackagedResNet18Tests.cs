@@ -8,8 +8,8 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Tests.Weights;
 
-/// <summary>The ResNet-18 out of the NuGet package: what its import claims, and that each way to get it wrong is
-/// noticed.</summary>
+/// <summary>The ResNet-18 from the NuGet package: what its import promises, and that each possible fault is
+/// detected.</summary>
 public class PackagedResNet18Tests
 {
     private static readonly string[] Classes = ["ant", "bee"];

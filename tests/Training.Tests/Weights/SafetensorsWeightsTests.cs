@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace TorchBridge.Training.Tests.Weights;
 
-/// <summary>Weights out of files: torchvision's names, our own models, and what is refused.</summary>
+/// <summary>Weights from files: torchvision's names, our own models, and what is refused.</summary>
 public class SafetensorsWeightsTests
 {
     private static readonly NetworkOptions Options = new()
