@@ -78,14 +78,14 @@ public sealed class ModelServerOptions
     /// Maximum time from the first byte of a request until the model starts to run it, in milliseconds. A request can
     /// set a shorter <c>timeout</c> of its own. Default: 30,000.
     /// </summary>
-    [Description("Maximum milliseconds from a request's first byte until the model starts to run it."), Range(1, 3_600_000)]
+    [Description("Maximum milliseconds from a request's first byte until the model runs it."), Range(1, 3_600_000)]
     public int RequestTimeoutMilliseconds { get; set; } = 30_000;
 
     /// <summary>
     /// Maximum number of requests that are being read, are waiting or are being answered; further ones get status
     /// 503. Default: 1,024.
     /// </summary>
-    [Description("Maximum number of requests handled at the same time; further ones get status 503."), Range(1, 1_000_000)]
+    [Description("Maximum number of requests handled at a time; further ones get status 503."), Range(1, 1_000_000)]
     public int MaxConcurrentRequests { get; set; } = 1024;
 
     /// <summary>

@@ -119,7 +119,11 @@ internal static partial class ServerApplication
                 if (context.Connection.LocalPort != PortOf(app, addresses.All.Count() - 1))
                 {
                     await ErrorReply
-                        .WriteAsync(context, StatusCodes.Status404NotFound, "metrics are served only at the address of --metrics-url")
+                        .WriteAsync(
+                            context,
+                            StatusCodes.Status404NotFound,
+                            "metrics are served only at the address of --metrics-url"
+                        )
                         .ConfigureAwait(false);
                     return;
                 }
@@ -133,7 +137,11 @@ internal static partial class ServerApplication
                 context.Connection.LocalPort != PortOf(app, addresses.All.Count() - 1)
                 || context.Request.Path == MetricsPath
                     ? next(context)
-                    : ErrorReply.WriteAsync(context, StatusCodes.Status404NotFound, $"this address serves only {MetricsPath}")
+                    : ErrorReply.WriteAsync(
+                        context,
+                        StatusCodes.Status404NotFound,
+                        $"this address serves only {MetricsPath}"
+                    )
         );
     }
 
@@ -172,6 +180,9 @@ internal static partial class ServerApplication
     /// <param name="log">The application's log.</param>
     /// <param name="address">The address.</param>
     /// <param name="key">Says whether a key is required.</param>
-    [LoggerMessage(LogLevel.Warning, "{Address} is open to other machines, {Key}; put a gateway with TLS in front of it")]
+    [LoggerMessage(
+        LogLevel.Warning,
+        "{Address} is open to other machines, {Key}; put a gateway with TLS in front of it"
+    )]
     private static partial void LogOpen(ILogger log, string address, string key);
 }

@@ -44,7 +44,10 @@ internal static class ArrayComparison
         where T : IBinaryFloatingPointIeee754<T>
     {
         if (actual.Length != expected.Length)
-            throw new ArgumentException($"{actual.Length} computed elements, but {expected.Length} expected ones", nameof(actual));
+            throw new ArgumentException(
+                $"{actual.Length} computed elements, but {expected.Length} expected ones",
+                nameof(actual)
+            );
         var largestValue = LargestMagnitude(expected);
         double largest = 0,
             relative = 0;

@@ -69,7 +69,7 @@ internal static class ExternalData
             throw Refuse(tensor, $"begins at byte {offset} of {file.Name}, which has only {file.Length} bytes");
         var length = Number(tensor, LengthKey) ?? file.Length - offset;
         if (length > file.Length - offset)
-            throw Refuse(tensor, $"needs {length} bytes from byte {offset} of {file.Name}, which has only {file.Length} bytes");
+            throw Refuse(tensor, $"needs {length} bytes from byte {offset} of {file.Name}, which has only {file.Length}");
         if (length > Array.MaxLength)
             throw Refuse(tensor, $"has {length} bytes; at most {Array.MaxLength} bytes (2 GB) can be read");
         if (
@@ -95,10 +95,13 @@ internal static class ExternalData
     private static FileInfo FileOf(TensorProto tensor, string modelPath)
     {
         var location = Entry(tensor, LocationKey)
-            ?? throw Refuse(tensor, "is stored outside the model's file, but the model does not name the file that holds it");
+            ?? throw Refuse(tensor, "is stored outside the model's file, but the model does not name that other file");
         // Both separators on every system: a model written on Windows may be read on Linux, and vice versa.
         if (location.Length == 0 || location is "." or ".." || location.AsSpan().ContainsAny("/\\:\0"))
-            throw Refuse(tensor, $"is stored in '{location}'; only the plain name of a file in the model's folder is allowed");
+            throw Refuse(
+                tensor,
+                $"is stored in '{location}'; only the plain name of a file in the model's folder is allowed"
+            );
         var file = new FileInfo(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(modelPath))!, location));
         if (!file.Exists)
             throw new FileNotFoundException(

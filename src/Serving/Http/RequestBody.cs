@@ -158,7 +158,10 @@ internal sealed class RequestBody : IDisposable
     {
         var encodings = request.Headers.ContentEncoding;
         if (encodings.Count > 1)
-            throw new RequestRefusedException(RefusalKind.Unsupported, "the body has more than one Content-Encoding; one is supported");
+            throw new RequestRefusedException(
+                RefusalKind.Unsupported,
+                "the body has more than one Content-Encoding; one is supported"
+            );
         return encodings.ToString().Trim().ToUpperInvariant() switch
         {
             "" or "IDENTITY" => request.Body,

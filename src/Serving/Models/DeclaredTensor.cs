@@ -27,7 +27,7 @@ internal sealed record DeclaredTensor(
             throw new FormatException("`allow_ragged_batch` is not supported by this server");
         var labels = text.Text("label_filename");
         if (labels is not null && labels.AsSpan().IndexOfAny('/', '\\', ':') >= 0)
-            throw new FormatException($"label_filename is '{labels}', which is not a plain file name in the model's folder");
+            throw new FormatException($"label_filename is '{labels}', which is not a plain file name");
         return new DeclaredTensor(
             isInput,
             text.Text("name") ?? throw new FormatException("an input or output has no name"),

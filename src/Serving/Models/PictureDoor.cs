@@ -64,7 +64,9 @@ internal sealed class PictureDoor(ModelServerOptions options) : IDisposable
     private void Read(ReadOnlyMemory<byte> encoded, string name, ModelCard card, Span<byte> planes)
     {
         if (!IsKnown(encoded.Span))
-            throw RequestRefusedException.Invalid($"{name} is not a JPEG, PNG, BMP or WebP file ({encoded.Length} bytes)");
+            throw RequestRefusedException.Invalid(
+                $"{name} is not a JPEG, PNG, BMP or WebP file ({encoded.Length} bytes)"
+            );
         try
         {
             using (var data = SKData.CreateCopy(encoded.Span))

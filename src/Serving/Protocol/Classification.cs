@@ -55,7 +55,7 @@ internal static class Classification
             TensorType.Int16 => Convert<short>(data, item => item),
             TensorType.Int32 => Convert<int>(data, item => item),
             TensorType.Int64 => Convert<long>(data, item => item),
-            _ => throw Invalid($"output '{tensor.Name}' is {tensor.Type.NameOf()}; classification needs an output of numbers"),
+            _ => throw Invalid($"output '{tensor.Name}' is {tensor.Type.NameOf()}; classification needs numbers"),
         };
     }
 

@@ -47,7 +47,7 @@ internal struct JsonArrayWalk(string name, long[] shape, long count)
                 case JsonTokenType.EndArray:
                     var isFlat = depth == 1 && (elementDepth == 1 || children[1] == 0);
                     if (!isFlat && children[depth] != shape[depth - 1])
-                        throw Contradiction($"has an array of length {children[depth]} where the axis has {shape[depth - 1]}");
+                        throw Contradiction($"has an array of {children[depth]} where the axis has {shape[depth - 1]}");
                     if (--depth > 0)
                         break;
                     return next == count ? false : throw Contradiction($"has {next} elements");
