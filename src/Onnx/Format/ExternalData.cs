@@ -136,12 +136,6 @@ internal static class ExternalData
     private static string? Entry(TensorProto tensor, string key) =>
         tensor.ExternalData.FirstOrDefault(entry => entry.Key == key)?.Value;
 
-    /// <summary>An exception that names the tensor, with numbers formatted in the invariant culture.</summary>
-    /// <param name="tensor">The tensor that is refused.</param>
-    /// <param name="reason">What is wrong with the tensor.</param>
-    private static InvalidDataException Refuse(TensorProto tensor, FormattableString reason) =>
-        new($"tensor '{tensor.Name}' {FormattableString.Invariant(reason)}");
-
     /// <summary>An exception that names the tensor.</summary>
     /// <param name="tensor">The tensor that is refused.</param>
     /// <param name="reason">What is wrong with the tensor.</param>
