@@ -25,10 +25,7 @@ public sealed class ModelServerOptions
     /// Time between checks of the folder for changed models, in milliseconds, up to 86,400,000 (one day); 0 to check
     /// only at startup. Default: 1,000.
     /// </summary>
-    [
-        Description("Milliseconds between checks for changed models; 0 to check only at startup."),
-        Range(0, 86_400_000)
-    ]
+    [Description("Milliseconds between checks for changed models; 0 to check only at startup."), Range(0, 86_400_000)]
     public int ReloadMilliseconds { get; set; } = 1000;
 
     /// <summary>
@@ -50,7 +47,10 @@ public sealed class ModelServerOptions
     /// Maximum number of requests that wait for one model version, 1 to 1,000,000; further requests get status 503.
     /// Default: 256.
     /// </summary>
-    [Description("Maximum number of requests waiting for one model; further ones get status 503."), Range(1, 1_000_000)]
+    [
+        Description("Maximum number of requests waiting for one model; further ones get status 503."),
+        Range(1, 1_000_000)
+    ]
     public int QueueCapacity { get; set; } = 256;
 
     /// <summary>

@@ -69,7 +69,10 @@ internal static class ExternalData
             throw Refuse(tensor, $"begins at byte {offset} of {file.Name}, which has only {file.Length} bytes");
         var length = Number(tensor, LengthKey) ?? file.Length - offset;
         if (length > file.Length - offset)
-            throw Refuse(tensor, $"needs {length} bytes from byte {offset} of {file.Name}, which has only {file.Length}");
+            throw Refuse(
+                tensor,
+                $"needs {length} bytes from byte {offset} of {file.Name}, which has only {file.Length}"
+            );
         if (length > Array.MaxLength)
             throw Refuse(tensor, $"has {length} bytes; at most {Array.MaxLength} bytes (2 GB) can be read");
         if (

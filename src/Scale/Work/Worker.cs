@@ -1,3 +1,4 @@
+using System.Globalization;
 using TorchBridge.Scale.Grains;
 
 namespace TorchBridge.Scale.Work;
@@ -133,9 +134,10 @@ internal sealed class Worker(IGrainFactory client, IItemRunner runner, WorkerOpt
                 options.Say(FormattableString.Invariant($"item {lease.Index}, attempt {lease.Epoch}: {error}"));
             if (!counts)
                 options.Say(
-                    FormattableString.Invariant(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
                         $"item {lease.Index}, attempt {lease.Epoch}: the lease had expired before the result was reported; "
-                            + "another worker may have the item."
+                            + $"another worker may have the item."
                     )
                 );
             else if (error is null)

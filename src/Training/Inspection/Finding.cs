@@ -74,18 +74,14 @@ internal sealed record Finding(string Text, IReadOnlyList<string> Items)
         IEnumerable<string> Groups(Func<DuplicateGroup, bool> isMeant) =>
             inspection
                 .Duplicates.Where(isMeant)
-                .Select(group =>
-                    $"{Names(group.Names)} ({(group.IsSameFile ? "same file" : "same pixels")})"
-                );
+                .Select(group => $"{Names(group.Names)} ({(group.IsSameFile ? "same file" : "same pixels")})");
     }
 
     /// <summary>The names of equal files, with the first few if there are many.</summary>
     private static string Names(IReadOnlyList<string> names) =>
         names.Count <= Named
             ? string.Join(" = ", names)
-            : FormattableString.Invariant(
-                $"{string.Join(" = ", names.Take(Named))} = {names.Count - Named:N0} more"
-            );
+            : FormattableString.Invariant($"{string.Join(" = ", names.Take(Named))} = {names.Count - Named:N0} more");
 
     private static Finding Sentence(string text) => new(text, []);
 }

@@ -36,7 +36,9 @@ internal static class SampleSheet
             foreach (var item in finding.Items.Take(Finding.Listed))
                 page.Add($"<li>{HtmlPage.Text(item)}</li>");
             if (finding.Items.Count > Finding.Listed)
-                page.Add($"<li>and {finding.Items.Count - Finding.Listed:N0} more (inspect --json FILE lists all of them)</li>");
+                page.Add(
+                    $"<li>and {finding.Items.Count - Finding.Listed:N0} more (inspect --json FILE lists all of them)</li>"
+                );
             page.Add($"</ul>");
         }
 
