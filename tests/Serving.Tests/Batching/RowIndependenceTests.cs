@@ -15,7 +15,7 @@ public class RowIndependenceTests
             { nameof(TestModels.Table), null },
             { nameof(TestModels.MixedRows), "depends on the other rows of the batch" },
             { nameof(TestModels.BatchScale), "depends on the other rows of the batch" },
-            { nameof(TestModels.OneRowInside), "not 3 together" },
+            { nameof(TestModels.OneRowInside), "but not a batch of 3" },
             { nameof(TestModels.FixedBatch), "is not dynamic" },
         };
 

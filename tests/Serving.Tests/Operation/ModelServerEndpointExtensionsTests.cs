@@ -26,8 +26,8 @@ public class ModelServerEndpointExtensionsTests
             var said = "";
             while (
                 !(
-                    said.Contains("cats version 1 answers", StringComparison.Ordinal)
-                    && said.Contains("affine version 1 answers", StringComparison.Ordinal)
+                    said.Contains("cats version 1 is ready", StringComparison.Ordinal)
+                    && said.Contains("affine version 1 is ready", StringComparison.Ordinal)
                     && said.Contains("listening on", StringComparison.Ordinal)
                 )
             )
