@@ -399,6 +399,16 @@ public class ModuleTests
         );
         Add("MultiheadAttention masks", () => new MaskedAttention(), () => [randn(5, 2, 12)], sequence);
         Add("MultiheadAttention bias kv", () => new BiasedAttention(), () => [randn(5, 2, 12)], sequence);
+        foreach (var masks in (int[])[1, 2])
+            Add(
+                $"TransformerEncoderLayer masks {masks}",
+                () => new MaskedEncoderLayer(masks),
+                () => [randn(5, 2, 12)],
+                sequence
+            );
+        Add("TransformerEncoder mask", () => new MaskedEncoder(), () => [randn(5, 2, 12)], sequence);
+        Add("TransformerDecoder masks", () => new MaskedDecoder(), () => [randn(5, 2, 12), randn(7, 2, 12)], pair);
+        Add("Transformer masks", () => new MaskedTransformer(), () => [randn(5, 2, 12), randn(7, 2, 12)], pair);
         Add(
             "TransformerDecoderLayer",
             () => new DecoderNet(nn.TransformerDecoderLayer(12, 3, 16, 0.1)),
@@ -684,6 +694,77 @@ internal sealed class EncoderNet : nn.Module<Tensor, Tensor>
     }
 
     public override Tensor forward(Tensor x) => encoder.call(x, null!, null!);
+}
+
+/// <summary>Masks that TorchSharp takes only by <c>call</c>: no <c>forward</c> of the layer has them.</summary>
+internal sealed class MaskedEncoderLayer : nn.Module<Tensor, Tensor>
+{
+    private readonly TransformerEncoderLayer layer = nn.TransformerEncoderLayer(12, 2, 16, 0.1);
+    private readonly int masks;
+
+    public MaskedEncoderLayer(int masks)
+        : base(nameof(MaskedEncoderLayer))
+    {
+        this.masks = masks;
+        RegisterComponents();
+    }
+
+    public override Tensor forward(Tensor x)
+    {
+        var mask = Masks.Causal(x.size(0));
+        return masks == 1 ? layer.call(x, mask) : layer.call(x, mask, Masks.LastHidden(x));
+    }
+}
+
+internal sealed class MaskedEncoder : nn.Module<Tensor, Tensor>
+{
+    private readonly TransformerEncoder encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(12, 2, 16, 0.1), 2);
+
+    public MaskedEncoder()
+        : base(nameof(MaskedEncoder)) => RegisterComponents();
+
+    public override Tensor forward(Tensor x) => encoder.call(x, Masks.Causal(x.size(0)));
+}
+
+internal sealed class MaskedDecoder : nn.Module<Tensor, Tensor, Tensor>
+{
+    private readonly TransformerDecoder decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(12, 2, 16, 0.1), 2);
+
+    public MaskedDecoder()
+        : base(nameof(MaskedDecoder)) => RegisterComponents();
+
+    public override Tensor forward(Tensor target, Tensor memory) =>
+        decoder.call(target, memory, Masks.Causal(target.size(0)));
+}
+
+internal sealed class MaskedTransformer : nn.Module<Tensor, Tensor, Tensor>
+{
+    private readonly Transformer transformer = nn.Transformer(12, 2, 1, 1, 16, 0.1);
+
+    public MaskedTransformer()
+        : base(nameof(MaskedTransformer)) => RegisterComponents();
+
+    public override Tensor forward(Tensor source, Tensor target) =>
+        transformer.call(
+            source,
+            target,
+            Masks.Causal(source.size(0)),
+            Masks.Causal(target.size(0)),
+            null!,
+            Masks.LastHidden(source),
+            null!,
+            Masks.LastHidden(source)
+        );
+}
+
+internal static class Masks
+{
+    /// <summary>[size, size], minus infinity above the diagonal.</summary>
+    public static Tensor Causal(long size) => full([size, size], float.NegativeInfinity).triu(1);
+
+    /// <summary>[N, S], true for the last step of an input of [S, N, width].</summary>
+    public static Tensor LastHidden(Tensor input) =>
+        arange(input.size(0)).eq(input.size(0) - 1).unsqueeze(0).expand(input.size(1), input.size(0));
 }
 
 internal sealed class DecoderNet : nn.Module<Tensor, Tensor, Tensor>

@@ -63,6 +63,23 @@ internal static class ForwardMethods
             ?? Fitting(type, [.. arguments.Skip(1)]);
     }
 
+    /// <summary>
+    /// The method of a TorchSharp module that a call runs if no <c>forward</c> has exactly its parameters: a
+    /// <c>forward</c> with more parameters, or the module's own <c>call</c>. TransformerEncoderLayer and Transformer
+    /// take their masks only by <c>call</c>.
+    /// </summary>
+    /// <param name="site">The call site.</param>
+    /// <param name="type">Run-time type of the module.</param>
+    /// <param name="given">Number of arguments, without the module.</param>
+    /// <returns>Null if the module has no such method.</returns>
+    public static MethodInfo? OfLeaf(CallSite site, Type type, int given)
+    {
+        var callee = (MethodInfo)site.Callee;
+        return Of(type).FirstOrDefault(method => method.GetParameters().Length >= given)
+            ?? type.GetMethods(BindingFlags.Instance | BindingFlags.Public)
+                .FirstOrDefault(method => method.Name == "call" && HaveSameParameters(method, callee));
+    }
+
     /// <summary>The <c>forward</c> that accepts the given arguments with the fewest additional parameters.</summary>
     /// <param name="type">Run-time type of the module.</param>
     /// <param name="arguments">The arguments of the call, without the module.</param>

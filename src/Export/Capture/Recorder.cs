@@ -386,7 +386,7 @@ internal sealed class Recorder
     /// <param name="reached">The forward that the call reaches; null if it is not known.</param>
     /// <param name="modulePath">The module's path.</param>
     /// <param name="arguments">Arguments, the module first; optional ones may be missing.</param>
-    /// <returns>The result of the module's own forward.</returns>
+    /// <returns>The result of the module itself.</returns>
     private object? RunLeaf(
         CallSite site,
         nn.Module module,
@@ -395,7 +395,12 @@ internal sealed class Recorder
         object?[] arguments
     )
     {
-        var forward = reached ?? ForwardMethods.Of(module.GetType())[0];
+        var forward = reached
+            ?? ForwardMethods.OfLeaf(site, module.GetType(), arguments.Length - 1)
+            ?? throw Refuse(
+                site,
+                $"{module.GetType().Name} has no forward or call with {arguments.Length - 1} arguments"
+            );
         var padded = ForwardMethods.WithDefaults(forward, arguments);
         NativeGuards.Check(module, padded.OfType<Tensor>().FirstOrDefault());
         if (OnLeaf is not null && padded.OfType<Tensor>().FirstOrDefault() is { } input)
