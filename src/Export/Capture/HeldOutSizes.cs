@@ -10,6 +10,11 @@ namespace TorchBridge.Export.Capture;
 /// <param name="seed">Seed of the choice.</param>
 internal sealed class HeldOutSizes(SizeExploration exploration, int seed)
 {
+    /// <summary>Multiply-adds (some hundredths of a second) that a random point may cost. The rows and areas of a
+    /// picture multiply: a network that is cheap at its example may take a thousand times as long at a random
+    /// point.</summary>
+    private const double WorkOfAPoint = 1e9;
+
     private readonly Random random = new(seed ^ 0x5EED);
 
     /// <summary>Groups of points: the first point of each group that forward accepts is used.</summary>
@@ -47,8 +52,20 @@ internal sealed class HeldOutSizes(SizeExploration exploration, int seed)
         for (var index = 0; index < (hasFormulas ? 40 : 6); index++)
             yield return
             [
-                .. Enumerable.Range(0, 4).Select(_ => Point(random.NextInt64(1, 40), 0.1 + (2 * random.NextDouble()))),
+                .. Enumerable
+                    .Range(0, 4)
+                    .Select(_ => Affordable(random.NextInt64(1, 40), 0.1 + (2 * random.NextDouble()))),
             ];
+    }
+
+    /// <summary>A point with as many of the given rows as are affordable, at least one.</summary>
+    /// <param name="rows">The rows if they cost little.</param>
+    /// <param name="times">Factor of the other axes.</param>
+    private SizePoint Affordable(long rows, double times)
+    {
+        var point = Point(rows, times);
+        var work = exploration.WorkAt(point);
+        return work <= WorkOfAPoint ? point : Point(Math.Max(1, (long)(rows * WorkOfAPoint / work)), times);
     }
 
     /// <summary>A point with the given number of rows and the other axes at a multiple of their largest traced

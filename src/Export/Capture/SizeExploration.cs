@@ -132,8 +132,6 @@ internal sealed class SizeExploration
     /// <param name="point">Sizes.</param>
     private (double PerRow, double Rows) Growth(SizePoint point)
     {
-        double Numbers(SizePoint at) =>
-            Symbols.Inputs.Sum(input => Symbols.ShapeOf(input, at).Aggregate(1.0, (product, size) => product * size));
         var rows = Enumerable
             .Range(0, Symbols.Names.Count)
             .Where(Symbols.IsRows)
@@ -141,8 +139,18 @@ internal sealed class SizeExploration
             .DefaultIfEmpty(1)
             .Max();
         rows = Math.Max(rows, 1e-3);
-        return (Numbers(point) / Math.Max(1, Numbers(Symbols.Example)) / rows, rows);
+        return (ElementsAt(point) / Math.Max(1, ElementsAt(Symbols.Example)) / rows, rows);
     }
+
+    /// <summary>Approximate multiply-adds at a point, in proportion to the number of input elements.</summary>
+    /// <param name="point">Sizes of the free axes.</param>
+    public double WorkAt(SizePoint point) =>
+        Traces[0].Trace.Work * ElementsAt(point) / Math.Max(1, ElementsAt(Symbols.Example));
+
+    /// <summary>Number of elements of all inputs at a point.</summary>
+    /// <param name="point">Sizes of the free axes.</param>
+    private double ElementsAt(SizePoint point) =>
+        Symbols.Inputs.Sum(input => Symbols.ShapeOf(input, point).Aggregate(1.0, (product, size) => product * size));
 
     /// <summary>Whether a point is worth trying: forward may accept it, and it has not been tried.</summary>
     /// <param name="point">Any point.</param>

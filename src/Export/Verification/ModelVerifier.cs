@@ -254,7 +254,7 @@ internal sealed class ModelVerifier : IDisposable
             if (
                 cases.Any(one =>
                     one.Kind == InputKind.Random
-                    && (one.Name != ExampleName || WorkAt(point) > LongWork)
+                    && (one.Name != ExampleName || capture.Exploration.WorkAt(point) > LongWork)
                     && one.Point.Equals(point)
                     && point.Sizes.Count > 0
                 )
@@ -279,7 +279,7 @@ internal sealed class ModelVerifier : IDisposable
         var point =
             rows >= 0
             && capture.Exploration.MayRun(symbols.Example.With(rows, 2))
-            && WorkAt(symbols.Example.With(rows, 2)) < LongWork
+            && capture.Exploration.WorkAt(symbols.Example.With(rows, 2)) < LongWork
                 ? symbols.Example.With(rows, 2)
                 : symbols.Example;
         foreach (
@@ -339,7 +339,7 @@ internal sealed class ModelVerifier : IDisposable
     /// <param name="inputs">The inputs, which are copied; the caller keeps ownership.</param>
     private void Add(string name, SizePoint point, InputKind kind, Tensor[] inputs)
     {
-        var work = WorkAt(point);
+        var work = capture.Exploration.WorkAt(point);
         var isExpensive = work > (kind == InputKind.Random ? ExpensiveWork : CheapWork);
         Tensor[] kept = [.. inputs.Select(input => input.detach().clone().DetachFromDisposeScope())];
         try
@@ -368,16 +368,6 @@ internal sealed class ModelVerifier : IDisposable
         foreach (var tensor in one.Inputs.Skip(inputs.Length).Concat(one.Expected))
             tensor.Dispose();
         return one with { Inputs = [.. inputs, .. drawn], Expected = expected, RanOnce = false };
-    }
-
-    /// <summary>Approximate multiply-adds at a point, in proportion to the number of input elements.</summary>
-    /// <param name="point">Sizes of the free axes.</param>
-    private double WorkAt(SizePoint point)
-    {
-        var symbols = capture.Exploration.Symbols;
-        double Numbers(SizePoint at) =>
-            symbols.Inputs.Sum(input => symbols.ShapeOf(input, at).Aggregate(1.0, (product, size) => product * size));
-        return capture.Exploration.Traces[0].Trace.Work * Numbers(point) / Math.Max(1, Numbers(symbols.Example));
     }
 
     // ---- comparing -----------------------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ namespace TorchBridge.Training.Data;
 internal static class PartOverlap
 {
     private const int Named = 5;
-    private const int NamesOfOne = 4;
 
     /// <summary>A line that names these pictures; null if there are none.</summary>
     /// <param name="names">Names of all pictures.</param>
@@ -35,17 +34,13 @@ internal static class PartOverlap
             + $"{string.Join("; ", shared.Take(Named))}{more}. Keep each picture in only one part; `inspect` "
             + "lists all duplicates.";
 
-        string Names((int Index, string Part)[] same)
-        {
-            // The first picture of each part comes first, so that the parts can be seen even if there are many copies.
-            var shown = same.DistinctBy(item => item.Part)
-                .Concat(same)
-                .DistinctBy(item => item.Index)
-                .Take(NamesOfOne)
-                .Select(item => $"{LeftOut.Printable(names[item.Index])} ({item.Part})");
-            var copies =
-                same.Length > NamesOfOne ? FormattableString.Invariant($" = {same.Length - NamesOfOne:N0} more") : "";
-            return string.Join(" = ", shown) + copies;
-        }
+        // The first picture of each part comes first, so that the parts can be seen even if there are many copies.
+        string Names((int Index, string Part)[] same) =>
+            PictureNames.Same([
+                .. same.DistinctBy(item => item.Part)
+                    .Concat(same)
+                    .DistinctBy(item => item.Index)
+                    .Select(item => $"{names[item.Index]} ({item.Part})"),
+            ]);
     }
 }

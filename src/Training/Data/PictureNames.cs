@@ -101,4 +101,14 @@ internal static class PictureNames
         using var codec = SKCodec.Create(data);
         return codec is not null;
     }
+
+    /// <summary>The names of files with the same picture, the first few if there are many.</summary>
+    /// <param name="names">Their names.</param>
+    /// <returns>Such as <c>a.png = b.png = c.png = d.png = 8 more</c>, without control characters.</returns>
+    public static string Same(IReadOnlyList<string> names)
+    {
+        const int shown = 4;
+        var text = string.Join(" = ", names.Take(shown).Select(LeftOut.Printable));
+        return names.Count > shown ? FormattableString.Invariant($"{text} = {names.Count - shown:N0} more") : text;
+    }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using TorchBridge.Training.Data;
 
 namespace TorchBridge.Training.Inspection;
 
@@ -9,8 +10,6 @@ internal sealed record Finding(string Text, IReadOnlyList<string> Items)
 {
     /// <summary>Items that the console and the page show of each finding; JSON has all.</summary>
     public const int Listed = 20;
-
-    private const int Named = 4;
 
     /// <summary>Puts the findings into words, the most important facts of a set first.</summary>
     /// <param name="inspection">The findings.</param>
@@ -74,14 +73,10 @@ internal sealed record Finding(string Text, IReadOnlyList<string> Items)
         IEnumerable<string> Groups(Func<DuplicateGroup, bool> isMeant) =>
             inspection
                 .Duplicates.Where(isMeant)
-                .Select(group => $"{Names(group.Names)} ({(group.IsSameFile ? "same file" : "same pixels")})");
+                .Select(group =>
+                    $"{PictureNames.Same(group.Names)} ({(group.IsSameFile ? "same file" : "same pixels")})"
+                );
     }
-
-    /// <summary>The names of equal files, with the first few if there are many.</summary>
-    private static string Names(IReadOnlyList<string> names) =>
-        names.Count <= Named
-            ? string.Join(" = ", names)
-            : FormattableString.Invariant($"{string.Join(" = ", names.Take(Named))} = {names.Count - Named:N0} more");
 
     private static Finding Sentence(string text) => new(text, []);
 }

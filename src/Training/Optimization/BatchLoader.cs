@@ -62,7 +62,7 @@ internal static class BatchLoader
         foreach (var (index, indices) in Enumerable.Range(0, set.Count).Chunk(batchSize).Index())
         {
             yield return Make(set, indices, AugmentationOptions.None, 0, 0, 0, index, BatchMix.None);
-            HeapGuard.AfterBatch();
+            HeapGuard.Process.AfterBatch();
         }
     }
 
@@ -186,7 +186,7 @@ internal static class BatchLoader
             foreach (var batch in queue.GetConsumingEnumerable(CancellationToken.None))
             {
                 yield return batch;
-                HeapGuard.AfterBatch();
+                HeapGuard.Process.AfterBatch();
             }
 
             // An epoch without its last batches must not pass for a whole one.

@@ -7,31 +7,32 @@ namespace TorchBridge.Training.Optimization;
 
 /// <summary>Keeps the resident memory of a long run flat. Safe for use from several threads: at worst memory is
 /// returned once more than needed.</summary>
-internal static class HeapGuard
+/// <param name="size">Resident size of the process, in bytes.</param>
+/// <param name="trim">Returns free memory to the system.</param>
+internal sealed class HeapGuard(Func<long> size, Action trim)
 {
     /// <summary>Below this size, in bytes, memory is never returned.</summary>
-    private const long Least = 1L << 30;
+    public const long Least = 1L << 30;
 
     /// <summary>Batches after which the process has its usual size again.</summary>
-    private const int Settled = 8;
+    public const int Settled = 8;
 
-    private static long limit = Least;
-    private static int sinceTrim;
+    private long limit = Least;
+    private int sinceTrim;
+
+    /// <summary>The guard of this process.</summary>
+    public static HeapGuard Process { get; } = new(() => Environment.WorkingSet, NativeHeap.Trim);
 
     /// <summary>Must be called after each batch, when its tensors have been disposed.</summary>
-    public static void AfterBatch()
+    public void AfterBatch()
     {
-        var size = Environment.WorkingSet;
+        var now = size();
         sinceTrim++;
         if (sinceTrim == Settled)
-            limit = LimitOf(size);
-        if (sinceTrim < Settled || size <= limit)
+            limit = Math.Max(Least, now + (now / 2));
+        if (sinceTrim < Settled || now <= limit)
             return;
-        NativeHeap.Trim();
+        trim();
         sinceTrim = 0;
     }
-
-    /// <summary>The size at which memory is returned next.</summary>
-    /// <param name="settled">Size of the process, in bytes, a few batches after memory was last returned.</param>
-    public static long LimitOf(long settled) => Math.Max(Least, settled + (settled / 2));
 }
