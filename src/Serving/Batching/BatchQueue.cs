@@ -182,12 +182,7 @@ internal sealed class BatchQueue(BatchSettings settings, TimeProvider clock)
         {
             var (request, next) = (place.Value, place.Next);
             if (request.Deadline < now && Remove(request))
-                request.Fail(
-                    new RequestRefusedException(
-                        RefusalKind.Expired,
-                        "the request has waited longer than its timeout; the server is busy, try again later"
-                    )
-                );
+                request.Fail(RequestRefusedException.Expired());
             place = next;
         }
     }

@@ -132,10 +132,7 @@ internal sealed class InferenceEngine(
             {
                 if (error is OperationCanceledException)
                     throw;
-                throw new RequestRefusedException(
-                    RefusalKind.Expired,
-                    "the request has waited longer than its timeout; the server is busy, try again later"
-                );
+                throw RequestRefusedException.Expired();
             }
 
             // It is running and its memory is being read, so its end must be awaited in any case.

@@ -19,6 +19,10 @@ internal static class ProgramArguments
     /// <summary>Configuration key of the metrics address.</summary>
     public const string MetricsUrl = "metrics-url";
 
+    /// <summary>Columns of the help: a terminal's usual width, and what precedes each description.</summary>
+    private const int Width = 80,
+        Indent = 36;
+
     private static readonly (string Name, string Help)[] Listening =
     [
         (Urls, "Addresses of REST and the page, separated by ';'. Default: http://127.0.0.1:8080."),
@@ -27,28 +31,48 @@ internal static class ProgramArguments
         ("environment", "Name of the environment; it selects the file appsettings.NAME.json. Default: Production."),
     ];
 
-    /// <summary>The text that <c>--help</c> prints.</summary>
+    /// <summary>The text that <c>--help</c> prints, in lines of at most 80 columns, grouped by what options are about.
+    /// </summary>
     public static string Help
     {
         get
         {
             var text = new StringBuilder(
-                "Serves ONNX models over the Open Inference Protocol (REST and gRPC), in batches, with a web page.\n"
-            ).Append(
-                "Example: dotnet run --project src/Serving -c Release -- --models models --urls http://127.0.0.1:8080\n\n"
-            );
+                """
+                Serves ONNX models over the Open Inference Protocol (REST and gRPC), in batches,
+                with a web page.
+
+                Example:
+                  dotnet run --project src/Serving -c Release -- --models models
+
+                """.ReplaceLineEndings("\n")
+            ).Append("\nAddresses and environment\n");
             foreach (var (name, help) in Listening)
-                text.Append(CultureInfo.InvariantCulture, $"  --{name, -30} {help}\n");
+                AppendOption(text, name, help);
             var defaults = new ModelServerOptions();
-            foreach (var (name, property) in Options)
-                text.Append(
-                    CultureInfo.InvariantCulture,
-                    $"  --{name, -30} {property.GetCustomAttribute<DescriptionAttribute>()!.Description} "
-                        + $"Default: {property.GetValue(defaults) ?? "none"}.\n"
-                );
+            foreach (var group in Options.GroupBy(option => Attribute<CategoryAttribute>(option.Property).Category))
+            {
+                text.Append(CultureInfo.InvariantCulture, $"\n{group.Key}\n");
+                foreach (var (name, property) in group)
+                {
+                    var value = property.GetValue(defaults) ?? "none";
+                    AppendOption(
+                        text,
+                        name,
+                        string.Create(
+                            CultureInfo.InvariantCulture,
+                            $"{Attribute<DescriptionAttribute>(property).Description} Default: {value}."
+                        )
+                    );
+                }
+            }
+
             return text.Append(
-                    "\nOptions can also be set in appsettings.json (\"Server\": { \"MaxBatchSize\": 16 }) or in the "
-                        + "environment (Server__MaxBatchSize=16)."
+                    """
+
+                    Options can also be set in appsettings.json ("Server": { "MaxBatchSize": 16 })
+                    or in the environment (Server__MaxBatchSize=16).
+                    """.ReplaceLineEndings("\n")
                 )
                 .ToString();
         }
@@ -87,6 +111,27 @@ internal static class ProgramArguments
 
         return settings;
     }
+
+    /// <summary>Appends an option: its name, and beside it the description in lines of its own column.</summary>
+    private static void AppendOption(StringBuilder text, string name, string description)
+    {
+        var line = new StringBuilder($"  --{name}".PadRight(Indent - 1));
+        foreach (var word in description.Split(' '))
+        {
+            if (line.Length + 1 + word.Length > Width)
+            {
+                text.Append(line).Append('\n');
+                line.Clear().Append(' ', Indent - 1);
+            }
+
+            line.Append(' ').Append(word);
+        }
+
+        text.Append(line).Append('\n');
+    }
+
+    private static TAttribute Attribute<TAttribute>(PropertyInfo property)
+        where TAttribute : Attribute => property.GetCustomAttribute<TAttribute>()!;
 
     /// <summary>Converts a name to kebab case: MaxBatchSize to <c>max-batch-size</c>.</summary>
     /// <param name="name">The name of a property.</param>

@@ -25,4 +25,8 @@ internal sealed class RequestRefusedException : Exception
     /// <summary>Creates a refusal of a request that contradicts itself, the protocol or the model.</summary>
     /// <param name="message">Says what is wrong; sent to the client.</param>
     public static RequestRefusedException Invalid(string message) => new(RefusalKind.Invalid, message);
+
+    /// <summary>Creates a refusal of a request whose deadline has passed before a batch took it.</summary>
+    public static RequestRefusedException Expired() =>
+        new(RefusalKind.Expired, "the request has waited longer than its timeout; the server is busy, try again later");
 }

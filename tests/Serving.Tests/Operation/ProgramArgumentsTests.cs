@@ -37,4 +37,13 @@ public class ProgramArgumentsTests
         Assert.Contains("--api-key", options);
         Assert.All(options, option => Assert.Single(ProgramArguments.Read([option, "value"])!));
     }
+
+    [Fact]
+    public void Help_fits_into_80_columns_and_has_no_broken_lines()
+    {
+        var lines = ProgramArguments.Help.Split('\n');
+        Assert.All(lines, line => Assert.InRange(line.Length, 0, 80));
+        Assert.All(lines, line => Assert.Equal(line.TrimEnd(), line));
+        Assert.DoesNotContain("Default: .", ProgramArguments.Help, StringComparison.Ordinal);
+    }
 }
