@@ -1,3 +1,4 @@
+using TorchBridge.Export.Onnx;
 using TorchBridge.Export.Sizes;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -25,6 +26,10 @@ internal enum IntegerSource
 /// <param name="examples">One example per input.</param>
 internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
 {
+    /// <summary>Fills a part of a tensor.</summary>
+    /// <param name="part">Receives the numbers.</param>
+    private delegate void SpanAction(Span<double> part);
+
     private readonly long[] tableRows = new long[examples.Count];
 
     /// <summary>
@@ -73,7 +78,6 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
     private Tensor Like(Tensor example, long[] shape, Random random, InputKind kind, long rows)
     {
         using var scope = NewDisposeScope();
-        var count = checked((int)shape.Aggregate(1L, (product, size) => product * size));
         if (example.numel() == 0)
             return zeros(shape, example.dtype).MoveToOuterDisposeScope();
         var isFloating = is_floating_point(example);
@@ -81,53 +85,103 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
             return Rows(example, shape).MoveToOuterDisposeScope();
         if (example.dtype is ScalarType.Int64 or ScalarType.Int32 && kind == InputKind.LargeIntegers)
             return Large(shape, random, example.dtype).MoveToOuterDisposeScope();
-        var values = example.detach().cpu().to(ScalarType.Float64).flatten().data<double>().ToArray();
-        var made = new double[count];
+        var made = zeros(shape.Aggregate(1L, (product, size) => product * size), example.dtype);
         if (isFloating)
-            Fill(made, values, random, kind);
-        else if (example.dtype == ScalarType.Bool)
-            FillMask(made, values, random, kind);
+            FillNumbers(made, RangeOf(example), random, kind);
         else
-            FillIntegers(made, values, random, Integers == IntegerSource.Table ? rows : 0);
-        return tensor(made, ScalarType.Float64).reshape(shape).to(example.dtype).MoveToOuterDisposeScope();
+        {
+            var values = example.detach().cpu().to(ScalarType.Float64).flatten().data<double>().ToArray();
+            var table = Integers == IntegerSource.Table ? rows : 0;
+            InBlocks(made, block =>
+            {
+                if (example.dtype == ScalarType.Bool)
+                    FillMask(block, values, random, kind);
+                else
+                    FillIntegers(block, values, random, table);
+            });
+        }
+
+        return made.reshape(shape).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Fills a tensor block by block: what is drawn in float64 is rounded to the tensor's dtype at once, so
+    /// that a large tensor is never held in float64.</summary>
+    /// <param name="made">A tensor with one axis.</param>
+    /// <param name="fill">Fills one block.</param>
+    private static void InBlocks(Tensor made, SpanAction fill)
+    {
+        for (var start = 0L; start < made.numel(); start += TensorBlocks.Elements)
+        {
+            using var scope = NewDisposeScope();
+            var block = TensorBlocks.At(made, start);
+            var drawn = empty(block.numel(), ScalarType.Float64);
+            fill(TensorBlocks.Writable(drawn));
+            block.copy_(drawn);
+        }
+    }
+
+    /// <summary>The smallest and the largest finite number of an example, or a range around 0 or 1 if all are
+    /// equal.</summary>
+    /// <param name="example">The caller's example, of a floating-point dtype.</param>
+    private static (double Low, double High) RangeOf(Tensor example)
+    {
+        using var scope = NewDisposeScope();
+        var flat = TensorBlocks.Flat(example);
+        double low = double.PositiveInfinity,
+            high = double.NegativeInfinity;
+        for (var start = 0L; start < flat.numel(); start += TensorBlocks.Elements)
+        {
+            using var blockScope = NewDisposeScope();
+            foreach (var value in TensorBlocks.Doubles(TensorBlocks.At(flat, start)))
+            {
+                if (double.IsFinite(value))
+                    (low, high) = (Math.Min(low, value), Math.Max(high, value));
+            }
+        }
+
+        if (low > high)
+            (low, high) = (0, 0); // no finite number
+        // Zeros or ones as an example say nothing about the range.
+        return high - low < 1e-6 ? (low - 1, high + 1) : (low, high);
     }
 
     /// <summary>Fills in floating-point numbers: over the example's range, or what the kind asks for.</summary>
     /// <param name="made">Receives the numbers.</param>
-    /// <param name="example">Elements of the example.</param>
+    /// <param name="range">The example's range.</param>
     /// <param name="random">Source of randomness.</param>
     /// <param name="kind">Contents of the tensor.</param>
-    private static void Fill(double[] made, double[] example, Random random, InputKind kind)
+    private static void FillNumbers(Tensor made, (double Low, double High) range, Random random, InputKind kind)
     {
-        var finite = example.Where(double.IsFinite).DefaultIfEmpty(0).ToArray();
-        double low = finite.Min(),
-            high = finite.Max();
-        if (high - low < 1e-6)
-            (low, high) = (low - 1, high + 1); // zeros or ones as an example say nothing about the range
-        for (var index = 0; index < made.Length; index++)
+        var (low, high) = range;
+        var largest = Math.Max(high, -low);
+        InBlocks(made, block =>
         {
-            var drawn = low + (random.NextDouble() * (high - low));
-            made[index] = kind switch
+            foreach (ref var number in block)
             {
-                InputKind.Ties => Math.Round(drawn / Math.Max(high, -low) * 2) / 2 * Math.Max(high, -low),
-                InputKind.Zeros => random.Next(4) == 0 ? -0.0 : 0.0,
-                InputKind.Ones => 1,
-                InputKind.NotANumber => random.Next(8) == 0 ? double.NaN : drawn,
-                InputKind.Infinities => random.Next(8) switch
+                var drawn = low + (random.NextDouble() * (high - low));
+                number = kind switch
                 {
-                    0 => double.PositiveInfinity,
-                    1 => double.NegativeInfinity,
+                    InputKind.Ties => Math.Round(drawn / largest * 2) / 2 * largest,
+                    InputKind.Zeros => random.Next(4) == 0 ? -0.0 : 0.0,
+                    InputKind.Ones => 1,
+                    InputKind.NotANumber => random.Next(8) == 0 ? double.NaN : drawn,
+                    InputKind.Infinities => random.Next(8) switch
+                    {
+                        0 => double.PositiveInfinity,
+                        1 => double.NegativeInfinity,
+                        _ => drawn,
+                    },
                     _ => drawn,
-                },
-                _ => drawn,
-            };
-        }
+                };
+            }
+        });
 
         // Even small tensors get at least one special value.
-        if (made.Length > 0 && kind == InputKind.NotANumber)
-            made[random.Next(made.Length)] = double.NaN;
-        if (made.Length > 0 && kind == InputKind.Infinities)
-            made[random.Next(made.Length)] = random.Next(2) == 0 ? double.PositiveInfinity : double.NegativeInfinity;
+        if (made.numel() > 0 && kind == InputKind.NotANumber)
+            made[random.NextInt64(made.numel())] = double.NaN;
+        if (made.numel() > 0 && kind == InputKind.Infinities)
+            made[random.NextInt64(made.numel())] =
+                random.Next(2) == 0 ? double.PositiveInfinity : double.NegativeInfinity;
     }
 
     /// <summary>Fills in booleans as zeros and ones.</summary>
@@ -135,7 +189,7 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
     /// <param name="example">Elements of the example.</param>
     /// <param name="random">Source of randomness.</param>
     /// <param name="kind">Contents of the tensor.</param>
-    private static void FillMask(double[] made, double[] example, Random random, InputKind kind)
+    private static void FillMask(Span<double> made, double[] example, Random random, InputKind kind)
     {
         for (var index = 0; index < made.Length; index++)
         {
@@ -154,7 +208,7 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
     /// <param name="example">Elements of the example.</param>
     /// <param name="random">Source of randomness.</param>
     /// <param name="rows">Number of rows of the table that they index; 0 if unknown.</param>
-    private static void FillIntegers(double[] made, double[] example, Random random, long rows)
+    private static void FillIntegers(Span<double> made, double[] example, Random random, long rows)
     {
         for (var index = 0; index < made.Length; index++)
             made[index] = rows > 0 ? random.NextInt64(rows) : example[random.Next(example.Length)];

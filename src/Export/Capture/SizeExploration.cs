@@ -31,9 +31,8 @@ internal sealed class SizeExploration
     /// <summary>Most traces that are added to the first ones, however cheap they are.</summary>
     private const int MostTraces = 64;
 
-    /// <summary>Most elements that one operation may produce in a run that only decides or verifies formulas: about a
-    /// gigabyte.
-    /// </summary>
+    /// <summary>Most elements that the inputs may have, or that one operation may produce, in a run that only decides
+    /// or verifies formulas: about a gigabyte.</summary>
     private const double LargestResult = 2.5e8;
 
     /// <summary>Upper limit of an axis for which no limit was found.</summary>
@@ -106,12 +105,16 @@ internal sealed class SizeExploration
         domains.Select((domain, symbol) => domain.Contains(point[symbol])).All(contained => contained);
 
     /// <summary>
-    /// Whether an operation may produce too many elements at a point. Attention over the positions of an image grows
-    /// with the fourth power of its side length: until runs have shown how forward grows, that growth is assumed.
+    /// Whether the inputs have too many elements at a point, or an operation may produce too many. Attention over the
+    /// positions of an image grows with the fourth power of its side length: until runs have shown how forward grows,
+    /// that growth is assumed.
     /// </summary>
     /// <param name="point">Any point.</param>
     public bool IsTooLarge(SizePoint point)
     {
+        // What forward does not use in full (a slice of a long axis) shows in no result.
+        if (ElementsAt(point) > Math.Max(LargestResult, ElementsAt(Symbols.Example)))
+            return true;
         var example = Traces[0];
         var (grown, rows) = Growth(point);
         var power = Traces

@@ -1,4 +1,5 @@
 using System.Globalization;
+using TorchBridge.Export.Onnx;
 using TorchBridge.Onnx;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -45,35 +46,54 @@ internal static class TensorComparer
         if (expected.numel() == 0)
             return new Comparison(0, 0, 0, 0, null, null);
         return is_floating_point(expected)
-            ? CompareNumbers(actual, expected, Tolerance.Of(expected, relative))
+            ? CompareNumbers(actual, expected, relative)
             : CompareIntegers(actual, expected);
     }
 
     /// <summary>Compares floating-point numbers, each by its own tolerance.</summary>
     /// <param name="actual">Tensor that the file computed.</param>
     /// <param name="expected">Tensor that the module computed, with the same shape and dtype.</param>
-    /// <param name="tolerance">Tolerance of each element.</param>
-    private static Comparison CompareNumbers(Tensor actual, Tensor expected, Tolerance tolerance)
+    /// <param name="relativeTolerance">Relative tolerance, as a share of an element's scale.</param>
+    private static Comparison CompareNumbers(Tensor actual, Tensor expected, double relativeTolerance)
     {
-        double[] got = Values(actual),
-            want = Values(expected);
+        using var scope = NewDisposeScope();
+        var tolerance = Tolerance.Of(expected, relativeTolerance);
         double largest = 0,
             relative = 0;
         string? difference = null;
-        for (var index = 0; index < want.Length; index++)
+        Tensor allGot = TensorBlocks.Flat(actual),
+            allWant = TensorBlocks.Flat(expected);
+        for (var start = 0L; start < allWant.numel(); start += TensorBlocks.Elements)
         {
-            var isSpecial = !double.IsFinite(want[index]) || !double.IsFinite(got[index]);
-            var error = isSpecial
-                ? (Same(got[index], want[index]) ? 0 : double.PositiveInfinity)
-                : Math.Abs(got[index] - want[index]);
-            if (error > largest)
-                largest = error;
-            if (error == 0)
+            using var blockScope = NewDisposeScope();
+            Tensor gotBlock = TensorBlocks.At(allGot, start),
+                wantBlock = TensorBlocks.At(allWant, start);
+            if (gotBlock.bytes.SequenceEqual(wantBlock.bytes))
                 continue;
-            if (Math.Abs(want[index]) > 0.01 * tolerance.Largest)
-                relative = Math.Max(relative, error / Math.Abs(want[index]));
-            if (difference is null && error > tolerance.At(index))
-                difference = Describe(index, expected.shape, got[index], want[index], error, tolerance.At(index));
+            ReadOnlySpan<double> got = TensorBlocks.Doubles(gotBlock),
+                want = TensorBlocks.Doubles(wantBlock);
+            for (var index = 0; index < want.Length; index++)
+            {
+                var isSpecial = !double.IsFinite(want[index]) || !double.IsFinite(got[index]);
+                var error = isSpecial
+                    ? (Same(got[index], want[index]) ? 0 : double.PositiveInfinity)
+                    : Math.Abs(got[index] - want[index]);
+                if (error > largest)
+                    largest = error;
+                if (error == 0)
+                    continue;
+                if (Math.Abs(want[index]) > 0.01 * tolerance.Largest)
+                    relative = Math.Max(relative, error / Math.Abs(want[index]));
+                if (difference is null && error > tolerance.Smallest && error > tolerance.At(start + index))
+                    difference = Describe(
+                        start + index,
+                        expected.shape,
+                        got[index],
+                        want[index],
+                        error,
+                        tolerance.At(start + index)
+                    );
+            }
         }
 
         return new Comparison(
@@ -81,7 +101,7 @@ internal static class TensorComparer
             relative,
             tolerance.Largest,
             RowsOf(expected),
-            TopOne(got, want, expected.shape, tolerance),
+            TopOne(allGot, allWant, expected.shape, tolerance),
             difference
         );
     }
@@ -92,21 +112,31 @@ internal static class TensorComparer
     private static Comparison CompareIntegers(Tensor actual, Tensor expected)
     {
         using var scope = NewDisposeScope();
-        // Compared as 64-bit integers, because float64 holds only 53 bits.
-        var got = actual.detach().cpu().to(ScalarType.Int64).contiguous().flatten().data<long>();
-        var want = expected.detach().cpu().to(ScalarType.Int64).contiguous().flatten().data<long>();
         double largest = 0;
-        var largestValue = 0.0;
         string? difference = null;
-        for (var index = 0L; index < want.Count; index++)
+        Tensor allGot = TensorBlocks.Flat(actual),
+            allWant = TensorBlocks.Flat(expected);
+        for (var start = 0L; start < allWant.numel(); start += TensorBlocks.Elements)
         {
-            largestValue = Math.Max(largestValue, Math.Abs((double)want[index]));
-            if (got[index] == want[index])
+            using var blockScope = NewDisposeScope();
+            Tensor gotBlock = TensorBlocks.At(allGot, start),
+                wantBlock = TensorBlocks.At(allWant, start);
+            if (gotBlock.bytes.SequenceEqual(wantBlock.bytes))
                 continue;
-            largest = Math.Max(largest, Math.Max(1, Math.Abs((double)got[index] - want[index])));
-            difference ??= $"element [{Index(index, expected.shape)}] is {got[index]}, expected {want[index]}";
+            // Compared as 64-bit integers, because float64 holds only 53 bits.
+            ReadOnlySpan<long> got = TensorBlocks.Integers(gotBlock),
+                want = TensorBlocks.Integers(wantBlock);
+            for (var index = 0; index < want.Length; index++)
+            {
+                if (got[index] == want[index])
+                    continue;
+                largest = Math.Max(largest, Math.Max(1, Math.Abs((double)got[index] - want[index])));
+                difference ??=
+                    $"element [{Index(start + index, expected.shape)}] is {got[index]}, expected {want[index]}";
+            }
         }
 
+        var largestValue = allWant.to(ScalarType.Float64).abs().max().ToDouble();
         return new Comparison(largest, 0, largestValue, RowsOf(expected), null, difference);
     }
 
@@ -134,44 +164,41 @@ internal static class TensorComparer
     /// <summary>Equality in which NaN equals NaN.</summary>
     private static bool Same(double a, double b) => double.IsNaN(a) ? double.IsNaN(b) : a == b;
 
-    /// <summary>The elements in float64.</summary>
-    private static double[] Values(Tensor tensor)
-    {
-        using var scope = NewDisposeScope();
-        return tensor.detach().cpu().to(ScalarType.Float64).contiguous().flatten().data<double>().ToArray();
-    }
-
     /// <summary>
     /// Number of rows whose largest element is at the same index, ties within the tolerance included; null for other
     /// shapes.
     /// </summary>
-    /// <param name="got">The file's elements in C order.</param>
-    /// <param name="want">The module's elements in C order.</param>
-    /// <param name="shape">Shape of both.</param>
+    /// <param name="allGot">The file's elements, one axis.</param>
+    /// <param name="allWant">The module's elements, one axis.</param>
+    /// <param name="shape">Shape of both before they were flattened.</param>
     /// <param name="tolerance">Differences up to the tolerance count as ties.</param>
-    private static long? TopOne(double[] got, double[] want, long[] shape, Tolerance tolerance)
+    private static long? TopOne(Tensor allGot, Tensor allWant, long[] shape, Tolerance tolerance)
     {
-        if (shape.Length != 2 || shape[1] < 2)
+        if (shape.Length != 2 || shape[1] is < 2 or > int.MaxValue / sizeof(double))
             return null;
         var width = (int)shape[1];
+        var blockLength = Math.Max(1, TensorBlocks.Elements / width) * (long)width; // whole rows
         long equal = 0;
-        for (var row = 0; row < shape[0]; row++)
+        for (var start = 0L; start < allWant.numel(); start += blockLength)
         {
-            int best = 0,
-                bestGot = 0;
-            for (var index = 1; index < width; index++)
+            using var blockScope = NewDisposeScope();
+            ReadOnlySpan<double> got = TensorBlocks.Doubles(TensorBlocks.At(allGot, start, blockLength)),
+                want = TensorBlocks.Doubles(TensorBlocks.At(allWant, start, blockLength));
+            for (var row = 0; row < want.Length; row += width)
             {
-                if (want[(row * width) + index] > want[(row * width) + best])
-                    best = index;
-                if (got[(row * width) + index] > got[(row * width) + bestGot])
-                    bestGot = index;
-            }
+                int best = row,
+                    bestGot = row;
+                for (var index = row + 1; index < row + width; index++)
+                {
+                    if (want[index] > want[best])
+                        best = index;
+                    if (got[index] > got[bestGot])
+                        bestGot = index;
+                }
 
-            if (
-                best == bestGot
-                || want[(row * width) + best] - want[(row * width) + bestGot] <= 2 * tolerance.At((row * width) + best)
-            )
-                equal++;
+                if (best == bestGot || want[best] - want[bestGot] <= 2 * tolerance.At(start + best))
+                    equal++;
+            }
         }
 
         return equal;

@@ -3,6 +3,7 @@
 // on the numbers that were summed, and these depend on the meaning of an output: one tensor may hold boxes of 0 to
 // 640 and scores of 0 to 1. So the scale of an element is the minimum, over its slices (its row, column, channel), of
 // the largest value in the slice.
+using TorchBridge.Export.Onnx;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -34,76 +35,93 @@ internal sealed class Tolerance
     /// <summary>Slices with fewer elements say little about their scale.</summary>
     private const int SmallestSlice = 8;
 
-    /// <summary>Shape of the output.</summary>
-    private readonly long[] shape;
+    /// <summary>Output of the module.</summary>
+    private readonly Tensor expected;
 
     /// <summary>
     /// For each axis, the largest absolute value of each of its slices; null for an axis that does not separate
-    /// different quantities: one slice, more than 4096, or slices with few elements.
+    /// different quantities: one slice, more than 4096, or slices with few elements. Computed for the first element
+    /// that differs by more than <see cref="Smallest"/>; mostly there is none.
     /// </summary>
-    private readonly double[]?[] scales;
+    private readonly Lazy<double[]?[]> scales;
 
     /// <summary>Relative tolerance, as a share of an element's scale.</summary>
     private readonly double relative;
 
-    /// <summary>Stores the scales of an output's slices.</summary>
-    private Tolerance(long[] shape, double[]?[] scales, double largest, double relative)
+    /// <summary>Creates the tolerance of an output whose largest value is known.</summary>
+    private Tolerance(Tensor expected, double relative, double largest)
     {
-        this.shape = shape;
-        this.scales = scales;
+        this.expected = expected;
         this.relative = relative;
+        scales = new Lazy<double[]?[]>(ScalesOfSlices);
         Largest = largest;
     }
 
     /// <summary>Largest finite absolute value of the output.</summary>
     public double Largest { get; }
 
-    /// <summary>Tolerance of the elements with the largest scale.</summary>
-    public double Widest => relative * Largest;
+    /// <summary>No element's tolerance is smaller.</summary>
+    public double Smallest => relative * SmallestScale * Largest;
 
     /// <summary>Creates the tolerance of an output.</summary>
-    /// <param name="expected">Output of the module.</param>
-    /// <param name="relative">Relative tolerance, as a share of the scale; 0 for integers and booleans.</param>
+    /// <param name="expected">Output of the module, of a floating-point dtype; it must outlive the tolerance.</param>
+    /// <param name="relative">Relative tolerance, as a share of the scale.</param>
     /// <returns>The tolerance of each element.</returns>
     public static Tolerance Of(Tensor expected, double relative)
     {
-        if (!is_floating_point(expected) || expected.numel() == 0)
-            return new Tolerance(expected.shape, new double[]?[expected.dim()], 0, 0);
         using var scope = NewDisposeScope();
-        var finite = expected.detach().cpu().to(ScalarType.Float64).abs();
-        finite = finite.masked_fill(finite.isfinite().logical_not(), 0);
-        var largest = finite.max().ToDouble();
-        var scales = new double[]?[expected.dim()];
-        for (var axis = 0; axis < scales.Length; axis++)
+        var flat = TensorBlocks.Flat(expected);
+        var largest = 0.0;
+        for (var start = 0L; start < flat.numel(); start += TensorBlocks.Elements)
         {
-            // Long axes are positions, not different quantities.
-            if (expected.shape[axis] is < 2 or > 4096 || expected.numel() / expected.shape[axis] < SmallestSlice)
-                continue;
-            var others = Enumerable
-                .Range(0, scales.Length)
-                .Where(other => other != axis)
-                .Select(other => (long)other)
-                .ToArray();
-            scales[axis] = finite.amax(others).data<double>().ToArray();
+            using var blockScope = NewDisposeScope();
+            foreach (var value in TensorBlocks.Doubles(TensorBlocks.At(flat, start)))
+            {
+                var absolute = Math.Abs(value);
+                if (absolute > largest && double.IsFinite(absolute))
+                    largest = absolute;
+            }
         }
 
-        return new Tolerance(expected.shape, scales, largest, relative);
+        return new Tolerance(expected, relative, largest);
     }
 
     /// <summary>Tolerance of an element.</summary>
     /// <param name="flat">Index of the element in C order.</param>
     public double At(long flat)
     {
-        if (relative == 0)
-            return 0;
         var scale = Largest;
+        var shape = expected.shape;
         for (var axis = shape.Length - 1; axis >= 0; axis--)
         {
             (flat, var index) = (flat / shape[axis], flat % shape[axis]);
-            if (scales[axis] is { } slices)
+            if (scales.Value[axis] is { } slices)
                 scale = Math.Min(scale, slices[index]);
         }
 
         return relative * Math.Max(scale, SmallestScale * Largest);
+    }
+
+    /// <summary>The largest finite absolute value of each slice, for each axis that separates quantities.</summary>
+    private double[]?[] ScalesOfSlices()
+    {
+        using var scope = NewDisposeScope();
+        var finite = expected.detach().cpu().to(ScalarType.Float64).abs();
+        finite = finite.masked_fill(finite.isfinite().logical_not(), 0);
+        var result = new double[]?[expected.dim()];
+        for (var axis = 0; axis < result.Length; axis++)
+        {
+            // Long axes are positions, not different quantities.
+            if (expected.shape[axis] is < 2 or > 4096 || expected.numel() / expected.shape[axis] < SmallestSlice)
+                continue;
+            var others = Enumerable
+                .Range(0, result.Length)
+                .Where(other => other != axis)
+                .Select(other => (long)other)
+                .ToArray();
+            result[axis] = finite.amax(others).data<double>().ToArray();
+        }
+
+        return result;
     }
 }

@@ -87,4 +87,54 @@ public class TensorComparerTests
         Assert.NotNull(TensorComparer.Compare(expected * 2, expected, Tolerance.Usual).Difference);
         Assert.NotNull(TensorComparer.Compare(expected * 1.01f, expected, Tolerance.Usual).Difference);
     }
+
+    [Theory]
+    [InlineData(7, 10_007)] // rows of which blocks hold several, and one that a block's end cuts
+    [InlineData(3, 100_003)] // rows longer than a block
+    [InlineData(80_001, 2)]
+    public void Large_outputs_are_compared_to_the_last_element(int rows, int width)
+    {
+        var random = new Random(rows);
+        using var expected = randn(width, rows).t(); // not contiguous
+        using var actual = expected + (randn(rows, width) * 1e-6f);
+        var want = expected.contiguous().flatten().data<float>().ToArray();
+        var got = actual.contiguous().flatten().data<float>().ToArray();
+        var same = Enumerable
+            .Range(0, rows)
+            .Count(row => Best(want, row * width, width) == Best(got, row * width, width));
+
+        var close = TensorComparer.Compare(actual, expected, Tolerance.Usual);
+        Assert.Null(close.Difference);
+        Assert.Equal(want.Zip(got, (w, g) => Math.Abs((double)g - w)).Max(), close.LargestAbsolute);
+        Assert.Equal(want.Max(value => Math.Abs((double)value)), close.LargestValue);
+        Assert.Equal(rows, close.Rows);
+        Assert.InRange(close.TopOneAgreement!.Value, same, rows);
+
+        foreach (var place in (int[])[(rows * width) - 1, 1 << 16, random.Next(rows * width)])
+        {
+            using var wrong = actual.clone();
+            wrong[place / width, place % width] += 1;
+            Assert.StartsWith(
+                $"element [{place / width}, {place % width}] ",
+                TensorComparer.Compare(wrong, expected, Tolerance.Usual).Difference,
+                StringComparison.Ordinal
+            );
+        }
+    }
+
+    [Fact]
+    public void The_last_of_many_integers_counts()
+    {
+        using var expected = arange(100_000L).reshape(1000, 100).t();
+        using var actual = expected.clone();
+        Assert.Null(TensorComparer.Compare(actual, expected, Tolerance.Usual).Difference);
+        actual[99, 999] -= 1;
+        var comparison = TensorComparer.Compare(actual, expected, Tolerance.Usual);
+        Assert.Equal("element [99, 999] is 99998, expected 99999", comparison.Difference);
+        Assert.Equal(1, comparison.LargestAbsolute);
+        Assert.Equal(99_999, comparison.LargestValue);
+    }
+
+    private static int Best(float[] values, int start, int count) =>
+        Enumerable.Range(0, count).MaxBy(index => values[start + index]);
 }
