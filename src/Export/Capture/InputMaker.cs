@@ -177,11 +177,14 @@ internal sealed class InputMaker(IReadOnlyList<Tensor> examples)
         });
 
         // Even small tensors get at least one special value.
-        if (made.numel() > 0 && kind == InputKind.NotANumber)
-            made[random.NextInt64(made.numel())] = double.NaN;
-        if (made.numel() > 0 && kind == InputKind.Infinities)
-            made[random.NextInt64(made.numel())] =
-                random.Next(2) == 0 ? double.PositiveInfinity : double.NegativeInfinity;
+        if (made.numel() > 0 && kind is InputKind.NotANumber or InputKind.Infinities)
+        {
+            var special =
+                kind == InputKind.NotANumber ? double.NaN
+                : random.Next(2) == 0 ? double.PositiveInfinity
+                : double.NegativeInfinity;
+            made.narrow(0, random.NextInt64(made.numel()), 1).fill_(special);
+        }
     }
 
     /// <summary>Fills in booleans as zeros and ones.</summary>
