@@ -54,18 +54,50 @@ internal sealed class HeldOutSizes(SizeExploration exploration, int seed)
             [
                 .. Enumerable
                     .Range(0, 4)
-                    .Select(_ => Affordable(random.NextInt64(1, 40), 0.1 + (2 * random.NextDouble()))),
+                    .Select(_ =>
+                        index % 2 == 0
+                            ? Affordable(
+                                random.NextInt64(1, 40),
+                                Point(rows: 1, times: 0.1 + (2 * random.NextDouble()))
+                            )
+                            : Affordable((long)Math.Exp(random.NextDouble() * Math.Log(40)), LogUniform())
+                    ),
             ];
     }
 
     /// <summary>A point with as many of the given rows as are affordable, at least one.</summary>
     /// <param name="rows">The rows if they cost little.</param>
-    /// <param name="times">Factor of the other axes.</param>
-    private SizePoint Affordable(long rows, double times)
+    /// <param name="point">The other axes.</param>
+    private SizePoint Affordable(long rows, SizePoint point)
     {
-        var point = Point(rows, times);
-        var work = exploration.WorkAt(point);
-        return work <= WorkOfAPoint ? point : Point(Math.Max(1, (long)(rows * WorkOfAPoint / work)), times);
+        var asked = WithRows(rows, point);
+        var work = exploration.WorkAt(asked);
+        return work <= WorkOfAPoint ? asked : WithRows(Math.Max(1, (long)(rows * WorkOfAPoint / work)), point);
+    }
+
+    /// <summary>A point with another number of rows; each symbol's number is added, so that no two are equal.</summary>
+    /// <param name="rows">Size of the symbols of axis 0.</param>
+    /// <param name="point">The other axes.</param>
+    private SizePoint WithRows(long rows, SizePoint point) =>
+        new([.. point.Sizes.Select((size, symbol) => exploration.Symbols.IsRows(symbol) ? rows + symbol : size)]);
+
+    /// <summary>A point with sizes drawn log-uniformly, so that several axes are small at the same time: minimums,
+    /// maximums and conditions of sizes change there. Its sizes may occur in traces, but not together.</summary>
+    private SizePoint LogUniform()
+    {
+        var symbols = exploration.Symbols;
+        return new SizePoint([
+            .. Enumerable
+                .Range(0, symbols.Names.Count)
+                .Select(symbol =>
+                    exploration
+                        .Domain(symbol)
+                        .Nearest(
+                            Math.Exp(random.NextDouble() * Math.Log(exploration.LargestTraced(symbol))),
+                            isOdd: random.Next(2) == 0
+                        )
+                ),
+        ]);
     }
 
     /// <summary>A point with the given number of rows and the other axes at a multiple of their largest traced

@@ -621,16 +621,23 @@ internal sealed class SizeExploration
         return round < 12 && domain.Contains(size) ? size : null;
     }
 
-    /// <summary>A point at which as many axes as possible are equal.</summary>
+    /// <summary>A point at which as many axes as possible are equal, sometimes the rows too.</summary>
     /// <param name="round">Round of the search.</param>
     private SizePoint EqualPoint(int round)
     {
         var size = Symbols.Example.Sizes.Max() + round;
-        return new SizePoint([
-            .. Enumerable
-                .Range(0, Symbols.Names.Count)
-                .Select(symbol => Symbols.IsRows(symbol) ? 2 + round : domains[symbol].Nearest(size, isOdd: false)),
-        ]);
+        SizePoint WithRows(long rows) =>
+            new([
+                .. Enumerable
+                    .Range(0, Symbols.Names.Count)
+                    .Select(symbol => Symbols.IsRows(symbol) ? rows : domains[symbol].Nearest(size, isOdd: false)),
+            ]);
+        var point = WithRows(2 + round);
+        if (round % 4 != 0)
+            return point;
+        var other = Enumerable.Range(0, Symbols.Names.Count).FirstOrDefault(symbol => !Symbols.IsRows(symbol), -1);
+        var asManyRows = other < 0 ? point : WithRows(point[other]);
+        return WorkAt(asManyRows) < WorkOfFurtherTraces / MostTraces ? asManyRows : point;
     }
 
     /// <summary>Sizes drawn log-uniformly, so that small and large ones occur together.</summary>

@@ -118,6 +118,7 @@ internal static class NumberSolver
         // Four unknowns (function, size, scale, offset) need more than three traces.
         if (withOffset && values.Length < 5)
             return null;
+        NumberExpression? negative = null;
         foreach (var (sizes, make) in integers)
         {
             foreach (var function in Enum.GetValues<NumberFunction>())
@@ -125,12 +126,18 @@ internal static class NumberSolver
                 var arguments = sizes.Select(size => Apply(function, size)).ToArray();
                 if (arguments.Any(argument => !double.IsFinite(argument)))
                     continue;
-                if (Fit(values, arguments, precision, withOffset) is var (scale, offset))
-                    return new NumberExpression(function, make(), null, scale, offset);
+                if (Fit(values, arguments, precision, withOffset) is not var (scale, offset))
+                    continue;
+                var found = new NumberExpression(function, make(), null, scale, offset);
+                // Where h and w are equal, -1 * (h - w) is -0, and the code's w - h is 0: the same difference the other
+                // way round is preferred, if there is one.
+                if (scale > 0 || withOffset)
+                    return found;
+                negative ??= found;
             }
         }
 
-        return null;
+        return negative;
     }
 
     /// <summary>scale F(size / size).</summary>
@@ -210,12 +217,16 @@ internal static class NumberSolver
         var largest = values.Max(Math.Abs);
         for (var index = 0; index < values.Length; index++)
         {
+            var fitted = offset == 0 ? scale * arguments[index] : (scale * arguments[index]) + offset; // -0 + 0 is 0
             if (
                 !(
-                    Math.Abs((scale * arguments[index]) + offset - values[index])
+                    Math.Abs(fitted - values[index])
                     <= precision * Math.Max(Math.Abs(values[index]), withOffset ? largest : 0)
                 )
             )
+                return null;
+            // A division by -0 has the opposite infinity.
+            if (values[index] == 0 && fitted == 0 && double.IsNegative(values[index]) != double.IsNegative(fitted))
                 return null;
         }
 

@@ -96,6 +96,49 @@ public class FreeAxesTests
     }
 
     [Fact]
+    public void A_division_by_a_difference_of_sizes_has_the_same_infinities_where_they_are_equal()
+    {
+        var options = new ExportOptions { FreeAxes = new Dictionary<string, int[]> { ["input"] = [0, 1, 2] } };
+        foreach (
+            var function in (Func<Tensor, Tensor>[])
+                [x => x / (double)(x.size(2) - x.size(0)), x => x / (double)(x.size(1) - x.size(2))]
+        )
+        {
+            Exported.Check(new Function(function), [randn(4, 17, 23)], options, shapes: batch => [
+                    [5 * batch, 5 * batch, 5 * batch],
+                ]);
+        }
+    }
+
+    /// <summary>The branch cannot be seen: for most sizes the result is h * w, and only for few small ones
+    /// another.</summary>
+    [Fact]
+    public void A_formula_that_changes_where_all_sizes_are_small_is_right_or_refused()
+    {
+        static long Size(long h, long w) => Math.Max(9, ((w > 12 ? w : 13) + (w * h) - 1) / (w * h) * (w * h));
+        var options = new ExportOptions { FreeAxes = new Dictionary<string, int[]> { ["input"] = [0, 1, 2] } };
+        try
+        {
+            foreach (var (height, width) in (ReadOnlySpan<(long, long)>)[(1, 13), (2, 3), (1, 1), (30, 40)])
+            {
+                Exported.Check(
+                    new Function(x => x * Size(x.size(1), x.size(2))),
+                    [randn(3, 82, 51)],
+                    options,
+                    shapes: batch =>
+                        [
+                            [batch, height, width],
+                        ]
+                );
+            }
+        }
+        catch (ExportException refusal)
+        {
+            Assert.Contains("found no formula", refusal.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public void A_branch_on_a_size_is_refused_with_its_line()
     {
         foreach (

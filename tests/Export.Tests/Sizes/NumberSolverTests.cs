@@ -137,6 +137,34 @@ public class NumberSolverTests
         Assert.Throws<ArgumentOutOfRangeException>(() => NumberSolver.Apply((NumberFunction)9, 4));
     }
 
+    /// <summary>Where both sizes are equal, C#'s <c>w - h</c> is 0 and <c>-(double)(h - w)</c> is -0; a division by
+    /// them has opposite infinities.</summary>
+    [Theory]
+    [InlineData(false, false, false)]
+    [InlineData(true, false, false)]
+    [InlineData(false, true, false)]
+    [InlineData(true, true, false)]
+    [InlineData(false, true, true)]
+    [InlineData(true, true, true)]
+    public void A_difference_has_the_sign_of_zero_of_the_code(bool isSwapped, bool hasEqualSizes, bool isNegated)
+    {
+        long[] heights = hasEqualSizes ? [.. Heights, 40] : Heights,
+            widths = hasEqualSizes ? [.. Widths, 40] : Widths;
+        var solver = new SizeSolver(
+            [],
+            [new SizeLeaf(new SizeExpression.Axis(0, 2), heights), new SizeLeaf(new SizeExpression.Axis(1, 2), widths)],
+            [],
+            []
+        );
+        double Code(long h, long w) => (isNegated ? -1.0 : 1.0) * (isSwapped ? h - w : w - h);
+        var found = NumberSolver.Solve([.. heights.Zip(widths, Code)], solver)!;
+        static long SizeOf(SizeExpression.Axis axis) => 7;
+        Assert.Equal(0, found.Offset);
+        var zero = found.Scale * found.Numerator.Evaluate(SizeOf);
+        Assert.Equal(0, zero);
+        Assert.Equal(double.IsNegative(Code(7, 7)), double.IsNegative(zero));
+    }
+
     private static SizeSolver Solver(int traces) =>
         new(
             [],
