@@ -37,7 +37,8 @@ internal static class ModelCommands
                 context.Console.WriteLine(
                     string.Create(
                         CultureInfo.InvariantCulture,
-                        $"{data.Name}: test accuracy {figures.Accuracy:P2} (top-5 {figures.TopFive:P2}), "
+                        $"{data.Name}: test accuracy {figures.Accuracy:P2}, "
+                            + $"{Evaluation.TopFiveText(figures.TopFive, figures.Classes.Count)}"
                             + $"loss {figures.Loss:F4}, calibration error {figures.CalibrationError:P2}, "
                             + $"{figures.Count:N0} pictures{figures.Views.Note()}"
                     )

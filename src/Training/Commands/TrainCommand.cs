@@ -196,7 +196,8 @@ internal sealed class TrainCommand
             string.Create(
                 CultureInfo.InvariantCulture,
                 $"{result.Ending}; the best weights are those of epoch {result.BestEpoch}. Test accuracy "
-                    + $"{test.Accuracy:P2} (top-5 {test.TopFive:P2}), loss {test.Loss:F4}"
+                    + $"{test.Accuracy:P2}, {Evaluation.TopFiveText(test.TopFive, pictureData.ClassNames.Count)}"
+                    + $"loss {test.Loss:F4}"
             )
         );
         try

@@ -1,3 +1,4 @@
+using System.Globalization;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
 using TorchBridge.Training.Regularization;
@@ -16,9 +17,19 @@ internal sealed record Evaluation(double Loss, double Accuracy, double TopFive, 
     /// <summary>The views of each picture over which the logits were averaged.</summary>
     public ViewKind Views { get; init; }
 
+    /// <summary>Number of the largest logits among which <see cref="TopFive"/> looks.</summary>
+    private const int Five = 5;
+
     private const int LargestBatch = 250,
         SmallestBatch = 8;
     private const long PixelsOfABatch = 1_000_000;
+
+    /// <summary>Words the top-5 accuracy, followed by a comma; nothing for up to five classes, where it is always
+    /// 100 %.</summary>
+    /// <param name="topFive">Share of pictures whose class is among the five largest logits.</param>
+    /// <param name="classes">Number of classes.</param>
+    public static string TopFiveText(double topFive, int classes) =>
+        classes > Five ? string.Create(CultureInfo.InvariantCulture, $"top-5 {topFive:P2}, ") : "";
 
     /// <summary>Evaluates in eval mode and restores the mode.</summary>
     /// <param name="classifier">The network, from pixels to logits.</param>
@@ -88,7 +99,7 @@ internal sealed record Evaluation(double Loss, double Accuracy, double TopFive, 
         return new Evaluation(
             SoftTargets.CrossEntropy(logits.to(ScalarType.Float64), SoftTargets.Smooth(labels, classes, 0)).ToDouble(),
             Share(logits.argmax(1).eq(labels)),
-            Share(logits.topk(Math.Min(5, classes), 1).indexes.eq(labels.unsqueeze(1))),
+            Share(logits.topk(Math.Min(Five, classes), 1).indexes.eq(labels.unsqueeze(1))),
             logits.contiguous().data<float>().ToArray()
         );
     }

@@ -28,7 +28,10 @@ internal static class HtmlReport
             .Add(
                 $"""
                 <p>Test accuracy <b>{test.Accuracy:P2}</b> on {test.Count:N0} pictures that were not used for any decision;
-                top-5 {test.TopFive:P2}, loss {test.Loss:F4}, expected calibration error {test.CalibrationError:P2}{test.Views.Note()}.</p>
+                {Evaluation.TopFiveText(
+                    test.TopFive,
+                    test.Classes.Count
+                )}loss {test.Loss:F4}, expected calibration error {test.CalibrationError:P2}{test.Views.Note()}.</p>
                 """
             )
             .Add(
