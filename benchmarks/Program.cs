@@ -3,6 +3,7 @@ using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
+using Spectre.Console;
 using TorchBridge.Benchmarks;
 using TorchBridge.Benchmarks.Fuzzing;
 
@@ -24,6 +25,9 @@ if (args is [Peer.Option, var peer, .. var arguments])
     );
     return 0;
 }
+
+if (Console.IsOutputRedirected)
+    AnsiConsole.Profile.Width = 1000; // a file has no width; 80 columns would break the tables
 
 Argument<string> subject = new("SUBJECT")
 {
