@@ -144,6 +144,12 @@ internal sealed class TrainCommand
             console.WriteLine(note);
         if (pictureData.Overlap is { } overlap)
             console.WriteLine(overlap);
+        if (resumed is null && (parsed.GetValue(data) ?? DataSource.Drawn) != DataSource.Drawn)
+        {
+            foreach (var hint in TrainingHints.Of(settings, pictureData.Training.Count))
+                console.WriteLine(hint);
+        }
+
         if (folds.Whole(parsed) is { } count)
         {
             if (resumed is not null)
