@@ -23,8 +23,12 @@ internal static class CaseRunner
         item.Module.eval();
         try
         {
-            if (Expected(item.Module, item.Example) is null)
-                return new GeneratedResult(GeneratedOutcome.Invalid, item.Name, "the module does not take its example");
+            if (Expected(item.Module, item.Example, out var thrown) is null)
+                return new GeneratedResult(
+                    GeneratedOutcome.Invalid,
+                    item.Name,
+                    $"the module does not take its example: {thrown!.Message}"
+                );
             OnnxExporter.Export(item.Module, item.Example, path, item.Options);
         }
         catch (ParityException error)
@@ -67,7 +71,7 @@ internal static class CaseRunner
         {
             foreach (var (what, inputs) in item.Others.Prepend(("the example", item.Example)))
             {
-                if (Expected(item.Module, inputs) is not { } expected)
+                if (Expected(item.Module, inputs, out _) is not { } expected)
                     continue;
                 Tensor[] actual;
                 try
@@ -99,8 +103,9 @@ internal static class CaseRunner
     }
 
     /// <summary>What the module gives, or null where it throws.</summary>
-    private static Tensor[]? Expected(nn.Module module, Tensor[] inputs)
+    private static Tensor[]? Expected(nn.Module module, Tensor[] inputs, out Exception? thrown)
     {
+        thrown = null;
         try
         {
             return Functions.Forward(module, inputs);
@@ -117,6 +122,7 @@ internal static class CaseRunner
                         or System.Reflection.TargetInvocationException
             )
         {
+            thrown = error;
             return null;
         }
     }

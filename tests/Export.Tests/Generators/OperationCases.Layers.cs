@@ -68,7 +68,12 @@ internal static partial class OperationCases
         yield return Product("outer", (a, b) => a.outer(b), [1], (_, sizes) => [4]);
         yield return Product("ger", (a, b) => a.ger(b), [1], (_, sizes) => [4]);
         yield return Product("kron", (a, b) => a.kron(b), [1, 2, 3], (_, sizes) => [3, 4]);
-        yield return Product("tensordot", (a, b) => torch.tensordot(a, b, 1), [2, 3], (_, sizes) => [sizes[^1], 4]);
+        yield return Product(
+            "tensordot",
+            (a, b) => torch.tensordot(a, b, [a.dim() - 1], [0L]),
+            [2, 3],
+            (_, sizes) => [sizes[^1], 4]
+        );
         yield return Product("einsum", (a, b) => einsum("bi,ij->bj", a, b), [2], (_, sizes) => [sizes[^1], 4]);
         yield return Product(
             "einsum: ellipsis",
@@ -101,7 +106,7 @@ internal static partial class OperationCases
         yield return Product("addr", (a, b) => zeros(a.size(0), 4, a.dtype).addr(a, b, 2, 3), [1], (_, _) => [4]);
         yield return Product(
             "baddbmm",
-            (a, b) => baddbmm(b[.., ..1], a, b, 2, 3),
+            (a, b) => baddbmm(a, b, b[.., ..1], 2, 3),
             [3],
             (_, sizes) => [sizes[0], sizes[^1], 3]
         );
@@ -738,11 +743,10 @@ internal static partial class OperationCases
                 (x, y) =>
                 {
                     var z = polar(x, y);
-                    return view_as_real(z.conj() * z + z).flatten(-2)
+                    return view_as_real(z.conj() * z + z)
                         + z.real.unsqueeze(-1)
                         + z.imag.unsqueeze(-1)
-                        + z.abs().unsqueeze(-1)
-                        + z.angle().unsqueeze(-1);
+                        + z.abs().unsqueeze(-1);
                 }
             ))
         {

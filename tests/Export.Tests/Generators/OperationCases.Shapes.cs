@@ -648,7 +648,9 @@ internal static partial class OperationCases
             Ranks = [2, 3],
             FirstShape = (draw, rank) => [2, 6, .. draw.Shape(rank)[2..]],
         };
-        yield return Move("diagonal_scatter", (_, _) => x => x.diagonal_scatter(zeros(2, x.dtype), 0, 1, 2)) with
+        yield return Move("diagonal_scatter", (_, _) =>
+            x => x.diagonal_scatter(zeros([x.size(0), 2], x.dtype), 0, 1, 2)
+        ) with
         {
             Ranks = [3],
             FirstShape = (_, _) => [2, 2, 4],

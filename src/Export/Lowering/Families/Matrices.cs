@@ -46,10 +46,11 @@ internal static class Matrices
             "beta, alpha"
         );
         table.Operation("addr", "Mul, Add", c => c.Result(Scaled(c, Outer(c, 1))), "beta, alpha");
+        // TorchSharp multiplies the first two tensors and adds the third, whatever the names of its parameters say.
         table.Operation(
             "baddbmm",
             "MatMul, Mul, Add",
-            c => c.Result(Scaled(c, MatMul(c, Wide(c, 1), Wide(c, 2)))),
+            c => c.Result(Scaled(c, MatMul(c, Wide(c, 0), Wide(c, 1)), addend: 2)),
             "beta, alpha"
         );
         table.Operation(
@@ -242,14 +243,17 @@ internal static class Matrices
     }
 
     /// <summary>beta x + alpha p for a product p; beta = 0 ignores x, even if it is NaN.</summary>
-    private static GraphValue Scaled(LoweringContext c, GraphValue product)
+    /// <param name="c">The operation.</param>
+    /// <param name="product">p.</param>
+    /// <param name="addend">Which of the operation's tensors is x.</param>
+    private static GraphValue Scaled(LoweringContext c, GraphValue product, int addend = 0)
     {
         var sum = new Formula(c, product);
         if (c.Number(1, "alpha") is var alpha && alpha != 1)
             sum *= alpha;
         if (c.Number(1, "beta") is var beta && beta == 0)
             return sum.Value;
-        var input = new Formula(c, Wide(c, 0));
+        var input = new Formula(c, Wide(c, addend));
         return (beta == 1 ? input + sum : input * beta + sum).Value;
     }
 
