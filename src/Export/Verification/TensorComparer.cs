@@ -66,9 +66,7 @@ internal static class TensorComparer
         for (var start = 0L; start < allWant.numel(); start += TensorBlocks.Elements)
         {
             using var blockScope = NewDisposeScope();
-            Tensor gotBlock = TensorBlocks.At(allGot, start),
-                wantBlock = TensorBlocks.At(allWant, start);
-            if (gotBlock.bytes.SequenceEqual(wantBlock.bytes))
+            if (DifferentBlocks(allGot, allWant, start) is not var (gotBlock, wantBlock))
                 continue;
             ReadOnlySpan<double> got = TensorBlocks.Doubles(gotBlock),
                 want = TensorBlocks.Doubles(wantBlock);
@@ -119,9 +117,7 @@ internal static class TensorComparer
         for (var start = 0L; start < allWant.numel(); start += TensorBlocks.Elements)
         {
             using var blockScope = NewDisposeScope();
-            Tensor gotBlock = TensorBlocks.At(allGot, start),
-                wantBlock = TensorBlocks.At(allWant, start);
-            if (gotBlock.bytes.SequenceEqual(wantBlock.bytes))
+            if (DifferentBlocks(allGot, allWant, start) is not var (gotBlock, wantBlock))
                 continue;
             // Compared as 64-bit integers, because float64 holds only 53 bits.
             ReadOnlySpan<long> got = TensorBlocks.Integers(gotBlock),
@@ -138,6 +134,17 @@ internal static class TensorComparer
 
         var largestValue = allWant.to(ScalarType.Float64).abs().max().ToDouble();
         return new Comparison(largest, 0, largestValue, RowsOf(expected), null, difference);
+    }
+
+    /// <summary>The blocks that begin at an element; null if they have the same bytes, as most do.</summary>
+    /// <param name="allGot">The file's elements, one axis.</param>
+    /// <param name="allWant">The module's elements, one axis.</param>
+    /// <param name="start">Index of the blocks' first element.</param>
+    private static (Tensor Got, Tensor Want)? DifferentBlocks(Tensor allGot, Tensor allWant, long start)
+    {
+        Tensor got = TensorBlocks.At(allGot, start),
+            want = TensorBlocks.At(allWant, start);
+        return got.bytes.SequenceEqual(want.bytes) ? null : (got, want);
     }
 
     /// <summary>Describes the first element that differs, for a message.</summary>

@@ -38,7 +38,7 @@ internal static class ModelCommands
                     string.Create(
                         CultureInfo.InvariantCulture,
                         $"{data.Name}: test accuracy {figures.Accuracy:P2}, "
-                            + $"{Evaluation.TopFiveText(figures.TopFive, figures.Classes.Count)}"
+                            + $"{figures.TopFiveText}"
                             + $"loss {figures.Loss:F4}, calibration error {figures.CalibrationError:P2}, "
                             + $"{figures.Count:N0} pictures{figures.Views.Note()}"
                     )

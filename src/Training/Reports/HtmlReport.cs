@@ -28,10 +28,7 @@ internal static class HtmlReport
             .Add(
                 $"""
                 <p>Test accuracy <b>{test.Accuracy:P2}</b> on {test.Count:N0} pictures that were not used for any decision;
-                {Evaluation.TopFiveText(
-                    test.TopFive,
-                    test.Classes.Count
-                )}loss {test.Loss:F4}, expected calibration error {test.CalibrationError:P2}{test.Views.Note()}.</p>
+                {test.TopFiveText}loss {test.Loss:F4}, expected calibration error {test.CalibrationError:P2}{test.Views.Note()}.</p>
                 """
             )
             .Add(

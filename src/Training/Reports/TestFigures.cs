@@ -1,6 +1,7 @@
 // Expected calibration error: predictions are grouped into bins by their confidence (the largest probability); in each
 // bin the share of correct predictions is compared with the mean confidence, and the differences are averaged, weighted
 // by bin size. Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3, 15 bins of equal width.
+using System.Text.Json.Serialization;
 using TorchBridge.Onnx.Compare;
 using TorchBridge.Training.Data;
 using TorchBridge.Training.Networks;
@@ -46,6 +47,10 @@ internal sealed record TestFigures(
 
     /// <summary>The views of each picture that were evaluated.</summary>
     public ViewKind Views { get; init; }
+
+    /// <summary>The top-5 accuracy in words, followed by a comma; nothing for up to five classes.</summary>
+    [JsonIgnore]
+    public string TopFiveText => Evaluation.TopFiveText(TopFive, Classes.Count);
 
     /// <summary>Computes the results.</summary>
     /// <param name="evaluation">Logits of the test part.</param>
