@@ -7,6 +7,7 @@ internal sealed class ServingProcess : IAsyncDisposable
 {
     private readonly Process process;
     private readonly System.Text.StringBuilder output = new();
+    private readonly Task ended;
     private TaskCompletionSource news = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private ServingProcess(Process process)
@@ -16,6 +17,7 @@ internal sealed class ServingProcess : IAsyncDisposable
         process.ErrorDataReceived += (_, line) => Add(line.Data);
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
+        ended = process.WaitForExitAsync();
     }
 
     public int Id => process.Id;
@@ -78,6 +80,7 @@ internal sealed class ServingProcess : IAsyncDisposable
         while (true)
         {
             Task next;
+            var isEnded = ended.IsCompleted; // all of its output has been read then
             lock (output)
             {
                 if (output.ToString().Contains(text, StringComparison.Ordinal))
@@ -85,9 +88,9 @@ internal sealed class ServingProcess : IAsyncDisposable
                 next = news.Task;
             }
 
-            if (process.HasExited)
-                throw new InvalidOperationException($"the program has ended with {process.ExitCode}: {output}");
-            await next.WaitAsync(TestContext.Current.CancellationToken);
+            if (isEnded)
+                throw new InvalidOperationException($"the program has ended with {process.ExitCode}: {Said}");
+            await Task.WhenAny(next, ended).WaitAsync(TestContext.Current.CancellationToken);
         }
     }
 
