@@ -105,7 +105,7 @@ internal sealed class ServingProcess : IAsyncDisposable
     /// <summary>Waits for its end.</summary>
     public async Task<int> ExitCode()
     {
-        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        await ended.WaitAsync(TestContext.Current.CancellationToken);
         return process.ExitCode;
     }
 
@@ -113,7 +113,7 @@ internal sealed class ServingProcess : IAsyncDisposable
     {
         if (!process.HasExited)
             process.Kill(entireProcessTree: true);
-        await process.WaitForExitAsync();
+        await ended;
         process.Dispose();
     }
 
