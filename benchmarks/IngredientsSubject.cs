@@ -20,12 +20,11 @@ internal static class IngredientsSubject
         Epochs = 12,
         WindowEpochs = 7,
         BatchSize = 64,
+        PooledEpochs = 8,
         PooledBatchSize = 256,
         Width = 16;
     private const double LearningRate = 0.1,
         WarmUpEpochs = 1.7;
-    private const int PooledEpochs = 8,
-        PooledWindowEpochs = 3;
 
     /// <summary>Name of the variant in which nothing is left out.</summary>
     private const string All = "nothing";
@@ -43,7 +42,6 @@ internal static class IngredientsSubject
         ("decoupled_decay", Training(recipe => recipe with { DecoupledDecay = false, WeightDecay = 0.0005 })),
         ("weight_decay", Training(recipe => recipe with { WeightDecay = 0 })),
         ("label_smoothing", Training(recipe => recipe with { LabelSmoothing = 0 })),
-        ("windows", Training(recipe => recipe with { WindowEpochs = 0 })),
         ("moves", Training(recipe => recipe with { Augmentation = recipe.Augmentation with { CropPadding = 0 } })),
         ("flips", Training(recipe => recipe with { Augmentation = recipe.Augmentation with { Flip = FlipKind.None } })),
     ];
@@ -100,7 +98,6 @@ internal static class IngredientsSubject
             Training = pooled.Training with
             {
                 Epochs = PooledEpochs,
-                WindowEpochs = PooledWindowEpochs,
                 BatchSize = PooledBatchSize,
             },
             Network = pooled.Network with { Channels = Width, SecondChannels = 4 * Width, ThirdChannels = 4 * Width },

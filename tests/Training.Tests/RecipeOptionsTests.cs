@@ -177,12 +177,10 @@ public class RecipeOptionsTests
             .. "--form pooled --activation gelu --init dirac --width 64 --width2 256 --width3 256 --dropout 0".Split(
                 ' '
             ),
-            .. "--epochs 12 --batch 512 --optimizer muon --lr 0.12 --rest-lr 1 --norm-bias-rate 64".Split(' '),
+            .. "--epochs 14 --batch 512 --optimizer muon --lr 0.12 --rest-lr 1 --norm-bias-rate 8".Split(' '),
             .. "--momentum 0.85 --weight-decay 0.01 --decoupled-decay true --decay-norms false".Split(' '),
-            .. "--schedule one_cycle --label-smoothing 0.2 --clip 0 --patience 0 --window 24".Split(' '),
-            .. "--window-epochs 4 --whitening-epochs 100 --crop 2 --fill reflect --flip alternating --jitter 0".Split(
-                ' '
-            ),
+            .. "--schedule one_cycle --label-smoothing 0.2 --clip 0 --patience 0".Split(' '),
+            .. "--whitening-epochs 100 --crop 4 --fill reflect --flip alternating --jitter 0".Split(' '),
         ]);
         var named = RunConfiguration.Named("pooled");
         Assert.Equal(named.Training, read.Training);

@@ -105,7 +105,7 @@ internal sealed class RecipeOptions
             Number(
                 "--norm-bias-rate",
                 AllowedAttribute.Of<Recipe>(nameof(Recipe.NormBiasRate)),
-                "Learning-rate factor for the biases of norms; 64 in short runs.",
+                "Learning-rate factor for the biases of norms; 8 in the recipe pooled.",
                 (c, v) => Train(c, c.Training with { NormBiasRate = v })
             ),
             Number(
