@@ -95,11 +95,7 @@ internal static class IngredientsSubject
         var pooled = RunConfiguration.Named("pooled");
         pooled = pooled with
         {
-            Training = pooled.Training with
-            {
-                Epochs = PooledEpochs,
-                BatchSize = PooledBatchSize,
-            },
+            Training = pooled.Training with { Epochs = PooledEpochs, BatchSize = PooledBatchSize },
             Network = pooled.Network with { Channels = Width, SecondChannels = 4 * Width, ThirdChannels = 4 * Width },
         };
         var content = DataFingerprint.ContentOf(DataSource.Load(cifar, 32, 1).Data);

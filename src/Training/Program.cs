@@ -15,7 +15,7 @@ internal static class Program
     /// <returns>The exit code, one of <see cref="ExitCodes"/>.</returns>
     public static async Task<int> Main(string[] args)
     {
-        Optimization.NativeTuning.Apply();
+        Optimization.NativeTuning.Apply(Optimization.NativeTuning.BindsThreads(args));
         CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
         // A file or a pipe has no width, so lines are not wrapped.
         if (Console.IsOutputRedirected)

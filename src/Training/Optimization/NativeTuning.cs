@@ -1,7 +1,8 @@
 // Why: training steps free and allocate the same large buffers again and again. glibc returns them to the system each
 // time, so that every page faults again; and OpenMP threads that are not bound to cores sometimes share one. A .NET
 // process cannot set environment variables for native code, so libc is called, before libtorch is loaded. Linux only;
-// variables that the user has set are kept. Source: mallopt(3); OpenMP 5.0, 6.4 OMP_PROC_BIND.
+// variables that the user has set are kept. With --threads, threads are not bound: whoever gives a number shares the
+// machine, and each process binds its first thread to the first core. Source: mallopt(3); OpenMP 5.0, 6.4 OMP_PROC_BIND.
 using System.Runtime.InteropServices;
 
 namespace TorchBridge.Training.Optimization;
@@ -15,13 +16,15 @@ internal static partial class NativeTuning
     /// <summary>
     /// Applies the settings before libtorch is loaded; they have no effect if libc does not support them.
     /// </summary>
-    public static void Apply()
+    /// <param name="bindsThreads">Whether each OpenMP thread stays on one core.</param>
+    public static void Apply(bool bindsThreads = true)
     {
         if (!OperatingSystem.IsLinux())
             return;
         try
         {
-            _ = SetEnvironment("OMP_PROC_BIND", "true", overwrite: 0);
+            if (bindsThreads)
+                _ = SetEnvironment("OMP_PROC_BIND", "true", overwrite: 0);
             _ = SetMallocOption(MmapMax, 0);
             _ = SetMallocOption(TrimThreshold, int.MaxValue);
         }
@@ -30,6 +33,12 @@ internal static partial class NativeTuning
             // Another libc (musl) has no mallopt, which is only slower.
         }
     }
+
+    /// <summary>Whether a command line leaves all cores to this process: it does not give a number of
+    /// threads.</summary>
+    /// <param name="args">The command line, which is parsed only after libc has been called.</param>
+    public static bool BindsThreads(IEnumerable<string> args) =>
+        !args.Any(arg => arg == "--threads" || arg.StartsWith("--threads=", StringComparison.Ordinal));
 
     /// <summary>libc's setenv, because native code does not see variables that .NET sets.</summary>
     /// <param name="name">The variable.</param>
