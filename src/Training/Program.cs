@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using Spectre.Console;
 using TorchBridge.Training.CommandLine;
 using TorchBridge.Training.Commands;
+using TorchBridge.Training.Optimization;
 
 namespace TorchBridge.Training;
 
@@ -15,7 +16,6 @@ internal static class Program
     /// <returns>The exit code, one of <see cref="ExitCodes"/>.</returns>
     public static async Task<int> Main(string[] args)
     {
-        Optimization.NativeTuning.Apply(Optimization.NativeTuning.BindsThreads(args));
         CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
         // A file or a pipe has no width, so lines are not wrapped.
         if (Console.IsOutputRedirected)
@@ -31,6 +31,7 @@ internal static class Program
             return ExitCodes.Usage;
         }
 
+        NativeTuning.Apply(NativeTuning.BindsThreads(parsed));
         // The program's own signal handlers end the work cleanly; the library's would kill it after two seconds.
         return await parsed
             .InvokeAsync(

@@ -60,7 +60,7 @@ internal sealed class TrainCommand
     };
     private readonly NumberOption threads = new("--threads", new AllowedAttribute(1, 1024))
     {
-        Description = "Number of libtorch threads. Default: one per core.",
+        Description = "Number of libtorch threads, for several runs beside each other. Default: one per core.",
         HelpName = "N",
     };
     private readonly Option<string> device = new("--device")

@@ -3,11 +3,12 @@
 // process cannot set environment variables for native code, so libc is called, before libtorch is loaded. Linux only;
 // variables that the user has set are kept. With --threads, threads are not bound: whoever gives a number shares the
 // machine, and each process binds its first thread to the first core. Source: mallopt(3); OpenMP 5.0, 6.4 OMP_PROC_BIND.
+using System.CommandLine;
 using System.Runtime.InteropServices;
 
 namespace TorchBridge.Training.Optimization;
 
-/// <summary>Settings of libc and OpenMP that make training faster. Must be called at the start of Main.</summary>
+/// <summary>Settings of libc and OpenMP that make training faster.</summary>
 internal static partial class NativeTuning
 {
     private const int TrimThreshold = -1; // M_TRIM_THRESHOLD
@@ -36,9 +37,7 @@ internal static partial class NativeTuning
 
     /// <summary>Whether a command line leaves all cores to this process: it does not give a number of
     /// threads.</summary>
-    /// <param name="args">The command line, which is parsed only after libc has been called.</param>
-    public static bool BindsThreads(IEnumerable<string> args) =>
-        !args.Any(arg => arg == "--threads" || arg.StartsWith("--threads=", StringComparison.Ordinal));
+    public static bool BindsThreads(ParseResult commandLine) => commandLine.GetResult("--threads") is null;
 
     /// <summary>libc's setenv, because native code does not see variables that .NET sets.</summary>
     /// <param name="name">The variable.</param>
